@@ -1,0 +1,34 @@
+# One-word doors. Recipes use relative paths only: the folder may be called anything.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+.PHONY: help setup repro test nbtest lab lock bench proofs export clean
+
+help:  ## list what make can do
+	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
+
+setup:  ## build .venv from the lock (every other word does it when needed)
+	@sh scripts/setup.sh
+
+repro: setup  ## bring the pipeline up to date and say what happened
+	@$(BIN)/mlops-nb repro
+
+test: setup  ## run every test: notebooks, package, pipeline
+	@sh scripts/test.sh
+
+lab: setup  ## open JupyterLab on the notebooks; they are saved clean
+	@$(BIN)/jupyter lab --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --ContentsManager.pre_save_hook=nbdev.clean.clean_jupyter --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/nbs/index.ipynb $(LAB)
+
+export: setup  ## export the notebooks' code into the package, clean the notebooks
+	@$(BIN)/nbdev_clean && $(BIN)/mlops-nb code
+
+bench: setup  ## measure: start-up, cost of notebooks, nothing to do, memory
+	@$(BIN)/python tests/bench/bench.py
+
+proofs: setup  ## slow proofs: the same bytes everywhere, kill -9 anywhere
+	@$(BIN)/python tests/proofs/bytes.py && $(BIN)/python tests/proofs/kill.py
+
+lock: setup  ## update requirements.txt to the newest versions that settings.ini allows
+	@sh scripts/lock.sh
+
+clean:  ## remove what the pipeline made; data in DVC's cache stays
+	@rm -rf data models reports projection metrics/timings.json .pytest_cache .coverage .coverage.* build *.egg-info && echo "clean; \`make repro\` brings everything back"
