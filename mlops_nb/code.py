@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PACKAGE', 'read_notebook', 'code_cells', 'without_magics', 'projection', 'module_code', 'imported_modules',
-           'import_closure', 'project_notebooks', 'stage_names', 'check_syntax', 'edited_by_hand', 'export_package',
-           'write_projections', 'save_text']
+           'import_closure', 'project_notebooks', 'stage_names', 'stages_before', 'check_syntax', 'edited_by_hand',
+           'export_package', 'write_projections', 'save_text']
 
 # %% ../nbs/00_code.ipynb #b134d454
 import ast
@@ -123,6 +123,15 @@ def stage_names(
 ) -> list[str]:  # stages that are notebooks, in the order of dvc.yaml
     "List the stages of the pipeline."
     return [name for name in read_yaml(root / "dvc.yaml")["stages"] if name != "code"]
+
+# %% ../nbs/00_code.ipynb #c1b77b6b
+def stages_before(
+    root: Path,  # the project's root
+    name: str,  # a stage, or a notebook that is none yet
+) -> list[str]:  # the stages that run before it; all of them for a notebook that is none
+    "List the stages before one."
+    stages = stage_names(root)
+    return stages[: stages.index(name)] if name in stages else stages
 
 # %% ../nbs/00_code.ipynb #e5467c85
 def check_syntax(

@@ -39,9 +39,13 @@ class OutputPublisher(DisplayPublisher):
     def publish(self, data: dict, metadata: dict | None = None, **kwargs) -> None:
         self.shell.outputs.append(NotebookNode(output_type="display_data", data=dict(data), metadata=dict(metadata or {})))
 
-# %% ../nbs/00_engine.ipynb #fc2e6b4c
+# %% ../nbs/00_engine.ipynb #0f819034
 class OutputHook(DisplayHook):
     "What shows the value of a cell's last line: appends to the shell's outputs."
+
+    def quiet(self) -> bool:
+        "A cell that ends with a semicolon shows no value."
+        return self.shell.source.rstrip().endswith(";")
 
     def write_output_prompt(self) -> None:
         "Show no `Out[1]:`; the notebook's format has a place for the number."
@@ -49,7 +53,7 @@ class OutputHook(DisplayHook):
     def write_format_data(self, format_dict: dict, md_dict: dict | None = None) -> None:
         self.shell.outputs.append(NotebookNode(output_type="execute_result", data=dict(format_dict), metadata=dict(md_dict or {}), execution_count=None))
 
-# %% ../nbs/00_engine.ipynb #eab088ad
+# %% ../nbs/00_engine.ipynb #e7d3460f
 class NotebookShell(InteractiveShell):
     "An IPython shell that keeps what cells print, display and return as notebook outputs."
 
@@ -57,7 +61,7 @@ class NotebookShell(InteractiveShell):
     display_pub_class = OutputPublisher
 
     def __init__(self, **kwargs):
-        self.outputs: list[NotebookNode] = []
+        self.source, self.outputs = "", []
         os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
         super().__init__(**kwargs)
         self.history_manager.enabled = False
@@ -68,7 +72,7 @@ class NotebookShell(InteractiveShell):
         source: str,  # code of one cell
     ) -> tuple[list[NotebookNode], BaseException | None]:  # its outputs, and what it raised
         "Run one cell."
-        self.outputs = []
+        self.source, self.outputs = source, []
         with redirect_stdout(OutputStream(self, "stdout")), redirect_stderr(OutputStream(self, "stderr")):
             result = self.run_cell(source, store_history=False)
         return self.outputs, result.error_before_exec or result.error_in_exec

@@ -118,11 +118,11 @@ def predict_scores(
     "Ask a model. Nine digits, because a forest's threads add its trees in any order."
     return np.round(model.predict_proba(features)[:, 1], 9)
 
-# %% ../nbs/03a_model.ipynb #5a51a5ec
+# %% ../nbs/03a_model.ipynb #f0921e08
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "skops")
 TRUSTED = {
     "functools.partial", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.model_selection._split.StratifiedKFold", "sklearn.utils.validation.check_array",
-    "sklearn._loss.link.LogitLink", "sklearn._loss.link.Interval", "sklearn._loss.loss.HalfBinomialLoss", "sklearn._loss._loss.CyHalfBinomialLoss",
+    "numpy.dtype", "sklearn.tree._tree.Tree", "sklearn._loss.link.LogitLink", "sklearn._loss.link.Interval", "sklearn._loss.loss.HalfBinomialLoss", "sklearn._loss._loss.CyHalfBinomialLoss",
 }
 
 

@@ -83,17 +83,18 @@ def check_parameter(
         hint = "; in YAML a number in exponent form needs a dot, 1.0e-3" if isinstance(value, str) and "float" in annotation else ""
         raise UserError(f"params.yaml: {name} is {value!r} ({type(value).__name__}), allowed is {allowed}{hint}; correct it and run again") from None
 
-# %% ../nbs/00_params.ipynb #9eb5f527
+# %% ../nbs/00_params.ipynb #167115ad
 def resolve_parameters(
     name: str,  # the stage
     params: dict,  # content of params.yaml
     declared: dict[str, dict[str, tuple[str, Any]]],  # of every stage, see `declared_parameters`
 ) -> dict[str, Any]:  # value by name for this stage's notebook
     "Choose and check the parameters of a stage. Raises UserError for unknown, missing and wrong ones."
-    own, shared = params.get(name) or {}, {**(params.get("data") or {}), "seed": params.get("seed")}
-    used = {key for d in declared.values() for key in d}
     refuse_unknown("", params, {"seed", "data", *declared})
-    refuse_unknown("data", params.get("data") or {}, used - set(params.get(name) or {}))
+    own, data = (params.get(section) or {} for section in (name, "data"))
+    used = {key for d in declared.values() for key in d}
+    refuse_unknown("data", data, used - set(own) if isinstance(own, dict) else used)
+    shared = {**data, "seed": params.get("seed")}
     refuse_unknown(name, own, set(declared[name]) - set(shared))
     values = {}
     for key, (annotation, example) in declared[name].items():

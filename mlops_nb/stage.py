@@ -6,23 +6,24 @@
 __all__ = ['stage_root', 'stage_parameters', 'training_provenance', 'stale_modules', 'execute', 'save_report', 'describe_failure',
            'run_stage', 'stage_command']
 
-# %% ../nbs/00_stage.ipynb #11519931
+# %% ../nbs/00_stage.ipynb #52af7020
 import hashlib
 import json
 import os
 import sys
 import time
+import traceback
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from mlops_nb.base import UserError, content_hash, note_timing, only_one, project_root, read_yaml, remove
-from mlops_nb.code import PACKAGE, import_closure, module_code, project_notebooks, projection, read_notebook, save_text, stage_names
+from mlops_nb.code import PACKAGE, import_closure, module_code, project_notebooks, projection, read_notebook, save_text, stage_names, stages_before
 from mlops_nb.params import all_declared, resolve_parameters, sample_params
 from mlops_nb.report import render_report, stable_notebook
 from mlops_nb.sample import sample_copy
 
-# %% ../nbs/00_stage.ipynb #1e9b5bc4
+# %% ../nbs/00_stage.ipynb #eadb3950
 def stage_root(
     name: str,  # the stage whose notebook asks
 ) -> Path:  # root of the project to work on
@@ -30,7 +31,7 @@ def stage_root(
     root = project_root()
     if not os.environ.get("IN_TEST"):
         return root
-    before = stage_names(root)[: stage_names(root).index(name)]
+    before = stages_before(root, name)
     return sample_copy(root, before[-1] if before else None, sample_params(root))
 
 # %% ../nbs/00_stage.ipynb #e9a44e53
@@ -112,7 +113,7 @@ def save_report(
     save_text(root / folder / f"{name}.html", render_report(stable, name))
     return root / folder / f"{name}.html"
 
-# %% ../nbs/00_stage.ipynb #fe6eac44
+# %% ../nbs/00_stage.ipynb #1b3f0e16
 def describe_failure(
     name: str,  # the stage
     notebook: dict,  # the notebook as far as it ran
@@ -123,9 +124,11 @@ def describe_failure(
     if isinstance(error, UserError):
         return f"{name}: {error}"
     code = sum(c["cell_type"] == "code" for c in notebook["cells"][: index + 1])
-    first = next((line for line in notebook["cells"][index]["source"].splitlines() if line.strip() and not line.startswith("#")), "")
+    lines, trace = notebook["cells"][index]["source"].splitlines(), traceback.extract_tb(error.__traceback__)
+    number = next((frame.lineno for frame in reversed(trace) if frame.filename.startswith("<ipython-input")), getattr(error, "lineno", None) or 1)
+    line = lines[number - 1] if number <= len(lines) else ""
     reason = (str(error).strip().splitlines() or [""])[0]
-    return f"{name}: code cell {code} (`{first.strip()[:60]}`) raised {type(error).__name__}: {reason}"
+    return f"{name}: code cell {code} (`{line.strip()[:60]}`) raised {type(error).__name__}: {reason}"
 
 # %% ../nbs/00_stage.ipynb #2d9ecad4
 def run_stage(
@@ -151,11 +154,12 @@ def run_stage(
     note_timing(root, name, {"seconds": time.perf_counter() - started, "ended": time.time()})
     return report
 
-# %% ../nbs/00_stage.ipynb #c0bfd017
+# %% ../nbs/00_stage.ipynb #5a2b03fd
 def stage_command(
     name: str,  # the stage
 ) -> int:  # exit code: 0 done, 1 failed
     "Run a stage as the command line does: one run at a time in a project, errors as one line on stderr."
+    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
     try:
         root = project_root()
         os.environ["MLOPS_NB_STAGE"] = name
@@ -163,9 +167,9 @@ def stage_command(
         with only_one(root / ".dvc/tmp/stage.lock", name):
             report = run_stage(name, root)
     except UserError as error:
-        print(f"\r{error}", file=sys.stderr)
+        print(f"{clear}{error}", file=sys.stderr)
         return 1
     finally:
         os.environ.pop("MLOPS_NB_STAGE", None)
-    print(f"\r{name}: {time.perf_counter() - started:.1f} s · {report.relative_to(root)}", flush=True)
+    print(f"{clear}{name}: {time.perf_counter() - started:.1f} s · {report.relative_to(root)}", flush=True)
     return 0
