@@ -6,10 +6,10 @@
 __all__ = ['declared_parameters', 'typed', 'fail', 'fits', 'check_parameter', 'resolve_parameters', 'refuse_unknown',
            'all_declared', 'sample_params']
 
-# %% ../nbs/00_params.ipynb #bc74820d
+# %% ../nbs/00_params.ipynb #3973e13e
 import ast
 import difflib
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -30,11 +30,11 @@ def declared_parameters(
             raise UserError(f"parameters cell: `{ast.unparse(statement)}` must read `name: type = literal`, for example `rounds: int = 100`") from None
     return declared
 
-# %% ../nbs/00_params.ipynb #0735cb02
+# %% ../nbs/00_params.ipynb #37027abc
 def typed(
     value: Any,  # what YAML made of it
     kind: Any,  # a type such as int, list[str], float | None, Literal["a", "b"]
-) -> Any:  # the value, a whole number turned into a float and a date into text where that is meant
+) -> Any:  # the value, a whole number turned into a float where one is meant
     "Check a value against a type. Raises TypeError when it does not fit."
     choices, origin = get_args(kind), get_origin(kind)
     if origin is Literal and value in choices:
@@ -47,8 +47,6 @@ def typed(
         return next(typed(value, c) for c in choices if fits(value, c)) if any(fits(value, c) for c in choices) else fail(value)
     if kind is float and type(value) is int:
         return float(value)
-    if kind is str and isinstance(value, (date, datetime)):
-        return value.isoformat()
     return value if origin is None and type(value) is (type(None) if kind is None else kind) else fail(value)
 
 # %% ../nbs/00_params.ipynb #7cd78f24
@@ -68,7 +66,7 @@ def fits(
     except TypeError:
         return False
 
-# %% ../nbs/00_params.ipynb #09c37b6a
+# %% ../nbs/00_params.ipynb #e9f020bc
 def check_parameter(
     name: str,  # full name: "train.rounds"
     value: Any,  # what params.yaml says
@@ -81,6 +79,7 @@ def check_parameter(
     except TypeError:
         allowed = "one of " + ", ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else annotation
         hint = "; in YAML a number in exponent form needs a dot, 1.0e-3" if isinstance(value, str) and "float" in annotation else ""
+        hint = f'; write it in quotes: "{value}"' if isinstance(value, date) else hint
         raise UserError(f"params.yaml: {name} is {value!r} ({type(value).__name__}), allowed is {allowed}{hint}; correct it and run again") from None
 
 # %% ../nbs/00_params.ipynb #167115ad

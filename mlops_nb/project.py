@@ -75,11 +75,15 @@ def summary_lines(
     lines += [f"  {'yes' if c['passed'] else 'NO ':<4}{c['reason']}"[:80] for c in verdict["checks"]]
     return [*lines, "", "report: reports/index.html · model card: MODEL_CARD.md"]
 
-# %% ../nbs/13_project.ipynb #86a82518
+# %% ../nbs/13_project.ipynb #b4f7bf44
 @app.command()
 def repro(targets: list[str] = typer.Argument(default=None, help="stages to bring up to date; all if none is named")) -> None:
     "Bring the pipeline up to date and say what happened. Example: mlops-nb repro"
-    root, started = project_root(), time.time()
+    from mlops_nb.params import all_declared, resolve_parameters
+
+    root, started, params = project_root(), time.time(), read_yaml(project_root() / "params.yaml")
+    for name in (every := all_declared(root)):
+        resolve_parameters(name, params, every)
     with only_one(root / ".dvc/tmp/repro.lock", "mlops-nb repro") as lock:
         mend_lock(root)
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
