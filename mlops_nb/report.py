@@ -58,7 +58,7 @@ def stable_output(
     if "traceback" in output:
         output["traceback"] = [stable_text(line, root) for line in output["traceback"]]
 
-# %% ../nbs/00_report.ipynb #51aa57f1
+# %% ../nbs/00_report.ipynb #a5e5008b
 STYLE = """
 :root{--ink:#1c2733;--soft:#5b6b7b;--line:#dde3ea;--paper:#fff;--tint:#f5f7fa;--mark:#0b6bcb;--bad:#b3261e}
 @media (prefers-color-scheme:dark){:root{--ink:#e4e9ef;--soft:#9aa8b7;--line:#33404e;--paper:#12181f;--tint:#1a222b;--mark:#6cb2ff;--bad:#ff8a80}
@@ -70,8 +70,8 @@ code{font:.88em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;background:
 pre{font:.82rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;background:var(--tint);padding:.7rem .9rem;border-radius:6px;overflow-x:auto;margin:.4rem 0}
 pre code{background:none;padding:0}details{margin:.25rem 0;color:var(--soft)}details>summary{cursor:pointer;font-size:.8rem;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 details[open]{color:inherit}.out{overflow-x:auto;margin:.5rem 0}.out img{max-width:100%;height:auto}
-table{border-collapse:collapse;font-size:.86rem;font-variant-numeric:tabular-nums}th,td{padding:.28rem .7rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-td:first-child,th:first-child{text-align:left}thead th{border-bottom:2px solid var(--line)}.err{border-left:4px solid var(--bad)}
+table{border-collapse:collapse;font-size:.86rem;font-variant-numeric:tabular-nums}th,td{padding:.28rem .7rem;border-bottom:1px solid var(--line);text-align:right;border-left:0;border-right:0}table{border:0}
+td:first-child,th{text-align:left}thead th{text-align:right}thead th:first-child{text-align:left}thead th{border-bottom:2px solid var(--line)}.err{border-left:4px solid var(--bad)}
 nav{font-size:.85rem;color:var(--soft);display:flex;flex-wrap:wrap;gap:.2rem .9rem;margin:.6rem 0 1.2rem}nav a{text-decoration:none}
 """
 
@@ -147,13 +147,16 @@ def render_report(
     code_style = re.sub(r"(?m)^pre \{.*$|^td\.linenos.*$|^span\.linenos.*$", "", light) + "@media (prefers-color-scheme:dark){" + re.sub(r"(?m)^pre \{.*$|^td\.linenos.*$|^span\.linenos.*$", "", dark) + "}"
     return PAGE.render(title=re.sub(r"<.*?>", "", title), style=STYLE, code_style=code_style, contents=headings, parts=[p for p in parts if p])
 
-# %% ../nbs/00_report.ipynb #cc7955d9
+# %% ../nbs/00_report.ipynb #257e39f9
 def figure_style() -> None:
-    "Set matplotlib's defaults for the project's figures."
+    "Set matplotlib's defaults for the project's figures, and let pandas show long texts whole."
     import matplotlib
+    import pandas
+
+    pandas.set_option("display.max_colwidth", None)
 
     matplotlib.rcParams.update({
         "figure.dpi": 110, "figure.constrained_layout.use": True, "font.size": 9, "axes.titlesize": 10, "axes.titlelocation": "left",
-        "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e3e8ee", "axes.axisbelow": True,
+        "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e3e8ee", "axes.axisbelow": True, "date.converter": "concise",
         "axes.prop_cycle": matplotlib.cycler(color=["#0b6bcb", "#d97706", "#0f766e", "#9333ea", "#64748b"]), "legend.frameon": False,
     })

@@ -3,7 +3,8 @@
 set -eu
 
 fits() { "$1" -c 'import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 12)))' 2>/dev/null; }
-key=$( (pwd; cat requirements.txt settings.ini pyproject.toml setup.py scripts/setup.sh scripts/environment.pth) | cksum)
+lock=$( (pwd; cat requirements.txt) | cksum)
+key="$lock $(cat settings.ini pyproject.toml setup.py scripts/setup.sh scripts/environment.pth | cksum)"
 if [ "$(cat .venv/ready 2>/dev/null)" = "$key" ] && fits .venv/bin/python; then exit 0; fi
 
 python=
@@ -22,15 +23,18 @@ if ! mkdir -p "${HOME:-/nonexistent}/.cache" 2>/dev/null || [ ! -w "$HOME/.cache
 fi
 export UV_PYTHON_DOWNLOADS=never PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_WARN_SCRIPT_LOCATION=1 PIP_ROOT_USER_ACTION=ignore UV_NO_PROGRESS=0
 
-say "1/4 · a virtual environment with $("$python" --version)"
-rm -rf .venv
-"$python" -m venv .venv || fail "could not make .venv with $python (on Debian and Ubuntu: apt install python3-venv)"
+if [ "$(cat .venv/locked 2>/dev/null)" != "$lock" ] || ! fits .venv/bin/python; then
+    say "1/4 · a virtual environment with $("$python" --version)"
+    rm -rf .venv
+    "$python" -m venv .venv || fail "could not make .venv with $python (on Debian and Ubuntu: apt install python3-venv)"
 
-say "2/4 · $(grep -c '^[a-z].*==' requirements.txt) packages from the lock, each checked against its hash"
-sed -n '/^uv==/,/[^\\]$/p' requirements.txt > .venv/uv.txt
-.venv/bin/python -m pip install --quiet --quiet --no-deps --require-hashes --requirement .venv/uv.txt || fail "could not install uv; is there a network?"
-VIRTUAL_ENV=.venv .venv/bin/uv pip sync --require-hashes --compile-bytecode --link-mode "${UV_LINK_MODE:-hardlink}" requirements.txt 2>.venv/uv.log ||
-    { tail -5 .venv/uv.log >&2; fail "could not install the lock; run again when the network is back, what was downloaded is kept"; }
+    say "2/4 · $(grep -c '^[a-z].*==' requirements.txt) packages from the lock, each checked against its hash"
+    sed -n '/^uv==/,/[^\\]$/p' requirements.txt > .venv/uv.txt
+    .venv/bin/python -m pip install --quiet --quiet --no-deps --require-hashes --requirement .venv/uv.txt || fail "could not install uv; is there a network?"
+    VIRTUAL_ENV=.venv .venv/bin/uv pip sync --require-hashes --compile-bytecode --link-mode "${UV_LINK_MODE:-hardlink}" requirements.txt 2>.venv/uv.log ||
+        { tail -5 .venv/uv.log >&2; fail "could not install the lock; run again when the network is back, what was downloaded is kept"; }
+    echo "$lock" > .venv/locked
+fi
 
 say "3/4 · this project, its git hooks and matplotlib's fonts"
 VIRTUAL_ENV=.venv .venv/bin/uv pip install --quiet --offline --no-deps --no-build-isolation --editable . || fail "could not install the project itself"

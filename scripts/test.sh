@@ -1,5 +1,8 @@
 #!/bin/sh
-# Every test: the notebooks as notebooks, the exported package, the pipeline and the command line; then the coverage of both together.
+# Every test: the notebooks as notebooks, then their examples against the exported package, the pipeline and the command line, with the coverage of all.
 set -eu
+echo "1/2 · notebooks (nbdev_test)"
+.venv/bin/nbdev_test --n_workers 2
+echo "2/2 · package, pipeline, command line (pytest)"
 rm -f .coverage .coverage.*
-COVERAGE_PROCESS_START="$PWD/pyproject.toml" .venv/bin/python -m pytest "$@"
+.venv/bin/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90 "$@"

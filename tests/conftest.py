@@ -1,0 +1,65 @@
+"What the tests share: the project's root, samples of it, and a way to run a stage and look at its one line."
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlops_nb.base import read_yaml
+from mlops_nb.params import sample_params
+from mlops_nb.sample import run_in, sample_copy
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture
+def sample():
+    "Give a function that makes a sample project in which stages up to one have run."
+    made = []
+
+    def make(after: str | None) -> Path:
+        made.append(sample_copy(ROOT, after, sample_params(ROOT)))
+        return made[-1]
+
+    yield make
+    for folder in made:
+        shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def fails_with(folder: Path, stage: str, *words: str) -> str:
+    "Run a stage that must fail with one line holding the words; give the line."
+    result = run_in(folder, stage)
+    lines = result.stderr.strip().splitlines()
+    assert result.returncode == 1, (result.returncode, result.stdout, result.stderr)
+    assert len(lines) == 1 and "Traceback" not in result.stderr, result.stderr
+    for word in words:
+        assert word in lines[0], lines[0]
+    return lines[0]
+
+
+def set_params(folder: Path, changes: dict) -> None:
+    "Change parameters of a sample project: {'train.rounds': 3}; None takes a parameter away."
+    params = read_yaml(folder / "params.yaml")
+    for name, value in changes.items():
+        section, _, key = name.rpartition(".")
+        target = params.setdefault(section, {}) if section else params
+        if value is None:
+            target.pop(key)
+        else:
+            target[key] = value
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedProcess:
+    "Run a command of the environment in a folder."
+    import os
+
+    path = Path(sys.executable).parent / command[0]
+    return subprocess.run([str(path), *command[1:]], cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, timeout=600)

@@ -1,0 +1,211 @@
+"The pipeline as a whole: one name everywhere, exact dependencies, nothing reruns without reason, the same bytes twice."
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, run, set_params
+
+from mlops_nb.base import read_yaml
+from mlops_nb.code import import_closure, project_notebooks, projection, read_notebook, stage_names
+from mlops_nb.explain import explain_rerun
+from mlops_nb.params import all_declared, sample_params
+from mlops_nb.sample import run_in
+
+DVC = read_yaml(ROOT / "dvc.yaml")["stages"]
+
+
+def paths(entries: list) -> set[str]:
+    return {next(iter(e)) if isinstance(e, dict) else e for e in entries}
+
+
+@pytest.mark.parametrize("name", stage_names(ROOT))
+def test_dependencies_are_exactly_the_imports(name: str) -> None:
+    notebooks = {n: read_notebook(p) for n, p in project_notebooks(ROOT).items()}
+    modules = {n: projection(nb, exported_only=True) for n, nb in notebooks.items()}
+    needed = {f"projection/modules/{m}.py" for m in import_closure(projection(notebooks[name]), modules) if m != name}
+    listed = {d for d in DVC[name]["deps"] if d.startswith("projection/")}
+    assert listed == needed | {f"projection/notebooks/{name}.py"}
+
+
+def test_code_projects_every_notebook() -> None:
+    notebooks = {n: read_notebook(p) for n, p in project_notebooks(ROOT).items()}
+    wanted = {f"projection/modules/{n}.py" for n, nb in notebooks.items() if projection(nb, exported_only=True)}
+    assert paths(DVC["code"]["outs"]) == wanted | {f"projection/notebooks/{n}.py" for n in stage_names(ROOT)}
+
+
+@pytest.mark.parametrize("name", stage_names(ROOT))
+def test_one_name_everywhere(name: str) -> None:
+    assert DVC[name]["cmd"] == f"mlops-nb stage {name}"
+    assert name in project_notebooks(ROOT)
+    assert {f"reports/{name}.html", f"reports/{name}.ipynb"} <= paths(DVC[name]["outs"])
+    assert name in read_yaml(ROOT / "params.yaml")
+
+
+@pytest.mark.parametrize("name", stage_names(ROOT))
+def test_parameters_of_notebook_params_and_dvc_agree(name: str) -> None:
+    params, declared = read_yaml(ROOT / "params.yaml"), all_declared(ROOT)[name]
+    own = set(params.get(name) or {})
+    shared = {"seed" if key == "seed" else f"data.{key}" for key in declared if key not in own}
+    assert set(DVC[name]["params"]) == shared | {name}
+    assert own <= set(declared)
+
+
+def test_no_stage_depends_on_a_file_inside_a_directory_out() -> None:
+    outs = {o for s in DVC.values() for o in paths([*s.get("outs", []), *s.get("metrics", [])])}
+    for name, stage in DVC.items():
+        for dep in stage["deps"]:
+            assert dep in outs or not any(dep.startswith(o + "/") for o in outs), f"{name} depends on {dep}"
+
+
+def test_export_and_clean_leave_the_tree_unchanged(tmp_path: Path) -> None:
+    copy = tmp_path / "a copy"
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for file in files:
+        if (ROOT / file).is_file():
+            (copy / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, copy / file)
+    for command in (["nbdev_export"], ["nbdev_clean"]):
+        result = run(command, copy, PYTHONPATH=str(copy), IN_TEST="")
+        assert result.returncode == 0, result.stderr
+    changed = [f for f in files if (ROOT / f).is_file() and (ROOT / f).read_bytes() != (copy / f).read_bytes()]
+    assert not changed, f"run `make export` and commit: {changed}"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    "A whole project with git and DVC on the sample's parameters, brought up to date once."
+    folder = tmp_path_factory.mktemp("pipeline") / "ein Projekt · ünï"
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for file in [f for f in files if (ROOT / f).is_file() and f != "dvc.lock" and not f.startswith("metrics/")]:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, folder / file)
+    set_params(folder, {f"{s}.{k}" if s else k: v for s, section in sample_params(ROOT).items() for k, v in (section.items() if isinstance(section, dict) else [])})
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
+        subprocess.run([*git, *command], cwd=folder, check=True, capture_output=True)
+    result = repro(folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "gate: passed" in result.stdout and "reports/index.html" in result.stdout
+    return folder
+
+
+def repro(folder: Path) -> subprocess.CompletedProcess:
+    return run(["mlops-nb", "repro"], folder, PYTHONPATH=str(folder))
+
+
+def ran(result: subprocess.CompletedProcess) -> list[str]:
+    assert result.returncode == 0, result.stdout + result.stderr
+    return [line.split("'")[1] for line in result.stdout.splitlines() if line.startswith("Running stage '")]
+
+
+def edit(folder: Path, name: str, old: str, new: str) -> None:
+    path = project_notebooks(folder)[name]
+    notebook = read_notebook(path)
+    hits = 0
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"])
+        if old in text:
+            cell["source"], hits = text.replace(old, new).splitlines(True), hits + 1
+    assert hits, f"{old!r} is not in {path.name}"
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+
+
+def test_results_are_all_there(project: Path) -> None:
+    for file in ("metrics/evaluate.json", "metrics/gate.json", "reports/index.html", "models/bundle/model.skops", "models/bundle/reference.bin", "MODEL_CARD.md"):
+        assert (project / file).is_file(), file
+    assert json.loads((project / "metrics/gate.json").read_text())["passed"] is True
+    months = [p.name for p in sorted((project / "data/raw").iterdir())]
+    assert months == ["2013-01.parquet", "2013-02.parquet", "2013-03.parquet", "2013-04.parquet"]
+
+
+def test_nothing_to_do_does_nothing(project: Path) -> None:
+    assert ran(repro(project)) == [] and explain_rerun(project) == {}
+
+
+def test_prose_and_outputs_are_free(project: Path) -> None:
+    before = (project / "models/bundle/provenance.json").read_bytes()
+    edit(project, "train", "# Train", "# Train, in other words")
+    path = project_notebooks(project)["evaluate"]
+    notebook = read_notebook(path)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"], cell["execution_count"] = [{"output_type": "stream", "name": "stdout", "text": ["noise"]}], 7
+    path.write_text(json.dumps(notebook, indent=1))
+    assert explain_rerun(project) == {}
+    assert ran(repro(project)) in ([], ["code"])
+    assert (project / "models/bundle/provenance.json").read_bytes() == before
+
+
+def test_a_function_reruns_exactly_the_stages_that_import_it(project: Path) -> None:
+    edit(project, "validate", "Compare a file's columns with the contract.", "Compare a file's columns with what was agreed.")
+    assert "function check_columns changed" in str(explain_rerun(project)["validate"])
+    assert ran(repro(project)) == ["code", "validate"]
+    edit(project, "contract", "Tell how a model has to treat a column.", "Tell how models have to treat a column.")
+    importers = [n for n in stage_names(project) if "projection/modules/contract.py" in DVC[n]["deps"]]
+    assert ran(repro(project)) == ["code", *importers]
+
+
+def test_a_parameter_reruns_its_stage_and_why_says_so(project: Path) -> None:
+    set_params(project, {"gate.min_roc_auc": 0.99})
+    why = run(["mlops-nb", "why"], project, PYTHONPATH=str(project)).stdout
+    assert "parameter gate.min_roc_auc: 0.55 → 0.99" in why
+    result = repro(project)
+    assert ran(result) == ["gate", "package", "index"]
+    assert "gate: NOT passed" in result.stdout
+    enforced = run(["mlops-nb", "gate"], project, PYTHONPATH=str(project))
+    assert enforced.returncode == 1 and "NO   floor" in enforced.stdout
+    set_params(project, {"gate.min_roc_auc": 0.55})
+    assert ran(repro(project)) == [] and run(["mlops-nb", "gate"], project).returncode == 0
+
+
+def test_a_hand_edit_of_a_module_is_neither_used_nor_lost(project: Path) -> None:
+    module = project / "mlops_nb/gate.py"
+    before = module.read_text()
+    module.write_text(before.replace("def judge(", "def judge_differently("))
+    result = run(["mlops-nb", "stage", "gate"], project, PYTHONPATH=str(project))
+    assert result.returncode == 1 and "nbdev_update" in result.stderr and len(result.stderr.strip().splitlines()) == 1
+    edit(project, "gate", "## One check", "## One single check")
+    assert repro(project).returncode != 0 and "judge_differently" in module.read_text()
+    module.write_text(before)
+    assert repro(project).returncode == 0
+
+
+def test_rebuilt_from_nothing_gives_the_same_bytes(project: Path) -> None:
+    kept = {p: (project / p).read_bytes() for p in ("dvc.lock", "metrics/evaluate.json", "metrics/gate.json", "MODEL_CARD.md")}
+    shutil.rmtree(project / ".dvc/cache")
+    for name in ("data", "models", "reports", "projection", "dvc.lock", "MODEL_CARD.md"):
+        shutil.rmtree(project / name) if (project / name).is_dir() else (project / name).unlink()
+    result = run(["mlops-nb", "repro"], project, PYTHONPATH=str(project), OMP_NUM_THREADS="1", PYTHONHASHSEED="7", TZ="Pacific/Auckland", LC_ALL="C")
+    assert len(ran(result)) == 9
+    assert {p: (project / p).read_bytes() for p in kept} == kept
+
+
+def test_dvc_shows_metrics_parameters_and_plots(project: Path, tmp_path: Path) -> None:
+    shown = run(["dvc", "metrics", "show", "--json"], project)
+    assert "roc_auc" in shown.stdout and shown.returncode == 0
+    assert run(["dvc", "params", "diff"], project).returncode == 0
+    plots = run(["dvc", "plots", "show", "--json", "-o", str(tmp_path)], project)
+    assert plots.returncode == 0 and all(name in plots.stdout for name in ("rounds", "roc", "calibration", "confusion")), plots.stderr
+    assert not json.loads(plots.stdout).get("errors")
+
+
+def test_reports_hold_no_addresses_and_nothing_from_the_network(project: Path) -> None:
+    for page in (project / "reports").glob("*.html"):
+        text = page.read_text()
+        assert "<script" not in text and "http-equiv" not in text and str(project) not in text
+        assert 'src="http' not in text and 'name="viewport"' in text
+
+
+def test_a_failing_cell_is_named_and_leaves_a_partial_report(project: Path) -> None:
+    edit(project, "gate", "verdict = judge(", "1 / 0\nverdict = judge(")
+    result = repro(project)
+    assert result.returncode != 0 and "gate: code cell" in result.stderr and "`1 / 0`" in result.stderr and "ZeroDivisionError" in result.stderr
+    assert "reports/failed/gate.html" in result.stderr and "ZeroDivisionError" in (project / "reports/failed/gate.html").read_text()
+    edit(project, "gate", "1 / 0\nverdict = judge(", "verdict = judge(")
+    assert repro(project).returncode == 0 and not (project / "reports/failed/gate.html").exists()
+
+
+def test_sample_stages_run_alone(sample) -> None:
+    assert run_in(sample("evaluate"), "gate").returncode == 0
