@@ -7,14 +7,16 @@ __all__ = ['PACKAGE', 'read_notebook', 'code_cells', 'without_magics', 'projecti
            'import_closure', 'project_notebooks', 'stage_names', 'stages_before', 'check_syntax', 'edited_by_hand',
            'export_package', 'write_projections', 'save_text']
 
-# %% ../nbs/00_code.ipynb #b134d454
+# %% ../nbs/00_code.ipynb #f680fb4f
 import ast
 import json
 import re
+import shutil
 import subprocess
+from contextlib import chdir
 from pathlib import Path
 
-from mlops_nb.base import UserError, project_root, read_yaml, remove, replacing
+from .base import UserError, project_root, read_yaml, remove, replacing
 
 # %% ../nbs/00_code.ipynb #73e31250
 PACKAGE = "mlops_nb"
@@ -163,7 +165,7 @@ def edited_by_hand(
     unchanged = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", str(module)], cwd=root, capture_output=True)
     return unchanged.returncode != 0
 
-# %% ../nbs/00_code.ipynb #e5f98800
+# %% ../nbs/00_code.ipynb #24e6d5ae
 def export_package(
     root: Path,  # the project's root
 ) -> list[str]:  # names of the modules whose text changed
@@ -173,11 +175,12 @@ def export_package(
 
     lib, staging, changed = root / PACKAGE, root / f".{PACKAGE}-export", []
     remove(staging)
-    staging.mkdir()
-    (staging / "__init__.py").touch()
-    for path in project_notebooks(root).values():
-        nb_export(str(path), lib_path=staging)
-    for new in sorted(staging.glob("*.py")):
+    (staging / PACKAGE).mkdir(parents=True)
+    shutil.copytree(root / "nbs", staging / "nbs", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    with chdir(staging):  # nbdev makes imports relative only where paths are
+        for path in project_notebooks(Path()).values():
+            nb_export(str(path), lib_path=Path(PACKAGE))
+    for new in sorted((staging / PACKAGE).glob("*.py")):
         old = lib / new.name
         if new.name != "__init__.py" and (not old.exists() or old.read_bytes() != new.read_bytes()):
             new.replace(old)

@@ -10,7 +10,7 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-from mlops_nb.base import UserError, project_root, read_yaml
+from .base import UserError, project_root, read_yaml
 
 # %% ../nbs/00_contract.ipynb #68e9e8c0
 TYPES = ("number", "integer", "category", "boolean", "datetime")

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, brier_score_loss, confusion_matrix, log_loss, precision_recall_curve, roc_auc_score, roc_curve
 
-from mlops_nb.model import predict_scores
-from mlops_nb.stage import stage_parameters, stage_root
+from .model import predict_scores
+from .stage import stage_parameters, stage_root
 
 # %% ../nbs/05_evaluate.ipynb #f16cd870
 def rank_metrics(

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from mlops_nb.base import UserError, project_root, read_yaml
-from mlops_nb.code import project_notebooks, projection, read_notebook, without_magics
+from .base import UserError, project_root, read_yaml
+from .code import project_notebooks, projection, read_notebook, without_magics
 
 # %% ../nbs/13_explain.ipynb #279e2169
 def code_units(

@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from mlops_nb.base import UserError
-from mlops_nb.contract import column_kind, known_columns
-from mlops_nb.stage import stage_parameters, stage_root
+from .base import UserError
+from .contract import column_kind, known_columns
+from .stage import stage_parameters, stage_root
 
 # %% ../nbs/03_features.ipynb #246d5e6e
 def minute_of_day(rows: pd.DataFrame) -> pd.Series:

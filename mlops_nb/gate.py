@@ -9,7 +9,7 @@ __all__ = ['check', 'judge']
 import math
 from typing import Any
 
-from mlops_nb.stage import stage_parameters, stage_root
+from .stage import stage_parameters, stage_root
 
 # %% ../nbs/06_gate.ipynb #969f03b4
 def check(

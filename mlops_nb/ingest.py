@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mlops_nb.base import UserError, progress, project_root, replacing
-from mlops_nb.stage import stage_parameters, stage_root
+from .base import UserError, progress, project_root, replacing
+from .stage import stage_parameters, stage_root
 
 # %% ../nbs/01_ingest.ipynb #46c72990
 def end_of_day(

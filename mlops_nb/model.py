@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import sklearn
 
-from mlops_nb.base import UserError, replacing
+from .base import UserError, replacing
 
 # %% ../nbs/03a_model.ipynb #b2675e23
 def split_kinds(

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from mlops_nb.base import content_hash
-from mlops_nb.stage import stage_parameters, stage_root
+from .base import content_hash
+from .stage import stage_parameters, stage_root
 
 # %% ../nbs/07_package.ipynb #4752c70d
 def bundle_provenance(

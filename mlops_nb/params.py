@@ -13,8 +13,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from mlops_nb.base import UserError, project_root, read_yaml
-from mlops_nb.code import project_notebooks, read_notebook, stage_names
+from .base import UserError, project_root, read_yaml
+from .code import project_notebooks, read_notebook, stage_names
 
 # %% ../nbs/00_params.ipynb #2c112793
 def declared_parameters(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mlops_nb.base import UserError, replacing
+from .base import UserError, replacing
 
 os.environ.setdefault("WHYLOGS_NO_ANALYTICS", "True")
 np.unicode_ = np.str_

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'stage', 'code', 'mend_lock', 'summary_lines', 'repro', 'summary', 'why', 'gate', 'main']
 
-# %% ../nbs/13_project.ipynb #84d98083
+# %% ../nbs/13_project.ipynb #9b2b8def
 import json
 import os
 import subprocess
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import typer
 
-from mlops_nb.base import UserError, load_json, only_one, project_root, read_yaml
+from .base import UserError, load_json, only_one, project_root, read_yaml, remove
 
 # %% ../nbs/13_project.ipynb #0cc6647c
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help="Run, explain and judge this machine learning project.")
@@ -75,7 +75,7 @@ def summary_lines(
     lines += [f"  {'yes' if c['passed'] else 'NO ':<4}{c['reason']}"[:80] for c in verdict["checks"]]
     return [*lines, "", "report: reports/index.html · model card: MODEL_CARD.md"]
 
-# %% ../nbs/13_project.ipynb #b4f7bf44
+# %% ../nbs/13_project.ipynb #b7828671
 @app.command()
 def repro(targets: list[str] = typer.Argument(default=None, help="stages to bring up to date; all if none is named")) -> None:
     "Bring the pipeline up to date and say what happened. Example: mlops-nb repro"
@@ -90,6 +90,7 @@ def repro(targets: list[str] = typer.Argument(default=None, help="stages to brin
         done = subprocess.run([sys.executable, "-m", "dvc", "repro", *(targets or [])], cwd=root, env=os.environ | {"PATH": path}, pass_fds=[lock])
     if done.returncode:
         raise typer.Exit(done.returncode)
+    remove(root / "reports/failed")
     if not targets:
         typer.echo("\n".join(summary_lines(root, started)))
 

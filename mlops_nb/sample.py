@@ -17,8 +17,8 @@ from pathlib import Path
 
 import yaml
 
-from mlops_nb.base import UserError, only_one, project_root, read_yaml, remove
-from mlops_nb.code import project_notebooks, projection, read_notebook, stage_names
+from .base import UserError, only_one, project_root, read_yaml, remove
+from .code import project_notebooks, projection, read_notebook, stage_names
 
 # %% ../nbs/00_sample.ipynb #cf997c64
 COPIED = ("nbs", "settings.ini", "contract.yaml", "dvc.yaml", "params.yaml")

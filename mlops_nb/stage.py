@@ -17,11 +17,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mlops_nb.base import UserError, content_hash, note_timing, only_one, project_root, read_yaml, remove
-from mlops_nb.code import PACKAGE, import_closure, module_code, project_notebooks, projection, read_notebook, save_text, stage_names, stages_before
-from mlops_nb.params import all_declared, resolve_parameters, sample_params
-from mlops_nb.report import render_report, stable_notebook
-from mlops_nb.sample import sample_copy
+from .base import UserError, content_hash, note_timing, only_one, project_root, read_yaml, remove
+from .code import PACKAGE, import_closure, module_code, project_notebooks, projection, read_notebook, save_text, stage_names, stages_before
+from .params import all_declared, resolve_parameters, sample_params
+from .report import render_report, stable_notebook
+from .sample import sample_copy
 
 # %% ../nbs/00_stage.ipynb #eadb3950
 def stage_root(

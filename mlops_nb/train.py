@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import log_loss, precision_recall_curve, roc_auc_score
 
-from mlops_nb.base import UserError
-from mlops_nb.model import fit_model, make_model, predict_scores
-from mlops_nb.stage import stage_parameters, stage_root
+from .base import UserError
+from .model import fit_model, make_model, predict_scores
+from .stage import stage_parameters, stage_root
 
 # %% ../nbs/04_train.ipynb #dbde6dc0
 def scores_by_round(

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlops_nb.base import UserError
-from mlops_nb.stage import stage_parameters, stage_root
+from .base import UserError
+from .stage import stage_parameters, stage_root
 
 # %% ../nbs/02_validate.ipynb #727a7791
 def check_columns(

@@ -31,8 +31,8 @@ if [ "$(cat .venv/locked 2>/dev/null)" != "$lock" ] || ! fits .venv/bin/python; 
     say "2/4 · $(grep -c '^[a-z].*==' requirements.txt) packages from the lock, each checked against its hash"
     sed -n '/^uv==/,/[^\\]$/p' requirements.txt > .venv/uv.txt
     .venv/bin/python -m pip install --quiet --quiet --no-deps --require-hashes --requirement .venv/uv.txt || fail "could not install uv; is there a network?"
-    VIRTUAL_ENV=.venv .venv/bin/uv pip sync --require-hashes --compile-bytecode --link-mode "${UV_LINK_MODE:-hardlink}" requirements.txt 2>.venv/uv.log ||
-        { tail -5 .venv/uv.log >&2; fail "could not install the lock; run again when the network is back, what was downloaded is kept"; }
+    sync() { VIRTUAL_ENV=.venv .venv/bin/uv pip sync "$@" --require-hashes --compile-bytecode --link-mode "${UV_LINK_MODE:-hardlink}" requirements.txt; }
+    { if [ -t 2 ]; then sync; else sync --quiet; fi; } || fail "could not install the lock; run again when the network is back, what was downloaded is kept"
     echo "$lock" > .venv/locked
 fi
 

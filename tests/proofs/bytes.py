@@ -155,6 +155,11 @@ def leaves(value: Any, place: str = "") -> dict[str, Any]:
     return {place: value}
 
 
+def shown(value: Any) -> str:
+    "Show a value of a lock or of metrics in a few words."
+    return value["md5"][:12] if isinstance(value, dict) and "md5" in value else str(value)[:60]
+
+
 def differences(wanted: dict[str, bytes], found: dict[str, bytes]) -> list[str]:
     "Name each file that differs, and the first place in it."
     told = []
@@ -164,7 +169,7 @@ def differences(wanted: dict[str, bytes], found: dict[str, bytes]) -> list[str]:
         elif wanted[name] != found[name]:
             old, new = ((lock_entries(t) if name == "dvc.lock" else leaves(json.loads(t))) for t in (wanted[name], found[name]))
             places = [k for k in {**old, **new} if old.get(k) != new.get(k)]
-            first = f"{places[0]} is {old.get(places[0])} and {new.get(places[0])}" if places else "order or layout only"
+            first = f"{places[0]} is {shown(old.get(places[0]))} and {shown(new.get(places[0]))}" if places else "order or layout only"
             outs = [p.split(": outs ")[1] for p in places if ": outs " in p]
             told.append(f"{name}: {first}" + (f"; outputs that differ: {', '.join(outs)}" if outs else ""))
     return told
@@ -183,6 +188,7 @@ def run_variant(variant: Variant, base: Path, quick: bool) -> tuple[dict[str, by
     seconds = time.perf_counter() - started
     if code:
         sys.exit(f"bytes: {variant.folder}: `mlops-nb repro` exited {code}; its log is {folder.parent / 'log.txt'}\n" + (folder.parent / "log.txt").read_text(errors="replace")[-1500:])
+    print(f"  {seconds:.1f} s, dvc.lock {hashlib.sha256((folder / 'dvc.lock').read_bytes()).hexdigest()[:12]}", flush=True)
     return results(folder), seconds
 
 
