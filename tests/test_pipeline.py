@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT, run, set_params
 
 from mlops_nb.base import read_yaml
@@ -179,6 +180,10 @@ def test_rebuilt_from_nothing_gives_the_same_bytes(project: Path) -> None:
         shutil.rmtree(project / name) if (project / name).is_dir() else (project / name).unlink()
     result = run(["mlops-nb", "repro"], project, PYTHONPATH=str(project), OMP_NUM_THREADS="1", PYTHONHASHSEED="7", TZ="Pacific/Auckland", LC_ALL="C")
     assert len(ran(result)) == 9
+    before, after = yaml.safe_load(kept["dvc.lock"]), yaml.safe_load((project / "dvc.lock").read_text())
+    assert list(before["stages"]) == list(after["stages"])
+    for name, stage in before["stages"].items():
+        assert stage == after["stages"][name], name
     assert {p: (project / p).read_bytes() for p in kept} == kept
 
 
