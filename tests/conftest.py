@@ -1,4 +1,5 @@
 "What the tests share: the project's root, samples of it, and a way to run a stage and look at its one line."
+import os
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import yaml
 
 from mlops_nb.base import read_yaml
 from mlops_nb.params import sample_params
-from mlops_nb.sample import run_in, sample_copy
+from mlops_nb.sample import sample_copy
+from mlops_nb.stage import stage_command
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,12 +35,33 @@ def sample():
         shutil.rmtree(folder.parent, ignore_errors=True)
 
 
+def run_forked(folder: Path, stage: str) -> tuple[int, str, str]:
+    "Run a stage as the command line does, in a fork of this process: libraries that are imported already need not be again."
+    out, err = folder.parent / "stdout", folder.parent / "stderr"
+    child = os.fork()
+    if child == 0:
+        for number, path in ((1, out), (2, err)):
+            os.dup2(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), number)
+        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
+        code = 99
+        try:
+            os.chdir(folder)
+            os.environ["MLOPS_NB_ROOT"] = str(folder)
+            os.environ.pop("IN_TEST", None)
+            code = stage_command(stage)
+        finally:
+            sys.stdout.flush(), sys.stderr.flush()
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code, out.read_text(), err.read_text()
+
+
 def fails_with(folder: Path, stage: str, *words: str) -> str:
     "Run a stage that must fail with one line holding the words; give the line."
-    result = run_in(folder, stage)
-    lines = result.stderr.strip().splitlines()
-    assert result.returncode == 1, (result.returncode, result.stdout, result.stderr)
-    assert len(lines) == 1 and "Traceback" not in result.stderr, result.stderr
+    code, out, err = run_forked(folder, stage)
+    lines = err.strip().splitlines()
+    assert code == 1, (code, out, err)
+    assert len(lines) == 1 and "Traceback" not in err, err
     for word in words:
         assert word in lines[0], lines[0]
     return lines[0]
@@ -59,7 +82,5 @@ def set_params(folder: Path, changes: dict) -> None:
 
 def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedProcess:
     "Run a command of the environment in a folder."
-    import os
-
     path = Path(sys.executable).parent / command[0]
     return subprocess.run([str(path), *command[1:]], cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, timeout=600)
