@@ -16,10 +16,10 @@ test: setup  ## run every test: notebooks, package, pipeline
 	@sh scripts/test.sh
 
 lab: setup  ## open JupyterLab on the notebooks; they are saved clean
-	@$(BIN)/jupyter lab --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --ContentsManager.pre_save_hook=nbdev.clean.clean_jupyter --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/nbs/index.ipynb $(LAB)
+	@$(BIN)/jupyter lab --ContentsManager.pre_save_hook=mlops_nb.code.clean_on_save --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/nbs/index.ipynb $(LAB)
 
 export: setup  ## export the notebooks' code into the package, clean the notebooks
-	@$(BIN)/nbdev_clean && $(BIN)/mlops-nb code
+	@$(BIN)/nbdev_clean && $(BIN)/mlops-nb clean && $(BIN)/mlops-nb code
 
 bench: setup  ## measure: start-up, cost of notebooks, nothing to do, memory
 	@$(BIN)/python tests/bench/bench.py

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PACKAGE', 'read_notebook', 'code_cells', 'without_magics', 'projection', 'module_code', 'imported_modules',
            'import_closure', 'project_notebooks', 'stage_names', 'stages_before', 'check_syntax', 'edited_by_hand',
-           'export_package', 'write_projections', 'save_text']
+           'export_package', 'write_projections', 'save_text', 'clear_outputs', 'clean_on_save', 'clean_notebooks']
 
 # %% ../nbs/00_code.ipynb #f680fb4f
 import ast
@@ -221,3 +221,40 @@ def save_text(
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return True
+
+# %% ../nbs/00_code.ipynb #b58069f5
+def clear_outputs(
+    notebook: dict,  # a notebook; changed in place
+) -> bool:  # True when there was something to clear
+    "Take outputs and execution counts out of a notebook."
+    changed = False
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code" and (cell.get("outputs") or cell.get("execution_count") is not None):
+            cell["outputs"], cell["execution_count"], changed = [], None, True
+    return changed
+
+# %% ../nbs/00_code.ipynb #6c5203c3
+def clean_on_save(
+    path: str,  # where Jupyter will write
+    model: dict,  # what it will write
+    **kwargs: object,  # what else Jupyter tells
+) -> None:
+    "Clean a notebook before Jupyter saves it: no outputs, no execution counts, none of the metadata that differ from machine to machine."
+    from nbdev.clean import clean_jupyter
+
+    if model["type"] == "notebook" and model["content"]["nbformat"] == 4:
+        clean_jupyter(path, model)
+        clear_outputs(model["content"])
+
+# %% ../nbs/00_code.ipynb #e067bd2b
+def clean_notebooks(
+    root: Path,  # the project's root
+) -> list[str]:  # names of the notebooks that held outputs
+    "Clear the outputs of all notebooks."
+    cleaned = []
+    for name, path in project_notebooks(root).items():
+        notebook = read_notebook(path)
+        if clear_outputs(notebook):
+            save_text(path, json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+            cleaned.append(name)
+    return cleaned

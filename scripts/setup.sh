@@ -41,6 +41,8 @@ VIRTUAL_ENV=.venv .venv/bin/uv pip install --quiet --offline --no-deps --no-buil
 .venv/bin/python -m compileall -q mlops_nb
 cp scripts/environment.pth "$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mlops_nb_environment.pth"
 .venv/bin/python -c 'import os; os.makedirs(os.environ["IPYTHONDIR"], exist_ok=True); import matplotlib.font_manager' >/dev/null 2>&1
+mkdir -p .venv/share/jupyter/lab/settings
+echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' > .venv/share/jupyter/lab/settings/overrides.json
 if git rev-parse --git-dir >/dev/null 2>&1; then
     git config --local merge.nbdev-merge.name "merge notebooks cell by cell"
     git config --local merge.nbdev-merge.driver ".venv/bin/nbdev_merge %O %A %B %P"
