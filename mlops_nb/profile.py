@@ -6,8 +6,9 @@
 __all__ = ['level_capacity', 'kll_bytes', 'steady_distribution', 'profile_numbers', 'make_profile', 'canonical_profile',
            'save_profile', 'load_profile']
 
-# %% ../nbs/06a_profile.ipynb #6156c9d1
+# %% ../nbs/06a_profile.ipynb #6dc14e5b
 import io
+import math
 import os
 import struct
 from pathlib import Path
@@ -63,15 +64,15 @@ def kll_bytes(
     head = struct.pack("<BBBBHBBQHBBI", 6, 1, 15, 2, k, 8, 0, n, k, top + 1, 0, 0)
     return head + struct.pack(f"<{top + 1}I", *(offset + s for s in starts)) + struct.pack(f"<dd{len(items)}d", ordered[0], ordered[-1], *items)
 
-# %% ../nbs/06a_profile.ipynb #e0659ede
+# %% ../nbs/06a_profile.ipynb #fd887ca0
 def steady_distribution(
     known: np.ndarray,  # float64, none missing
     k: int,  # size of the sketch
 ) -> DistributionMetric:
-    "Describe how numbers are distributed, without coins."
+    "Describe how numbers are distributed, without coins; exact sums, which no processor rounds in an order of its own."
     sketch = whylogs_sketching.kll_doubles_sketch.deserialize(kll_bytes(known, k))
-    mean = round(float(known.mean()), 9) if len(known) else 0.0
-    spread = round(float(((known - mean) ** 2).sum()), 6)
+    mean = math.fsum(known) / max(len(known), 1)
+    spread = math.fsum((known - mean) ** 2)
     return DistributionMetric(kll=KllComponent(sketch), mean=FractionalComponent(mean), m2=FractionalComponent(spread))
 
 # %% ../nbs/06a_profile.ipynb #4d02272d
