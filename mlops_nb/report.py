@@ -147,7 +147,7 @@ def render_report(
     code_style = re.sub(r"(?m)^pre \{.*$|^td\.linenos.*$|^span\.linenos.*$", "", light) + "@media (prefers-color-scheme:dark){" + re.sub(r"(?m)^pre \{.*$|^td\.linenos.*$|^span\.linenos.*$", "", dark) + "}"
     return PAGE.render(title=re.sub(r"<.*?>", "", title), style=STYLE, code_style=code_style, contents=headings, parts=[p for p in parts if p])
 
-# %% ../nbs/00_report.ipynb #257e39f9
+# %% ../nbs/00_report.ipynb #e58e8257
 def figure_style() -> None:
     "Set matplotlib's defaults for the project's figures, and let pandas show long texts whole."
     import matplotlib
@@ -156,7 +156,7 @@ def figure_style() -> None:
     pandas.set_option("display.max_colwidth", None)
 
     matplotlib.rcParams.update({
-        "figure.dpi": 110, "figure.constrained_layout.use": True, "font.size": 9, "axes.titlesize": 10, "axes.titlelocation": "left",
+        "figure.dpi": 140, "figure.constrained_layout.use": True, "font.size": 9, "axes.titlesize": 10, "axes.titlelocation": "left",
         "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e3e8ee", "axes.axisbelow": True, "date.converter": "concise",
         "axes.prop_cycle": matplotlib.cycler(color=["#0b6bcb", "#d97706", "#0f766e", "#9333ea", "#64748b"]), "legend.frameon": False,
     })

@@ -56,7 +56,7 @@ def run_forked(folder: Path, stage: str) -> tuple[int, str, str]:
     return code, out.read_text(), err.read_text()
 
 
-def fails_with(folder: Path, stage: str, *words: str) -> str:
+def expect_failure(folder: Path, stage: str, *words: str) -> str:
     "Run a stage that must fail with one line holding the words; give the line."
     code, out, err = run_forked(folder, stage)
     lines = err.strip().splitlines()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import ROOT, fails_with, run, set_params
+from conftest import ROOT, expect_failure, run, set_params
 
 from mlops_nb.sample import run_in
 
@@ -20,13 +20,13 @@ def change(folder: Path, where: str, edit) -> Path:
 def test_unknown_parameter(sample) -> None:
     folder = sample(None)
     set_params(folder, {"ingest.rows_per_mnth": 5})
-    fails_with(folder, "ingest", "ingest.rows_per_mnth", "did you mean rows_per_month", "knows:")
+    expect_failure(folder, "ingest", "ingest.rows_per_mnth", "did you mean rows_per_month", "knows:")
 
 
 def test_unknown_section(sample) -> None:
     folder = sample(None)
     set_params(folder, {"trian.rounds": 5})
-    fails_with(folder, "ingest", "trian", "did you mean train")
+    expect_failure(folder, "ingest", "trian", "did you mean train")
 
 
 @pytest.mark.parametrize(("name", "value", "words"), [
@@ -36,19 +36,19 @@ def test_unknown_section(sample) -> None:
 def test_wrong_type_of_parameter(sample, name: str, value, words: tuple) -> None:
     folder = sample(None)
     set_params(folder, {name: value})
-    fails_with(folder, name.split(".")[0], name, *words)
+    expect_failure(folder, name.split(".")[0], name, *words)
 
 
 def test_missing_parameter(sample) -> None:
     folder = sample(None)
     set_params(folder, {"validate.max_bad_rows": None})
-    fails_with(folder, "validate", "validate.max_bad_rows is missing")
+    expect_failure(folder, "validate", "validate.max_bad_rows is missing")
 
 
 def test_broken_params_file(sample) -> None:
     folder = sample(None)
     (folder / "params.yaml").write_text("train: [1, 2")
-    fails_with(folder, "ingest", "params.yaml line", "not valid YAML")
+    expect_failure(folder, "ingest", "params.yaml line", "not valid YAML")
 
 
 @pytest.mark.parametrize(("edit", "words"), [
@@ -65,7 +65,7 @@ def test_bad_data(sample, edit, words: tuple) -> None:
     folder = sample("ingest")
     path = change(folder, "data/raw", edit)
     before = {p: p.read_bytes() for p in (folder / "data/raw").iterdir()}
-    fails_with(folder, "validate", path.name, *words)
+    expect_failure(folder, "validate", path.name, *words)
     assert before == {p: p.read_bytes() for p in (folder / "data/raw").iterdir()}
 
 
@@ -83,56 +83,56 @@ def test_damaged_parquet(sample) -> None:
     folder = sample("ingest")
     path = sorted((folder / "data/raw").glob("*.parquet"))[0]
     path.write_bytes(path.read_bytes()[:1000])
-    fails_with(folder, "validate", path.name, "cannot be read")
+    expect_failure(folder, "validate", path.name, "cannot be read")
 
 
 def test_one_class_target(sample) -> None:
     folder = sample("validate")
     for path in (folder / "data/clean").glob("*.parquet"):
         pd.read_parquet(path).assign(late=False).astype({"late": "boolean"}).to_parquet(path, index=False)
-    fails_with(folder, "features", "only one answer", "late is False", "train window")
+    expect_failure(folder, "features", "only one answer", "late is False", "train window")
 
 
 def test_empty_window(sample) -> None:
     folder = sample("validate")
     set_params(folder, {"data.asof": "2014-06-30"})
-    fails_with(folder, "features", "window", "is empty", "data.asof")
+    expect_failure(folder, "features", "window", "is empty", "data.asof")
 
 
 def test_a_window_of_three_rows(sample) -> None:
     folder = sample("validate")
     path = sorted((folder / "data/clean").glob("*.parquet"))[-1]
     pd.read_parquet(path).query("late.notna()").head(3).to_parquet(path, index=False)
-    fails_with(folder, "features", "test window", "3 labelled rows", "features.min_rows")
+    expect_failure(folder, "features", "test window", "3 labelled rows", "features.min_rows")
 
 
 def test_clock_before_the_data_and_no_date(sample) -> None:
     folder = sample(None)
     for asof, word in (("2012-12-31", "2012-12-31"), ("2013-02-30", "expected a date")):
         set_params(folder, {"data.asof": asof})
-        fails_with(folder, "ingest", word)
+        expect_failure(folder, "ingest", word)
 
 
 def test_source_that_is_not_there(sample) -> None:
     folder = sample(None)
     set_params(folder, {"data.source": "no/such/*.csv"})
-    fails_with(folder, "ingest", "no/such/*.csv", "no file is there")
+    expect_failure(folder, "ingest", "no/such/*.csv", "no file is there")
 
 
 def test_a_column_known_too_late_cannot_be_a_feature(sample) -> None:
     folder = sample("validate")
     set_params(folder, {"features.derived": ["dep_delay"]})
-    fails_with(folder, "features", "'dep_delay'", "defines")
+    expect_failure(folder, "features", "'dep_delay'", "defines")
     text = (folder / "contract.yaml").read_text()
     (folder / "contract.yaml").write_text(text.replace("nullable: true, max_missing: 0.3, known: false, sensitive: false, source: computed", "nullable: true, max_missing: 0.3, known: true, sensitive: false, source: computed"))
-    fails_with(folder, "features", "target late", "known: false")
+    expect_failure(folder, "features", "target late", "known: false")
 
 
 def test_broken_contract(sample) -> None:
     folder = sample("ingest")
     text = (folder / "contract.yaml").read_text()
     (folder / "contract.yaml").write_text(text.replace("nullable: false", "nulable: false", 1))
-    fails_with(folder, "validate", "nulable", "did you mean nullable")
+    expect_failure(folder, "validate", "nulable", "did you mean nullable")
 
 
 def test_model_of_other_versions(sample) -> None:
@@ -147,7 +147,7 @@ def test_model_of_other_versions(sample) -> None:
     with zipfile.ZipFile(path, "w") as new:
         for name, content in members.items():
             new.writestr(name, content)
-    fails_with(folder, "evaluate", "scikit-learn 1.2.3 (here ", "train again")
+    expect_failure(folder, "evaluate", "scikit-learn 1.2.3 (here ", "train again")
 
 
 def test_disk_without_room(sample) -> None:
@@ -169,7 +169,7 @@ def test_disk_without_room(sample) -> None:
 def test_unwritable_data_folder(sample) -> None:
     folder = sample(None)
     (folder / "data").write_text("a file where the folder should be")
-    fails_with(folder, "ingest", "cannot write", "data/raw", "permissions")
+    expect_failure(folder, "ingest", "cannot write", "data/raw", "permissions")
     assert (folder / "data").read_text() == "a file where the folder should be"
 
 

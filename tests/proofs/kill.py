@@ -104,6 +104,7 @@ def strike(kind: str, run: subprocess.Popen) -> int:
         for _ in range(5):  # a process may have been born while the others died
             if not end(run.pid, spared):
                 break
+            time.sleep(0.1)
     run.wait(10)
     return len(members(run.pid))
 
