@@ -154,7 +154,7 @@ def run_stage(
     note_timing(root, name, {"seconds": time.perf_counter() - started, "ended": time.time()})
     return report
 
-# %% ../nbs/00_stage.ipynb #5d2c441a
+# %% ../nbs/00_stage.ipynb #ea74240e
 def stage_command(
     name: str,  # the stage
 ) -> int:  # exit code: 0 done, 1 failed
@@ -164,6 +164,7 @@ def stage_command(
         root = project_root()
         os.environ["MLOPS_NB_STAGE"] = name
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads only wait here, and wait busily
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # on a busy machine, threads that wait busily take five times as long
         started = time.perf_counter()
         with only_one(root / ".dvc/tmp/stage.lock", name):
             report = run_stage(name, root)
