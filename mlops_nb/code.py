@@ -165,7 +165,7 @@ def edited_by_hand(
     unchanged = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", str(module)], cwd=root, capture_output=True)
     return unchanged.returncode != 0
 
-# %% ../nbs/00_code.ipynb #24e6d5ae
+# %% ../nbs/00_code.ipynb #565c44a5
 def export_package(
     root: Path,  # the project's root
 ) -> list[str]:  # names of the modules whose text changed
@@ -174,6 +174,7 @@ def export_package(
     from nbdev.export import nb_export
 
     lib, staging, changed = root / PACKAGE, root / f".{PACKAGE}-export", []
+    interrupted = staging.exists()
     remove(staging)
     (staging / PACKAGE).mkdir(parents=True)
     shutil.copytree(root / "nbs", staging / "nbs", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
@@ -185,9 +186,9 @@ def export_package(
         if new.name != "__init__.py" and (not old.exists() or old.read_bytes() != new.read_bytes()):
             new.replace(old)
             changed.append(new.stem)
-    remove(staging)
-    if changed:
+    if changed or interrupted or not (lib / "_modidx.py").exists():
         _build_modidx(dest=lib, nbs_path=root / "nbs")
+    remove(staging)
     return changed
 
 # %% ../nbs/00_code.ipynb #514c19b9

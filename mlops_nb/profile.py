@@ -39,13 +39,13 @@ def level_capacity(
     "Compute a KLL level's capacity: two thirds of the level above it, as the library does."
     return max(least, (((2 * k) << depth) // 3**depth + 1) >> 1)
 
-# %% ../nbs/06a_profile.ipynb #769c0bc7
+# %% ../nbs/06a_profile.ipynb #6f205e14
 def kll_bytes(
     values: np.ndarray,  # numbers without missing ones
     k: int = 1024,  # size of the sketch: at most k items on the top level
 ) -> bytes:  # what whylogs_sketching.kll_doubles_sketch.deserialize reads
     "Write a KLL sketch of the values, the same bytes for the same values in any order."
-    ordered, n = np.sort(values.astype("float64")), len(values)
+    ordered, n = np.sort(values.astype("float64") + 0.0), len(values)  # + 0.0 turns -0.0 into 0.0: processors sort the two differently
     if n < 2:
         sketch = whylogs_sketching.kll_doubles_sketch(k)
         for value in ordered:

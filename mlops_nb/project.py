@@ -30,14 +30,15 @@ def stage(name: str = typer.Argument(help="a stage of dvc.yaml, such as train"))
 
     raise typer.Exit(stage_command(name))
 
-# %% ../nbs/13_project.ipynb #2f238aea
+# %% ../nbs/13_project.ipynb #d4ee5dc4
 @app.command()
 def code() -> None:
     "Export the notebooks' code; the pipeline's first stage. Example: mlops-nb code"
     from mlops_nb.code import stage_names, write_projections
 
     root = project_root()
-    changed = write_projections(root, stage_names(root))
+    with only_one(root / ".dvc/tmp/stage.lock", "code"):
+        changed = write_projections(root, stage_names(root))
     typer.echo(f"code: {', '.join(changed[:6]) + (' …' if len(changed) > 6 else '') + ' changed' if changed else 'no code changed, prose only'}")
 
 # %% ../nbs/13_project.ipynb #407a38b2
@@ -66,7 +67,7 @@ def mend_lock(
         lock.replace(root / ".dvc/tmp/dvc.lock.broken")
         typer.echo("dvc.lock was cut in half by an earlier kill; it is set aside as .dvc/tmp/dvc.lock.broken and written anew")
 
-# %% ../nbs/13_project.ipynb #9b960f31
+# %% ../nbs/13_project.ipynb #c272c76b
 def forget_dead_locks(
     root: Path,  # the project's root
 ) -> None:
@@ -83,7 +84,7 @@ def forget_dead_locks(
     path = root / ".dvc/tmp/rwlock"
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
-        holders = [h for entry in held.values() for h in [*entry.get("read", []), entry.get("write")] if h]
+        holders = [h for readers in held.get("read", {}).values() for h in readers] + list(held.get("write", {}).values())
     except (OSError, ValueError, AttributeError):
         holders = []
     if not any(alive(h["pid"]) for h in holders):
