@@ -84,3 +84,32 @@ def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedPro
     "Run a command of the environment in a folder."
     path = Path(sys.executable).parent / command[0]
     return subprocess.run([str(path), *command[1:]], cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, timeout=600)
+
+
+def make_project(folder: Path) -> Path:
+    "Make a whole project with git and DVC on the sample's parameters and bring it up to date."
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for file in [f for f in files if (ROOT / f).is_file() and f != "dvc.lock" and not f.startswith("metrics/")]:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, folder / file)
+    small = sample_params(ROOT)
+    small["train"]["rounds"], small["evaluate"]["resamples"], small["evaluate"]["importance_rows"] = 15, 20, 100
+    (folder / "params.yaml").write_text(yaml.safe_dump(small, sort_keys=False))
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
+        subprocess.run([*git, *command], cwd=folder, check=True, capture_output=True)
+    result = repro(folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "gate: passed" in result.stdout and "reports/index.html" in result.stdout
+    return folder
+
+
+def repro(folder: Path, **env: str) -> subprocess.CompletedProcess:
+    "Bring a project up to date."
+    return run(["mlops-nb", "repro"], folder, PYTHONPATH=str(folder), **env)
+
+
+def ran(result: subprocess.CompletedProcess) -> list[str]:
+    "List the stages that a run ran."
+    assert result.returncode == 0, result.stdout + result.stderr
+    return [line.split("'")[1] for line in result.stdout.splitlines() if line.startswith("Running stage '")]

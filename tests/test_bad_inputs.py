@@ -1,4 +1,5 @@
 "What a user does wrong ends in one line that says what, where and what to do; nothing is lost."
+import os
 import resource
 import subprocess
 from pathlib import Path
@@ -155,13 +156,15 @@ def test_disk_without_room(sample) -> None:
     before = sorted(p.name for p in (folder / "data").rglob("*"))
     code = f"from conftest import *; from mlops_nb.sample import run_in; r = run_in(Path({str(folder)!r}), 'features'); sys.stderr.write(r.stderr); sys.exit(r.returncode)"
 
+    quiet = {k: v for k, v in os.environ.items() if not k.startswith("COV")}  # coverage would want to write, too
+
     def little_room() -> None:
         import signal
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
-    result = subprocess.run([str(ROOT / ".venv/bin/python") if (ROOT / ".venv").exists() else "python", "-c", code], cwd=ROOT / "tests", preexec_fn=little_room, capture_output=True, text=True)
+    result = subprocess.run([str(ROOT / ".venv/bin/python") if (ROOT / ".venv").exists() else "python", "-c", code], cwd=ROOT / "tests", env=quiet, preexec_fn=little_room, capture_output=True, text=True)
     assert result.returncode == 1 and "cannot write" in result.stderr and "MB free" in result.stderr and "Traceback" not in result.stderr, result.stderr
     assert before == sorted(p.name for p in (folder / "data").rglob("*") if "features" not in p.parts[-2:])
 

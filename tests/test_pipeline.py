@@ -5,13 +5,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
-from conftest import ROOT, run, set_params
+from conftest import ROOT, make_project, ran, repro, run, set_params
 
 from mlops_nb.base import read_yaml
 from mlops_nb.code import import_closure, project_notebooks, projection, read_notebook, stage_names
 from mlops_nb.explain import explain_rerun
-from mlops_nb.params import all_declared, sample_params
+from mlops_nb.params import all_declared
 from mlops_nb.sample import run_in
 
 DVC = read_yaml(ROOT / "dvc.yaml")["stages"]
@@ -76,29 +75,7 @@ def test_export_and_clean_leave_the_tree_unchanged(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    "A whole project with git and DVC on the sample's parameters, brought up to date once."
-    folder = tmp_path_factory.mktemp("pipeline") / "ein Projekt · ünï"
-    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    for file in [f for f in files if (ROOT / f).is_file() and f != "dvc.lock" and not f.startswith("metrics/")]:
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / file, folder / file)
-    set_params(folder, {f"{s}.{k}" if s else k: v for s, section in sample_params(ROOT).items() for k, v in (section.items() if isinstance(section, dict) else [])})
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
-        subprocess.run([*git, *command], cwd=folder, check=True, capture_output=True)
-    result = repro(folder)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "gate: passed" in result.stdout and "reports/index.html" in result.stdout
-    return folder
-
-
-def repro(folder: Path) -> subprocess.CompletedProcess:
-    return run(["mlops-nb", "repro"], folder, PYTHONPATH=str(folder))
-
-
-def ran(result: subprocess.CompletedProcess) -> list[str]:
-    assert result.returncode == 0, result.stdout + result.stderr
-    return [line.split("'")[1] for line in result.stdout.splitlines() if line.startswith("Running stage '")]
+    return make_project(tmp_path_factory.mktemp("pipeline") / "ein Projekt · ünï")
 
 
 def edit(folder: Path, name: str, old: str, new: str) -> None:
@@ -136,6 +113,7 @@ def test_prose_and_outputs_are_free(project: Path) -> None:
     path.write_text(json.dumps(notebook, indent=1))
     assert explain_rerun(project) == {}
     assert ran(repro(project)) in ([], ["code"])
+    edit(project, "train", "# Train, in other words", "# Train")  # a rebuilt report would show the new prose
     assert (project / "models/bundle/provenance.json").read_bytes() == before
 
 
@@ -158,7 +136,7 @@ def test_a_parameter_reruns_its_stage_and_why_says_so(project: Path) -> None:
     enforced = run(["mlops-nb", "gate"], project, PYTHONPATH=str(project))
     assert enforced.returncode == 1 and "NO   floor" in enforced.stdout
     set_params(project, {"gate.min_roc_auc": 0.55})
-    assert ran(repro(project)) == [] and run(["mlops-nb", "gate"], project).returncode == 0
+    assert set(ran(repro(project))) <= {"package"} and run(["mlops-nb", "gate"], project).returncode == 0  # the others come from DVC's run cache
 
 
 def test_a_hand_edit_of_a_module_is_neither_used_nor_lost(project: Path) -> None:
@@ -171,20 +149,6 @@ def test_a_hand_edit_of_a_module_is_neither_used_nor_lost(project: Path) -> None
     assert repro(project).returncode != 0 and "judge_differently" in module.read_text()
     module.write_text(before)
     assert repro(project).returncode == 0
-
-
-def test_rebuilt_from_nothing_gives_the_same_bytes(project: Path) -> None:
-    kept = {p: (project / p).read_bytes() for p in ("dvc.lock", "metrics/evaluate.json", "metrics/gate.json", "MODEL_CARD.md")}
-    shutil.rmtree(project / ".dvc/cache")
-    for name in ("data", "models", "reports", "projection", "dvc.lock", "MODEL_CARD.md"):
-        shutil.rmtree(project / name) if (project / name).is_dir() else (project / name).unlink()
-    result = run(["mlops-nb", "repro"], project, PYTHONPATH=str(project), OMP_NUM_THREADS="1", PYTHONHASHSEED="7", TZ="Pacific/Auckland", LC_ALL="C")
-    assert len(ran(result)) == 9
-    before, after = yaml.safe_load(kept["dvc.lock"]), yaml.safe_load((project / "dvc.lock").read_text())
-    assert list(before["stages"]) == list(after["stages"])
-    for name, stage in before["stages"].items():
-        assert stage == after["stages"][name], name
-    assert {p: (project / p).read_bytes() for p in kept} == kept
 
 
 def test_dvc_shows_metrics_parameters_and_plots(project: Path, tmp_path: Path) -> None:
