@@ -5,65 +5,69 @@
 # %% auto #0
 __all__ = ['scores_by_round', 'round_metrics', 'choose_threshold', 'learning_curve', 'open_live']
 
-# %% ../nbs/04_train.ipynb #558b1ec9
+# %% ../nbs/04_train.ipynb #3f5c70b1
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import log_loss, precision_recall_curve, roc_auc_score
+from sklearn.metrics import precision_recall_curve
 
 from .base import UserError
-from .model import fit_model, make_model, predict_scores
+from .metrics import LOSS, PRIMARY, measure, primary
+from .model import class_columns, fit_model, learn_values, make_model, predict_scores, steady, with_texts
 from .stage import stage_parameters, stage_root
 
 # %% ../nbs/04_train.ipynb #dbde6dc0
 def scores_by_round(
     model: "sklearn.pipeline.Pipeline",  # fitted
     features: pd.DataFrame,  # rows to ask about
+    answer: dict[str, Any],  # see `model.learn_values`
     every: int,  # keep every so many rounds, and the last
-) -> dict[int, np.ndarray]:  # probability of *yes* by round, 1 the first
+) -> dict[int, np.ndarray]:  # scores by round; a model without rounds: by its number of trees, or 1
     "Ask a model after its rounds; a model without rounds is asked once."
-    if not hasattr(model[-1], "staged_predict_proba"):
-        return {1: predict_scores(model, features)}
-    encoded, last = model[:-1].transform(features), model[-1].max_iter
-    stages = enumerate(model[-1].staged_predict_proba(encoded), start=1)
-    return {n: np.round(p[:, 1], 9) for n, p in stages if n % every == 0 or n == last}
+    last = getattr(model[-1], "max_iter", 1) if hasattr(model[-1], "_bin_mapper") else getattr(model[-1], "n_estimators", 1)
+    if not hasattr(model[-1], "_bin_mapper"):
+        return {last: predict_scores(model, features, answer)}
+    encoded = model[:-1].transform(with_texts(model, features))
+    if answer["task"] == "regression":
+        return {n: steady(v, 9) for n, v in enumerate(model[-1].staged_predict(encoded), start=1) if n % every == 0 or n == last}
+    return {n: class_columns(model, p, answer) for n, p in enumerate(model[-1].staged_predict_proba(encoded), start=1) if n % every == 0 or n == last}
 
 # %% ../nbs/04_train.ipynb #d36fc476
 def round_metrics(
-    answers: pd.Series,  # bool
+    values: np.ndarray,  # answers, see `model.learn_values`
     scores: dict[int, np.ndarray],  # see `scores_by_round`
-) -> pd.DataFrame:  # roc_auc and log_loss by round
+    answer: dict[str, Any],  # see `model.learn_values`
+) -> pd.DataFrame:  # the metric that decides and the loss, by round
     "Measure a model after its rounds."
-    rows = {n: {"roc_auc": roc_auc_score(answers, p), "log_loss": log_loss(answers, p)} for n, p in scores.items()}
-    return pd.DataFrame(rows).T
+    names = [PRIMARY[answer["task"]], LOSS[answer["task"]]]
+    return pd.DataFrame({n: measure(values, s, answer) for n, s in scores.items()}).T[names]
 
 # %% ../nbs/04_train.ipynb #5d19a6fc
 def choose_threshold(
-    answers: pd.Series,  # bool, validation
+    values: np.ndarray,  # bool, validation
     scores: np.ndarray,  # probability of *yes*
 ) -> float:  # rows with at least this score are called *yes*
     "Find the threshold with the best F1."
-    precision, recall, thresholds = precision_recall_curve(answers, scores)
+    precision, recall, thresholds = precision_recall_curve(values, scores)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     return float(thresholds[np.argmax(np.round(f1[:-1], 9))])
 
 # %% ../nbs/04_train.ipynb #a36052f1
 def learning_curve(
-    train: pd.DataFrame,  # training rows: features and answer
-    valid: pd.DataFrame,  # validation rows
-    names: list[str],  # features
-    target: str,  # the answer's column
+    train: tuple[pd.DataFrame, np.ndarray],  # features and answers to learn from
+    valid: tuple[pd.DataFrame, np.ndarray],  # features and answers to judge on
+    answer: dict[str, Any],  # see `model.learn_values`
     build: Callable,  # function of no arguments that gives an unfitted model
-) -> dict[int, float]:  # ROC AUC on validation by number of training rows
+) -> dict[int, float]:  # the deciding metric on validation by number of training rows
     "Fit on evenly spaced parts of the training rows."
-    result = {}
+    result, classes = {}, len(np.unique(train[1])) if answer["task"] != "regression" else 0
     for step in (10, 3):
-        part = train.iloc[::step]
-        if part[target].nunique() == 2 and len(part) >= 50:
-            result[len(part)] = roc_auc_score(valid[target], predict_scores(fit_model(build(), part[names], part[target]), valid[names]))
+        features, values = train[0].iloc[::step], train[1][::step]
+        if len(values) >= 50 and (not classes or len(np.unique(values)) == classes):
+            result[len(values)] = primary(valid[1], predict_scores(fit_model(build(), features, values), valid[0], answer), answer)
     return result
 
 # %% ../nbs/04_train.ipynb #24f52ff9

@@ -1,4 +1,5 @@
 "What the tests share: the project's root, samples of it, and a way to run a stage and look at its one line."
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -35,25 +36,31 @@ def sample():
         shutil.rmtree(folder.parent, ignore_errors=True)
 
 
+FORKS = multiprocessing.get_context("forkserver")  # a fork of this very process would hang where OpenMP's threads have been at work
+FORKS.set_forkserver_preload(["mlops_nb.stage", "mlops_nb.train", "IPython", "matplotlib.pyplot", "pyarrow.csv", "papermill"])
+
+
+def forked_stage(folder: Path, stage: str) -> None:
+    "Run a stage in a fresh child, its output in two files."
+    for number, path in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(folder.parent / path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), number)
+    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
+    os.chdir(folder)
+    os.environ["MLOPS_NB_ROOT"] = str(folder)
+    os.environ.pop("IN_TEST", None)
+    code = stage_command(stage)
+    sys.stdout.flush(), sys.stderr.flush()
+    sys.exit(code)
+
+
 def run_forked(folder: Path, stage: str) -> tuple[int, str, str]:
-    "Run a stage as the command line does, in a fork of this process: libraries that are imported already need not be again."
-    out, err = folder.parent / "stdout", folder.parent / "stderr"
-    child = os.fork()
-    if child == 0:
-        for number, path in ((1, out), (2, err)):
-            os.dup2(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), number)
-        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
-        code = 99
-        try:
-            os.chdir(folder)
-            os.environ["MLOPS_NB_ROOT"] = str(folder)
-            os.environ.pop("IN_TEST", None)
-            code = stage_command(stage)
-        finally:
-            sys.stdout.flush(), sys.stderr.flush()
-            os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return code, out.read_text(), err.read_text()
+    "Run a stage as the command line does, in a fork of a process that has imported the libraries and done nothing with them."
+    child = FORKS.Process(target=forked_stage, args=(folder, stage))
+    child.start()
+    child.join(300)
+    assert child.exitcode is not None, f"{stage} in {folder} did not end within 300 s"
+    return child.exitcode, (folder.parent / "stdout").read_text(), (folder.parent / "stderr").read_text()
 
 
 def expect_failure(folder: Path, stage: str, *words: str) -> str:

@@ -20,8 +20,8 @@ def change(folder: Path, where: str, edit) -> Path:
 
 def test_unknown_parameter(sample) -> None:
     folder = sample(None)
-    set_params(folder, {"ingest.rows_per_mnth": 5})
-    expect_failure(folder, "ingest", "ingest.rows_per_mnth", "did you mean rows_per_month", "knows:")
+    set_params(folder, {"ingest.max_rwos": 5})
+    expect_failure(folder, "ingest", "ingest.max_rwos", "did you mean max_rows", "knows:")
 
 
 def test_unknown_section(sample) -> None:
@@ -31,7 +31,7 @@ def test_unknown_section(sample) -> None:
 
 
 @pytest.mark.parametrize(("name", "value", "words"), [
-    ("ingest.rows_per_month", "many", ("'many'", "int")), ("ingest.rows_per_month", True, ("True", "int")), ("validate.max_bad_rows", "1e-3", ("'1e-3'", "1.0e-3")),
+    ("ingest.max_rows", "many", ("'many'", "int")), ("ingest.max_rows", True, ("True", "int")), ("validate.max_bad_rows", "1e-3", ("'1e-3'", "1.0e-3")),
     ("train.model", "xgboost", ("'xgboost'", "hist_gradient_boosting")), ("evaluate.slice_columns", "carrier", ("list[str]",)),
 ])
 def test_wrong_type_of_parameter(sample, name: str, value, words: tuple) -> None:
@@ -117,7 +117,7 @@ def test_clock_before_the_data_and_no_date(sample) -> None:
 def test_source_that_is_not_there(sample) -> None:
     folder = sample(None)
     set_params(folder, {"data.source": "no/such/*.csv"})
-    expect_failure(folder, "ingest", "no/such/*.csv", "no file is there")
+    expect_failure(folder, "ingest", "no/such/*.csv", "there is no such file")
 
 
 def test_a_column_known_too_late_cannot_be_a_feature(sample) -> None:
@@ -172,7 +172,7 @@ def test_disk_without_room(sample) -> None:
 def test_unwritable_data_folder(sample) -> None:
     folder = sample(None)
     (folder / "data").write_text("a file where the folder should be")
-    expect_failure(folder, "ingest", "cannot write", "data/raw", "permissions")
+    expect_failure(folder, "ingest", "cannot write", "data/pieces", "permissions")
     assert (folder / "data").read_text() == "a file where the folder should be"
 
 

@@ -127,15 +127,15 @@ def test_a_function_reruns_exactly_the_stages_that_import_it(project: Path) -> N
 
 
 def test_a_parameter_reruns_its_stage_and_why_says_so(project: Path) -> None:
-    set_params(project, {"gate.min_roc_auc": 0.99})
+    set_params(project, {"gate.min_score": 0.99})
     why = run(["mlops-nb", "why"], project, PYTHONPATH=str(project)).stdout
-    assert "parameter gate.min_roc_auc: 0.55 → 0.99" in why
+    assert "parameter gate.min_score: 0.55 → 0.99" in why
     result = repro(project)
     assert ran(result) == ["gate", "package", "index"]
     assert "gate: NOT passed" in result.stdout
     enforced = run(["mlops-nb", "gate"], project, PYTHONPATH=str(project))
     assert enforced.returncode == 1 and "NO   floor" in enforced.stdout
-    set_params(project, {"gate.min_roc_auc": 0.55})
+    set_params(project, {"gate.min_score": 0.55})
     assert set(ran(repro(project))) <= {"package"} and run(["mlops-nb", "gate"], project).returncode == 0  # the others come from DVC's run cache
 
 

@@ -23,7 +23,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv/bin/python"
 LIMIT = 1200  # seconds that one run may take
-SAMPLE = {"ingest": {"rows_per_month": 1500}, "evaluate": {"min_slice_rows": 60}}
+SAMPLE = {"ingest": {"max_rows": 10000}, "evaluate": {"min_slice_rows": 60}}
 VARIED = re.compile(r"(OMP|OPENBLAS|MKL|BLIS|NPY|ARROW|LC|MLOPS_NB|DVC)_|(TZ|LANG|LANGUAGE|IN_TEST|PYTHON\w+|GLIBC_TUNABLES)$")
 FEATURES = "from numpy._core import _multiarray_umath as m; import json; print(json.dumps([n for n in m.__cpu_dispatch__ if m.__cpu_features__[n]]))"
 PROBE = """

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [ROOT / ".venv/bin/mlops-nb", "repro"]
 LIMIT = 1200  # seconds that one run may take
 KINDS = ("all", "parent", "stage stays")
-SAMPLE = {"ingest": {"rows_per_month": 1500}, "train": {"rounds": 20}, "evaluate": {"min_slice_rows": 60, "resamples": 20, "importance_rows": 300}}
+SAMPLE = {"ingest": {"max_rows": 10000}, "train": {"rounds": 20}, "evaluate": {"min_slice_rows": 60, "resamples": 20, "importance_rows": 300}}
 
 
 class Process(NamedTuple):
