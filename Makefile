@@ -25,10 +25,10 @@ bench: setup  ## measure: start-up, cost of notebooks, nothing to do, memory
 	@$(BIN)/python tests/bench/bench.py
 
 proofs: setup  ## slow proofs: the same bytes everywhere, kill -9 anywhere
-	@$(BIN)/python tests/proofs/bytes.py && $(BIN)/python tests/proofs/kill.py
+	@for proof in tests/proofs/*.py; do echo "$$proof"; $(BIN)/python $$proof || exit 1; done
 
 lock: setup  ## update requirements.txt to the newest versions that settings.ini allows
 	@sh scripts/lock.sh
 
 clean:  ## remove what the pipeline made; data in DVC's cache stays
-	@rm -rf data models reports projection metrics/timings.json .pytest_cache .coverage .coverage.* build *.egg-info && echo "clean; \`make repro\` brings everything back"
+	@find data -mindepth 1 -maxdepth 1 ! -name 'source*' ! -name .gitignore -exec rm -rf {} + 2>/dev/null; rm -rf models reports projection metrics/timings.json .pytest_cache .coverage .coverage.* build *.egg-info && echo "clean; \`make repro\` brings everything back"

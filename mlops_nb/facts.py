@@ -217,7 +217,7 @@ def look_at_typed(
     column.sketch.add(hashes[~missing])
     endless = np.isinf(plain) if plain.dtype.kind == "f" else np.zeros(len(plain), dtype=bool)
     name = "ISO8601" if column.delivered == "datetime" else "."
-    column.readings.setdefault(name, Reading()).add(np.where(endless, plain.dtype.type("NaN"), plain)[~missing], np.ones(int((~missing).sum()), "int64"))
+    column.readings.setdefault(name, Reading()).add((np.where(endless, np.nan, plain) if endless.any() else plain)[~missing], np.ones(int((~missing).sum()), "int64"))
     if endless.any():
         column.words = count_values(column.words, as_text(values[endless]), np.ones(int(endless.sum()), "int64"))
     if column.values is not None:

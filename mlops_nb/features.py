@@ -40,7 +40,7 @@ def calendar_value(
     date, origin = rows[found[1]], rows[time] if time else pd.Timestamp(0)
     if found[2] == "days":
         return ((date - origin) / pd.Timedelta(days=1)).round(6)
-    return getattr(date.dt, found[2]).astype("float64")
+    return getattr(date.dt, {"weekday": "day_of_week"}.get(found[2], found[2])).astype("float64")
 
 # %% ../nbs/03_features.ipynb #b24ebe86
 def feature_kinds(

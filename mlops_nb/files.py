@@ -26,12 +26,15 @@ from .base import UserError
 
 # %% ../nbs/00_files.ipynb #de341bc4
 def object_store() -> Any:  # a file system of fsspec
-    "Open the object store that AWS_ENDPOINT_URL and the keys in the environment name."
+    "Open the object store that AWS_ENDPOINT_URL, AWS_REGION and the keys in the environment name. Raises UserError for an address that is none."
+    from fsspec.implementations.arrow import ArrowFSWrapper
+    from pyarrow.fs import S3FileSystem
+
+    found = re.fullmatch(r"(?:(https?)://)?(.*?)/?", os.environ.get("AWS_ENDPOINT_URL") or "")
     try:
-        import s3fs
-    except ImportError:
-        raise UserError("s3:// needs the package s3fs: .venv/bin/uv pip install s3fs") from None
-    return s3fs.S3FileSystem(endpoint_url=os.environ.get("AWS_ENDPOINT_URL"))
+        return ArrowFSWrapper(S3FileSystem(endpoint_override=found[2] or None, scheme=found[1] or "https", region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"s3://: no connection ({str(error).splitlines()[0][:120]}); check AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from None
 
 # %% ../nbs/00_files.ipynb #34e348f3
 def source_files(
@@ -40,7 +43,10 @@ def source_files(
 ) -> list[str]:  # files in order of their names
     "List the files of a source. Raises UserError when there are none."
     if source.startswith("s3://"):
-        files = [f"s3://{name}" for name in object_store().glob(source)]
+        try:
+            files = [f"s3://{name}" for name in object_store().glob(source.removeprefix("s3://"))]
+        except OSError as error:
+            raise UserError(f"{source}: the object store refuses ({str(error).splitlines()[0][:160]}); check AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from None
     else:
         pattern = str(root / Path(source).expanduser())
         files = [pattern] if Path(pattern).exists() else [f for f in glob.glob(pattern, recursive=True) if Path(f).is_file()]
@@ -64,7 +70,7 @@ def open_bytes(
 ) -> BinaryIO:  # its content, unpacked while reading
     "Open a file. Raises UserError when it cannot be read or holds several files."
     try:
-        raw = object_store().open(file) if file.startswith("s3://") else open(file, "rb")
+        raw = object_store().open(file.removeprefix("s3://")) if file.startswith("s3://") else open(file, "rb")
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror or error}); check its name and your rights") from None
     kind = Path(file).suffix.lower()
@@ -110,7 +116,7 @@ def sniff_csv(
     file: str,  # a text file, perhaps packed
 ) -> dict[str, str]:  # "delimiter", "quote", "encoding"
     "Find out how a text file is written: the separator that gives the most lines the same number of fields."
-    encoding, best = file_encoding(file), (0.0, 1, ",", '"')
+    encoding, best = file_encoding(file), ((False, 0.0, 1), ",", '"')
     with open_bytes(file) as content:
         head = content.read(1 << 18)
     text = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)(errors="replace").decode(head)
@@ -119,11 +125,11 @@ def sniff_csv(
     for quote, delimiter in itertools.product("\"'", ",;\t|"):
         if quote == "'" and not re.search(rf"(^|{re.escape(delimiter)})'[^\n]*'\s*({re.escape(delimiter)}|$)", text, re.M):
             continue
-        widths = Counter(len(row) for row in dialects.reader(lines, delimiter=delimiter, quotechar=quote, strict=False) if row)
-        width, rows = max(widths.items(), key=lambda item: (item[0] > 1, item[1])) if widths else (1, 0)
-        found = (round(rows / max(sum(widths.values()), 1), 2) if width > 1 else 0.0, width, delimiter, quote)
-        best = found if found[:2] > best[:2] else best
-    return {"delimiter": best[2], "quote": best[3], "encoding": encoding}
+        found = [len(row) for row in dialects.reader(lines, delimiter=delimiter, quotechar=quote, strict=False) if row]
+        width, rows = max(Counter(found).items(), key=lambda item: (item[0] > 1, item[1])) if found else (1, 0)
+        fit = (found[:1] == [width], round(rows / max(len(found), 1), 2), width) if width > 1 else (False, 0.0, 1)
+        best = (fit, delimiter, quote) if fit > best[0] else best
+    return {"delimiter": best[1], "quote": best[2], "encoding": encoding}
 
 # %% ../nbs/00_files.ipynb #4f04b9ec
 def column_names(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['end_of_day', 'row_times', 'save_pieces', 'settle_types', 'month_parts', 'save_months']
 
-# %% ../nbs/01_ingest.ipynb #cad5b13e
+# %% ../nbs/01_ingest.ipynb #a34c74a7
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .base import UserError, progress, project_root, replacing
-from .coltypes import to_type
+from .coltypes import is_missing, to_type
 from .stage import stage_parameters, stage_root
 
 # %% ../nbs/01_ingest.ipynb #46c72990
@@ -38,7 +38,7 @@ def row_times(
     if name not in batch:
         raise UserError(f"the source lacks the column {name}, by which rows are dated; it has: {', '.join(batch.columns[:12])} …; deliver it, or correct `time` in contract.yaml")
     times = to_type(batch[name], rules)
-    unread = times.isna() & batch[name].notna() & ~batch[name].isin(rules.get("missing") or [])
+    unread = times.isna() & ~is_missing(batch[name], rules)
     if not rules["nullable"]:
         unread |= times.isna()
     if unread.any():
@@ -78,8 +78,7 @@ def settle_types(
     for name, values in rows.items():
         rules = contract["columns"].get(name)
         typed = to_type(values, rules) if rules else values
-        words = values.isin(rules.get("missing") or []) if rules else False
-        lost = rules is not None and (typed.isna() & values.notna() & ~words).any()
+        lost = rules is not None and (typed.isna() & ~is_missing(values, rules)).any()
         settled[name] = values.astype("object").map(str, na_action="ignore").astype("str") if lost or typed.dtype == "object" else typed
     return pd.DataFrame(settled)
 

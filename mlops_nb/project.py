@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'stage', 'code', 'clean', 'mend_lock', 'forget_dead_locks', 'summary_lines', 'repro', 'summary', 'why', 'gate',
-           'main']
+           'init', 'update', 'main']
 
 # %% ../nbs/13_project.ipynb #4e42053d
 import gc
@@ -102,7 +102,8 @@ def summary_lines(
     for name in [n for n in read_yaml(root / "dvc.yaml")["stages"] if n in timings]:
         took = timings[name]
         lines.append(f"{name:<12}{took.get('seconds', 0):>10.1f}  {'ran now' if took.get('ended', 0) >= since else 'unchanged'}")
-    lines += ["", f"test {evaluation['from']} to {evaluation['to']}, {evaluation['rows']:,} rows"]
+    when = f" {evaluation['from']} to {evaluation['to']}" if evaluation["from"] else ""
+    lines += ["", f"test{when}, {evaluation['rows']:,} rows"]
     for name, m in evaluation["metrics"].items():
         span = f"  [{m['low']:.4f}, {m['high']:.4f}]" if m["low"] is not None else ""
         lines.append(f"{name:<20}" + (f"{m['value']:.4f}" if m["value"] is not None else "not defined") + span)
@@ -163,6 +164,39 @@ def gate() -> None:
         typer.echo(f"{'yes' if c['passed'] else 'NO':<5}{c['name']}: {c['reason']}")
     typer.echo(f"gate: {'passed' if verdict['passed'] else 'NOT passed; reports/gate.html and reports/evaluate.html show why'}")
     raise typer.Exit(0 if verdict["passed"] else 1)
+
+# %% ../nbs/13_project.ipynb #7c5578e2
+@app.command()
+def init(
+    folder: Path = typer.Argument(default=None, metavar="DIR", help="where the project goes"),
+    data: str = typer.Option(..., help="a file or pattern (CSV, Parquet, JSON lines, packed or not), a query (sqlite:///shop.db::SELECT …), s3://bucket/key"),
+    target: str = typer.Option(..., help="the column to predict"),
+    time: str = typer.Option(None, help="the column that dates the rows; none for no such column; guessed if not said"),
+    task: str = typer.Option("auto", help="auto, binary, multiclass or regression"),
+    positive: str = typer.Option(None, help="for a binary task: the answer that means yes; guessed if not said"),
+    name: str = typer.Option(None, help="the project's name; the folder's if not said"),
+    in_place: bool = typer.Option(False, "--in-place", help="turn this clone of the template into the project"),
+) -> None:
+    "Make a project on data of your own. Example: mlops-nb init ../churn --data customers.csv --target churned"
+    from mlops_nb.contract import TASKS
+    from mlops_nb.init import init_project
+
+    if (folder is None) != in_place:
+        raise UserError("say where the project goes: `mlops-nb init DIR …`, or `--in-place` without a folder")
+    if task not in ("auto", *TASKS):
+        raise UserError(f"--task {task!r} is unknown, allowed are auto, {', '.join(TASKS)}")
+    options = {"target": target, "time": time, "task": task, "positive": positive, "name": name or (project_root() if in_place else folder).resolve().name}
+    typer.echo("\n".join(init_project(folder or Path(), data, options, in_place)))
+
+# %% ../nbs/13_project.ipynb #32e2284a
+@app.command()
+def update(folder: Path = typer.Argument(metavar="DIR", help="a project that init made")) -> None:
+    "Give a project what this release of the template changed, its users' edits kept. Example: mlops-nb update ../churn"
+    from mlops_nb.merge import update_project
+
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder; give the folder of a project that `mlops-nb init` made")
+    typer.echo("\n".join(update_project(folder.resolve(), project_root(Path(__file__).parent))))
 
 # %% ../nbs/13_project.ipynb #1ec6ada2
 def main() -> None:

@@ -29,7 +29,7 @@ def code_hash(
 ) -> str:  # hex
     "Name the whole project's code and contract by content; prose and outputs do not count."
     texts = [projection(read_notebook(path)) for path in project_notebooks(root).values()]
-    texts += [(root / name).read_text(encoding="utf-8") for name in ("contract.yaml", "dvc.yaml")]
+    texts += [(root / name).read_text(encoding="utf-8") for name in ("contract.yaml", "dvc.yaml", "data/source.dvc") if (root / name).exists()]
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 # %% ../nbs/00_sample.ipynb #ee2aa809
@@ -45,6 +45,9 @@ def start_sample(
             shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
         else:
             shutil.copy(root / name, folder / name)
+    if (root / "data/source").exists():
+        (folder / "data").mkdir()
+        (folder / "data/source").symlink_to(root / "data/source")
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 # %% ../nbs/00_sample.ipynb #1366c1dc
@@ -77,7 +80,7 @@ def sample_after(
             if name == "start":
                 start_sample(root, store / "making", params)
             else:
-                shutil.copytree(store / ["start", *done][number - 1], store / "making")
+                shutil.copytree(store / ["start", *done][number - 1], store / "making", symlinks=True)
                 result = run_in(store / "making", name)
                 if result.returncode:
                     raise UserError(f"the stage {name} fails on the sample: {(result.stdout + result.stderr).strip()}")
@@ -92,6 +95,6 @@ def sample_copy(
 ) -> Path:  # root of a sample project of one's own, removed when Python ends
     "Make a sample project to write into."
     folder = Path(tempfile.mkdtemp(prefix="mlops_nb-")) / "sample"
-    shutil.copytree(sample_after(root, stage, params), folder)
+    shutil.copytree(sample_after(root, stage, params), folder, symlinks=True)
     atexit.register(remove, folder.parent, quiet=True)
     return folder

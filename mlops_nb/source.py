@@ -123,10 +123,8 @@ def query_batches(
     root: Path,  # the project's folder, from which a relative SQLite path counts
 ) -> Iterator[pd.DataFrame]:  # in the database's types
     "Read a query in batches. Raises UserError with the database's reason."
-    try:
-        import sqlalchemy
-    except ImportError:
-        raise UserError("a query needs the package sqlalchemy: .venv/bin/uv pip install sqlalchemy") from None
+    import sqlalchemy
+
     url, query = source.split("::", 1)
     unset = [name for name in re.findall(r"\$\{(\w+)\}", url) if name not in os.environ]
     if unset:
@@ -138,8 +136,9 @@ def query_batches(
     try:
         with sqlalchemy.create_engine(url).connect().execution_options(stream_results=True, max_row_buffer=BATCH_ROWS // 4) as connection:
             yield from (plain(rows) for rows in pd.read_sql_query(sqlalchemy.text(query), connection, chunksize=BATCH_ROWS // 4))
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
-        raise UserError(f"data.source: the query failed ({str(getattr(error, 'orig', error)).splitlines()[0][:160]}); check the address, your rights and the query") from None
+    except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError, ImportError) as error:
+        reason = getattr(error.__cause__ or error, "orig", None) or error
+        raise UserError(f"data.source: the query failed ({str(reason).splitlines()[0][:160]}); check the address, your rights and the query") from None
 
 # %% ../nbs/00_source.ipynb #d9acda78
 def file_batches(

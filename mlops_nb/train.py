@@ -50,10 +50,11 @@ def choose_threshold(
     values: np.ndarray,  # bool, validation
     scores: np.ndarray,  # probability of *yes*
 ) -> float:  # rows with at least this score are called *yes*
-    "Find the threshold with the best F1."
+    "Find the threshold with the best F1: half-way between the last score called yes and the next one below."
     precision, recall, thresholds = precision_recall_curve(values, scores)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return float(thresholds[np.argmax(np.round(f1[:-1], 9))])
+    last = thresholds[np.argmax(np.round(f1[:-1], 9))]
+    return round(float(last + max(scores[scores < last], default=last)) / 2, 9)
 
 # %% ../nbs/04_train.ipynb #a36052f1
 def learning_curve(

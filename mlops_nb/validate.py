@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['check_columns', 'column_problems', 'judge_rows', 'check_missing', 'check_bad_share']
 
-# %% ../nbs/02_validate.ipynb #223e7314
+# %% ../nbs/02_validate.ipynb #a1318789
 import difflib
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .base import UserError
-from .coltypes import to_type
+from .coltypes import is_missing, to_type
 from .stage import stage_parameters, stage_root
 
 # %% ../nbs/02_validate.ipynb #727a7791
@@ -39,7 +39,7 @@ def column_problems(
     rules: dict[str, Any],  # its entry in the contract
 ) -> list[tuple[str, pd.Series]]:  # reason and the rows it concerns, True where bad
     "Find the rows in which a column breaks its rules."
-    unreadable = converted.isna() & given.notna() & ~given.isin(rules.get("missing") or [])
+    unreadable = converted.isna() & ~is_missing(given, rules)
     problems = [(f"{name}: not {'a' if rules['type'][0] not in 'i' else 'an'} {rules['type']}", unreadable)]
     if not rules["nullable"]:
         problems.append((f"{name}: missing", converted.isna() & ~unreadable))

@@ -20,7 +20,7 @@ def test_commands_have_help_with_an_example() -> None:
     listed = run(["mlops-nb", "--help"], ROOT).stdout
     for word in set(re.findall(r"mlops-nb (\w+)", README)):
         assert re.search(rf"^\s+{word}\s", listed, flags=re.M), word
-        assert "Example: mlops-nb" in " ".join(run(["mlops-nb", word, "--help"], ROOT).stdout.split())
+        assert "Example: mlops-nb" in " ".join(run(["mlops-nb", word, "--help"], ROOT, COLUMNS="500").stdout.split())
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)#]+)\)", README))
