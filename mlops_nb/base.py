@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['WRITE_ERRORS', 'UserError', 'project_root', 'read_yaml', 'writing_failed', 'replacing', 'remove', 'plain',
            'save_json', 'load_json', 'save_table', 'load_table', 'note_timing', 'note_machine', 'content_hash',
-           'progress', 'only_one']
+           'progress', 'tell', 'only_one']
 
 # %% ../nbs/00_base.ipynb #4f0d2654
 import errno
@@ -225,6 +225,14 @@ def progress(
     terminal = sys.__stderr__
     hidden = terminal is None or not terminal.isatty()
     return iter(tqdm(items, desc=label, total=total, file=terminal, disable=hidden, leave=False))
+
+# %% ../nbs/00_base.ipynb #3bceba10
+def tell(
+    text: str,  # one line
+) -> None:
+    "Say on the terminal what a person must not miss; a report shows it by itself."
+    if sys.__stderr__ is not None:
+        print(text, file=sys.__stderr__, flush=True)
 
 # %% ../nbs/00_base.ipynb #cf25bea4
 @contextmanager

@@ -76,7 +76,7 @@ def column_type(
         kind = "integer" if column.readings[reading].whole == numbers and not words and not odd else "number"
         rules: dict[str, Any] = {"type": kind} | ({"decimal": ","} if reading.endswith(",") else {}) | ({"format": reading[:-1]} if len(reading) > 1 else {})
         said += [f"{sum(odd.values()):,} of {present:,} values are no numbers ({', '.join(map(repr, list(odd)[:4]))}) and are taken as missing"] if odd else []
-        said += [f"{column.counts['either']:,} values could be read with a decimal point or comma; read with {reading[-1]!r}"] if column.counts.get("either") and column.readings.get(".", None) and column.readings.get(",", None) else []
+        said += [f"{column.counts['either']:,} values could be read with a decimal point or comma; read with {reading[-1]!r}"] if column.counts.get("either") and min(column.readings[r].fits for r in ".," if r in column.readings) >= numbers and len(column.readings) > 1 else []
         said += [f"{column.readings[reading].huge:,} whole numbers are too large to be exact"] if column.readings[reading].huge else []
         return rules | ({"missing": [*words, *odd]} if words or odd else {}), said
     forms, dates = date_formats(column)
@@ -98,7 +98,7 @@ def column_type(
 
 # %% ../nbs/13_draft.ipynb #1effb019
 NAMED_ID = r"(^|[_\W])(id|ids|key|uuid|guid|pk|rowid|index|idx|nr|no|num|number|serial|ref|reference|unnamed|code|account|ticket|invoice|name)($|[_\W\d])"
-NAMED_GROUP = r"(^|[_\W])(person|patient|customer|client|user|subject|member|household|family|visitor|account|employee|student|driver|machine|device|unit|session|player|donor|tenant|policy|id|uuid|guid)($|[_\W\d])"
+NAMED_GROUP = r"((.*[_\W])?(person|patient|customer|client|user|subject|member|household|family|visitor|account|employee|student|driver|machine|device|session|player|donor|tenant|policy|owner)([_\W]?(id|no|nr|nummer|number|key|uuid|guid|name))?|.*[_\W](id|uuid|guid))"
 
 
 def words_of(name: str) -> str:  # "customerID" gives "customer_id"
@@ -125,7 +125,7 @@ def column_role(
         if single and (kind == "category" or running or (re.search(NAMED_ID, words) and whole)):
             return "identifier", f"{different:,} different values in {column.present:,} rows" + (", counted through" if running else "")
         uuids = column.counts.get("uuids", 0) + column.counts.get("emails", 0) > 0.9 * column.present
-        if uuids or (re.search(NAMED_GROUP, words) and different > 30 and column.present < 50 * different and (kind == "category" or re.search(r"(^|_)(id|uuid|guid|nr|no|number|key)($|_)", words))):
+        if uuids or (re.fullmatch(NAMED_GROUP, words.strip()) and different > 30 and column.present < 50 * different):
             return "group", f"{different:,} different values in {column.present:,} rows, {column.present / max(different, 1):.1f} rows of each"
     return ("text" if kind == "text" else "feature"), ""
 
@@ -223,7 +223,7 @@ def name_suspects(
         values = typed.loc[kept, name]
         number = columns[name]["type"] in ("number", "integer", "boolean")
         dates = columns[name]["type"] == "datetime"
-        features[name] = values.astype("float64") if number else (values - pd.Timestamp(0)) / pd.Timedelta(days=1) if dates else values
+        features[name] = values.astype("float64") if number else (values - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1) if dates else values
     answers = answers[kept].astype("bool") if task == "binary" else answers[kept]
     found = suspect_leaks(pd.DataFrame(features, index=answers.index), answers, task) if names else []
     for leak in found:

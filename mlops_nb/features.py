@@ -37,7 +37,7 @@ def calendar_value(
     found = re.fullmatch(r"(.*) \((\w+)\)", name, re.S)
     if not found or found[2] not in PARTS or found[1] not in rows or rows[found[1]].dtype.kind != "M":
         return None
-    date, origin = rows[found[1]], rows[time] if time else pd.Timestamp(0)
+    date, origin = rows[found[1]], rows[time] if time else pd.Timestamp("1970-01-01")
     if found[2] == "days":
         return ((date - origin) / pd.Timedelta(days=1)).round(6)
     return getattr(date.dt, {"weekday": "day_of_week"}.get(found[2], found[2])).astype("float64")

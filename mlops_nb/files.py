@@ -122,7 +122,9 @@ def sniff_csv(
     text = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)(errors="replace").decode(head)
     lines = text.splitlines(keepends=True)
     lines = (lines[:-1] if len(head) == 1 << 18 else lines)[:500]
-    for quote, delimiter in itertools.product("\"'", ",;\t|"):
+    for delimiter, quote in itertools.product(",;\t| ", "\"'"):
+        if delimiter == " " and best[0][1] > 0.9:  # blanks separate only where nothing else does
+            continue
         if quote == "'" and not re.search(rf"(^|{re.escape(delimiter)})'[^\n]*'\s*({re.escape(delimiter)}|$)", text, re.M):
             continue
         found = [len(row) for row in dialects.reader(lines, delimiter=delimiter, quotechar=quote, strict=False) if row]

@@ -6,7 +6,7 @@
 __all__ = ['FEWEST_ROWS', 'MOST_COLUMNS', 'NOTABLE', 'checked_batches', 'look', 'draft_contract', 'settle', 'latest_time',
            'last_day', 'choose_windows', 'draft_params']
 
-# %% ../nbs/13_guess.ipynb #554c3cae
+# %% ../nbs/13_guess.ipynb #4611faa2
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .answer import draft_target, find_column, guess_time
+from .answer import MISSING, draft_target, find_column, guess_time, target_values
 from .base import UserError, progress
 from .contract import answer_values
 from .draft import draft_column, missing_limits, name_suspects, typed_sample
@@ -68,12 +68,15 @@ def draft_contract(
     rules = columns[target]
     for field in ("role", "allowed", *(() if answer["task"] == "regression" else ("decimal", "format", "range"))):
         rules.pop(field, None)
-    words = [w for w in (column.values or {}) if w.lower() in ("?", "na", "n/a", "nan", "null", "none", "-", "", "nat", "<na>")]
+    answers = target_values(column) or {}
+    words = [w for w in (column.values or {}) if w.lower() in MISSING and w not in answers]
     rules |= {"type": answer["type"], "known": False, "meaning": "the answer to learn"} | ({"missing": words} if words and answer["task"] != "regression" else {})
     rules["nullable"] = bool(column.missing or words) or answer["task"] == "regression"
     said = [f"target {target!r}: " + "; ".join(answer["why"])]
     if column.missing or words:
         said.append(f"{column.missing + sum(column.values[w] for w in words if column.values):,} rows have no answer; they teach and judge nothing, and are counted")
+    alike = [a for a in answers if sum(a.lower() == other.lower() for other in answers) > 1] if answer["task"] == "multiclass" else []
+    said += [f"answers that differ only in case: {', '.join(alike[:8])}; if they are one, mend the data"] if alike else []
     rare = [c for c, rows in (column.values or {}).items() if rows < 10] if answer["task"] == "multiclass" else []
     said += [f"rare classes: {', '.join(rare[:8])} (fewer than 10 rows each: they can hardly be learnt)"] if rare else []
     if time is None:
@@ -156,7 +159,7 @@ def choose_windows(
     scale = rows / max(len(typed), 1)
     for length, fewest in (("1 month", 2000), ("20%", 12), ("30%", 12)):
         if time:
-            window = assign_windows(typed[[time]].fillna(pd.Timestamp("1700-01-01")), time, asof, ("all", length, length), "")
+            window = assign_windows(typed[[time]].fillna(pd.Timestamp("0001-01-02")), time, asof, ("all", length, length), "")
         elif length == "1 month":
             continue
         else:
@@ -189,6 +192,9 @@ def draft_params(
         raise UserError(f"the {answered:,} answers in {contract['target']!r} are too few or too much alike to learn from some and judge on others: each window needs two different ones; bring more rows, or group rare classes")
     said.append(f"windows: the newest {lengths[0]} to judge, {lengths[1]} before it to choose, the rest to learn" if time else f"windows: {lengths[0]} of the rows to judge, {lengths[1]} to choose, the rest to learn")
     features = [c for c, rules in columns.items() if rules["known"]]
+    if not features:
+        aside = ", ".join(f"{c} ({r.get('role', 'time')})" for c, r in columns.items() if c != contract["target"])
+        raise UserError(f"no column is left to predict {contract['target']!r} from: {aside[:200]}; bring columns that say something about the answer")
     few = [c for c in features if columns[c]["type"] in ("category", "boolean") and 2 <= typed[c].nunique() <= 15]
     slices = sorted(few, key=lambda c: (not columns[c]["sensitive"], typed[c].nunique(), c))[:3]
     classes = typed[contract["target"]].nunique() if task == "multiclass" else 2

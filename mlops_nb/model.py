@@ -136,8 +136,11 @@ def fit_model(
     "Fit a model so that the result does not depend on the machine's threads or kernels."
     from threadpoolctl import threadpool_limits
 
+    rows = with_texts(model, features)
+    nothing = [c for c in rows if rows[c].dtype.kind == "f" and rows[c].isna().all()]  # boosting cannot bin a column without one value
+    wordless = [c for _, _, c in model[0].transformers if isinstance(c, str) and not rows[c].str.contains(r"\w").any()]
     with threadpool_limits(1, user_api="blas"):
-        model.fit(with_texts(model, features), values)
+        model.fit(rows.assign(**dict.fromkeys(nothing, 0.0), **dict.fromkeys(wordless, "nothing")), values)
     parts = [model[-1], *(e for _, e, _ in model[0].transformers_)]
     parts = [p for part in parts for p in (part if hasattr(part, "steps") else [part])]
     for part in parts:

@@ -158,5 +158,5 @@ def figure_style() -> None:
     matplotlib.rcParams.update({
         "figure.dpi": 140, "figure.constrained_layout.use": True, "font.size": 9, "axes.titlesize": 10, "axes.titlelocation": "left",
         "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e3e8ee", "axes.axisbelow": True, "date.converter": "concise",
-        "axes.prop_cycle": matplotlib.cycler(color=["#0b6bcb", "#d97706", "#0f766e", "#9333ea", "#64748b"]), "legend.frameon": False,
+        "axes.prop_cycle": matplotlib.cycler(color=["#0b6bcb", "#d97706", "#0f766e", "#9333ea", "#64748b"]), "legend.frameon": False, "text.parse_math": False,
     })

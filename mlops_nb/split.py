@@ -52,7 +52,7 @@ def window_bounds(
     end = pd.Timestamp(asof) + pd.Timedelta(days=1)
     test_start = step_back(times, end, window_length(test))
     valid_start = step_back(times, test_start, window_length(valid))
-    train_start = pd.Timestamp.min if train == "all" else step_back(times, valid_start, window_length(train))
+    train_start = pd.Timestamp("0001-01-01") if train == "all" else step_back(times, valid_start, window_length(train))
     return {"train": (train_start, valid_start), "valid": (valid_start, test_start), "test": (test_start, end)}
 
 # %% ../nbs/02b_split.ipynb #1a305dd1

@@ -122,6 +122,7 @@ def test_a_leak_is_named_and_shuts_the_gate(tmp_path: Path) -> None:
     lines = init_project(tmp_path / "p", str(tmp_path / "t.jsonl"), options())
     assert any("LEAK" in line and "refund" in line for line in lines)
     result = repro(tmp_path / "p", tmp_path / "bin")
+    assert "features: refund looks like a leak" in result.stderr
     assert result.returncode == 0 and "gate: NOT passed" in result.stdout and "look like leaks (refund)" in result.stdout, result.stdout + result.stderr
 
 
@@ -213,3 +214,49 @@ def test_files_of_every_dialect_give_the_same_contract(tmp_path: Path) -> None:
     lines = init_project(tmp_path / "m", str(tmp_path / "many/*.jsonl"), options())
     assert read_yaml(tmp_path / "m/params.yaml")["data"]["source"] == "data/source/*.jsonl" and any("kept" in line for line in lines)
     assert {p.name for p in (tmp_path / "m/data/source").iterdir()} == {"0.jsonl", "1.jsonl", "2.jsonl"}
+
+
+def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
+    shop(100)[["Order Nº", "always", "kept"]].to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(UserError, match="no column is left to predict 'kept' from: Order Nº \\(identifier\\), always \\(constant\\)"):
+        init_project(tmp_path / "p", str(tmp_path / "t.csv"), options())
+    assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_a_clone_becomes_the_project(tmp_path: Path) -> None:
+    import os
+
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+    for file in subprocess.run(["git", "ls-files", "-mo", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
+        shutil.copy(ROOT / file, clone / file) if (ROOT / file).is_file() else None
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, "add", "-A"], cwd=clone, check=True)
+    subprocess.run([*git, "commit", "-qm", "as it is", "--allow-empty"], cwd=clone, check=True)
+    shop(200)[["price (€)", "größe", "kept"]].to_csv(tmp_path / "t.csv", index=False)
+
+    def init(*more: str) -> subprocess.CompletedProcess:
+        command = "from mlops_nb.project import main; main()"
+        return subprocess.run([sys.executable, "-c", command, "init", "--in-place", "--data", "../t.csv", "--target", "kept", *more], cwd=clone, env=os.environ | {"PYTHONPATH": str(clone)}, capture_output=True, text=True)
+
+    before = sorted(p.name for p in clone.iterdir())
+    refused = init("--name", "random")
+    assert refused.returncode == 1 and sorted(p.name for p in clone.iterdir() if p.name != "__pycache__") == before
+    done = init("--name", "Laden")
+    assert done.returncode == 0, done.stderr
+    assert (clone / "laden/train.py").exists() and not (clone / "mlops_nb").exists() and not (clone / "starter").exists() and not (clone / "dvc.lock").exists()
+    assert subprocess.run(["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True).stdout == "" and sorted(p.name for p in tmp_path.iterdir()) == ["clone", "t.csv"]
+    result = repro(clone, tmp_path / "bin")
+    assert result.returncode == 0, result.stdout[-1500:] + result.stderr[-1500:]
+
+
+def test_what_real_tables_hold_does_not_stop_a_run(tmp_path: Path) -> None:
+    table = shop(900).drop(columns=["stars", "spent"])
+    rows = np.arange(len(table))
+    table = table.assign(begun=np.where(rows < 700, np.nan, rows % 7), words=np.where(rows < 700, "", "some words that came late, written by a person"), far=[f"{1500 + (i * 7) % 1300}-03-01" for i in rows], noted="n/a", endless=np.where(rows % 5 == 0, "inf", rows % 3))
+    table["$a_$ {b}: %s \"q\""] = rows % 11
+    table.to_csv(tmp_path / "t.csv", index=False)
+    init_project(tmp_path / "p", str(tmp_path / "t.csv"), options(time="ordered at"))
+    result = repro(tmp_path / "p", tmp_path / "bin")
+    assert result.returncode == 0, result.stdout[-1500:] + result.stderr[-1500:]
+    assert len(list((tmp_path / "p/data/quarantine").rglob("*.parquet"))) == 0 or sum(len(pd.read_parquet(f)) for f in (tmp_path / "p/data/quarantine").glob("*.parquet")) == 0
