@@ -65,6 +65,7 @@ def release(template: Path) -> None:
     edit(template / "nbs/06_gate.ipynb", "## All checks", "## All the checks there are")
     edit(template / "nbs/02b_split.ipynb", "Read the length of a window.", "Read how long a window is.")
     edit(template / "params.yaml", "show_slices: 8", "show_slices: 9")
+    edit(template / "params.yaml", "leaves: 31", "leaves: 29")  # the line below one that the project changed
     edit(template / "settings.ini", "version = 0.1.0", "version = 0.2.0")
     git(template, "commit", "-qam", "later")
 
@@ -76,7 +77,7 @@ def test_edits_are_kept_and_the_release_arrives(template: Path, project: Path) -
     assert done.returncode == 0 and "took the template's release over" in done.stdout, done.stdout + done.stderr
     params, gate = read_yaml(project / "params.yaml"), json.loads((project / "nbs/06_gate.ipynb").read_text())
     prose = "".join("".join(c["source"]) for c in gate["cells"])
-    assert params["train"]["learning_rate"] == 0.07 and params["index"]["show_slices"] == 9 and "how much" in (project / "contract.yaml").read_text()
+    assert params["train"]["learning_rate"] == 0.07 and params["index"]["show_slices"] == 9 and params["train"]["leaves"] == 29 and "how much" in (project / "contract.yaml").read_text()
     assert "One check, as we see it" in prose and "All the checks there are" in prose
     assert "Read how long a window is." in (project / "mine/split.py").read_text() and "0.2.0" in (project / "mine/__init__.py").read_text()
     assert git(project, "status", "--porcelain") == "" and git(project, "worktree", "list").count("\n") == 1
