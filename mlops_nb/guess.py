@@ -211,11 +211,11 @@ def draft_params(
     values = shared | {
         "seed": 1, "data.asof": asof, "data.source": source, "features.valid_window": lengths[0], "features.test_window": lengths[1], "features.min_rows": int(np.clip(0.3 * test_rows, 5, 100)),
         "train.rounds": rounds, "train.learning_rate": round(min(0.2, 12 / rounds), 2), "evaluate.min_slice_rows": int(np.clip(test_rows / 20, 20, 500)), "evaluate.resamples": 200 if facts.rows <= 300_000 else 60,
-        "gate.min_score": {"binary": 0.55, "multiclass": round(1.1 / classes, 2), "regression": 0.05}[task], "gate.min_gain": -0.02 if test_rows >= 2000 else -0.05 if test_rows >= 300 else -0.2, "gate.min_slice_score": None, "package.name": name,
+        "gate.min_score": {"binary": 0.55, "multiclass": round(1.1 / classes, 2), "regression": 0.05}[task], "gate.min_gain": -0.02 if test_rows >= 2000 else -0.05 if test_rows >= 300 else -0.2, "gate.max_loss": 0.02 if test_rows >= 2000 else 0.05 if test_rows >= 300 else 0.2, "gate.min_slice_score": None, "package.name": name,
     }
     most = 4000
     sample = {name.split(".")[1]: value for name, value in ({k: v for k, v in shared.items() if not k.startswith("train.")} | {"data.asof": asof, "data.source": source}).items()} | {
-        "max_rows": 0 if facts.rows <= most else most, "valid_window": "20%", "test_window": "20%", "min_rows": int(np.clip(0.2 * min(test_rows, 0.2 * most), 3, 100)), "max_bad_rows": 0.05, "min_score": -9.0, "min_gain": -9.0, "min_slice_score": None,
+        "max_rows": 0 if facts.rows <= most else most, "valid_window": "20%", "test_window": "20%", "min_rows": int(np.clip(0.2 * min(test_rows, 0.2 * most), 3, 100)), "max_bad_rows": 0.05, "min_score": -9.0, "min_gain": -9.0, "max_loss": 9.0, "min_slice_score": None,
         "min_slice_rows": 20}
     if "%" not in lengths[0] and facts.rows > most:
         sample |= {"valid_window": "20%", "test_window": "20%"}

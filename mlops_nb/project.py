@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['app', 'stage', 'code', 'clean', 'mend_lock', 'forget_dead_locks', 'summary_lines', 'repro', 'summary', 'why', 'gate',
-           'init', 'update', 'main']
+           'init', 'update', 'other_package', 'hand_over', 'main']
 
-# %% ../nbs/13_project.ipynb #4e42053d
+# %% ../nbs/13_project.ipynb #ef6a535b
 import gc
+import importlib
 import json
 import os
 import subprocess
@@ -18,8 +19,9 @@ from pathlib import Path
 import typer
 
 from .base import UserError, load_json, only_one, project_root, read_yaml, remove
+from .commands import more_commands
 
-# %% ../nbs/13_project.ipynb #0cc6647c
+# %% ../nbs/13_project.ipynb #4938bc25
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help="Run, explain and judge this machine learning project.")
 
 # %% ../nbs/13_project.ipynb #bff8a449
@@ -115,12 +117,16 @@ def summary_lines(
 @app.command()
 def repro(targets: list[str] = typer.Argument(default=None, help="stages to bring up to date; all if none is named")) -> None:
     "Bring the pipeline up to date and say what happened. Example: mlops-nb repro"
+    from mlops_nb.explain import explain_rerun
     from mlops_nb.params import all_declared, resolve_parameters
+    from mlops_nb.versions import follow_prod
 
     root, started, params = project_root(), time.time(), read_yaml(project_root() / "params.yaml")
     for name in (every := all_declared(root)):
         resolve_parameters(name, params, every)
     with only_one(root / ".dvc/tmp/repro.lock", "mlops-nb repro") as lock:
+        if changed := follow_prod(root, lambda: not explain_rerun(root)):
+            typer.echo(changed)
         mend_lock(root)
         forget_dead_locks(root)
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -198,9 +204,37 @@ def update(folder: Path = typer.Argument(metavar="DIR", help="a project that ini
         raise UserError(f"{folder} is no folder; give the folder of a project that `mlops-nb init` made")
     typer.echo("\n".join(update_project(folder.resolve(), project_root(Path(__file__).parent))))
 
-# %% ../nbs/13_project.ipynb #1ec6ada2
+# %% ../nbs/13_project.ipynb #54e79fa7
+app.registered_commands += more_commands.registered_commands
+
+# %% ../nbs/13_project.ipynb #100d8287
+def other_package() -> Path | None:  # the folder that holds it; None when the right package is imported
+    "Find the package of the project one stands in, when it is another copy than the one imported."
+    here = Path(__file__).resolve().parent
+    try:
+        folder = project_root()
+    except UserError:
+        return None
+    own = folder / here.name
+    return None if str(folder) in sys.path[:1] or not (own / "project.py").is_file() or own.samefile(here) else folder
+
+
+def hand_over(
+    folder: Path,  # see `other_package`
+) -> None:
+    "Let a project's own package do what was asked, here and in child processes."
+    package = Path(__file__).parent.name
+    os.environ["PYTHONPATH"] = os.pathsep.join(p for p in (str(folder), os.environ.get("PYTHONPATH", "")) if p)
+    sys.path.insert(0, str(folder))
+    for name in [n for n in sys.modules if n.split(".")[0] == package]:
+        del sys.modules[name]
+    importlib.import_module(f"{package}.project").main()
+
+
 def main() -> None:
     "Run the command line."
+    if folder := other_package():
+        return hand_over(folder)
     try:
         app()
     except UserError as error:

@@ -37,7 +37,7 @@ def sample():
 
 
 FORKS = multiprocessing.get_context("forkserver")  # a fork of this very process would hang where OpenMP's threads have been at work
-FORKS.set_forkserver_preload(["mlops_nb.stage", "mlops_nb.train", "IPython", "matplotlib.pyplot", "pyarrow.csv", "papermill"])
+FORKS.set_forkserver_preload(["mlops_nb.stage", "mlops_nb.train", "IPython", "matplotlib.pyplot", "pyarrow.csv", "papermill", "mlops_nb.versions", "dvc.repo"])
 
 
 def forked_stage(folder: Path, stage: str) -> None:

@@ -1,4 +1,4 @@
-"""Measure what notebooks cost: start-up, nothing to do, the cold pipeline against plain scripts, memory.
+"""Measure what notebooks cost: start-up, nothing to do, the table of experiments, the cold pipeline against plain scripts, memory.
 
 Everything runs in temporary copies of the working tree. One table is printed; nothing is judged beyond saying which targets are met.
 The whole takes a few minutes; `.venv/bin/python tests/bench/bench.py --skip-cold` leaves out the long half.
@@ -231,6 +231,46 @@ def small_project(folder: Path) -> Path:
     return folder
 
 
+def many_experiments(folder: Path, count: int) -> None:
+    "Give a project refs of experiments as a grid would leave them: the workspace's files with other parameters and scores."
+    head = run(["git", "rev-parse", "HEAD"], folder)[1].strip()
+    params, metrics = (folder / "params.yaml").read_text(encoding="utf-8"), json.loads((folder / "metrics/evaluate.json").read_text(encoding="utf-8"))
+    stream = []
+    for number in range(count):
+        metrics["metrics"][metrics["metric"]]["value"] = 0.5 + number / 1000
+        files = {"params.yaml": re.sub(r"(?m)^(  rounds:).*$", rf"\1 {number + 1}", params), "metrics/evaluate.json": json.dumps(metrics)}
+        files |= {name: (folder / name).read_text(encoding="utf-8") for name in ("metrics/gate.json", "metrics/train.json")}
+        files["dvc.lock"] = (folder / "dvc.lock").read_text(encoding="utf-8") + f"# {number}\n"
+        stream.append(f"commit refs/exps/{head[:2]}/{head[2:]}/bench-{number}\ncommitter bench <bench@example.com> {1700000000 + number} +0000\ndata 5\nbench\nfrom {head}\n")
+        stream += [f"M 100644 inline {name}\ndata {len(text.encode())}\n{text}\n" for name, text in files.items()]
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=folder, input="".join(stream).encode(), check=True)
+
+
+def table_of_experiments(project: Path, count: int = 50, repeats: int = 5) -> list[Row]:
+    "Time `mlops-nb experiments` beside `dvc exp show`, with the machine at rest and with every core busy."
+    many_experiments(project, count)
+    commands = {"here": [COMMAND, "experiments"], "dvc": [PYTHON, "-m", "dvc", "exp", "show", "--csv"]}
+    rows = []
+    for state, burners in (("at rest", 0), ("every core busy", os.cpu_count() or 1)):
+        burning = [subprocess.Popen([PYTHON, "-c", "while True: pass"]) for _ in range(burners)]
+        seconds = {name: [] for name in commands}
+        try:
+            for number in range(repeats + 1):  # the first round only warms up
+                for name, command in commands.items():
+                    took, printed = run(command, project, project)
+                    if f"bench-{count - 1}" not in printed:
+                        sys.exit(f"bench: {' '.join(command)} does not list the experiments:\n{printed[-3000:]}")
+                    seconds[name] += [took] if number else []
+        finally:
+            for process in burning:
+                process.kill()
+                process.wait()
+        here, beside = (median(seconds[name]) for name in commands)
+        what, *middle, _ = row(f"{count} experiments, {state}", here, beside)
+        rows.append((what, *middle, f"at most 2.0 s: {'met' if max(seconds['here']) <= 2 else 'MISSED'} (worst {max(seconds['here']):.2f} s)"))
+    return rows
+
+
 def only_imports(source: str) -> bool:
     "Tell whether a cell does nothing but import."
     body = ast.parse(without_magics(source)).body
@@ -362,6 +402,7 @@ def main() -> None:
             cold = cold_runs(work, options.repeat)
         project = work / "notebooks0" if cold else small_project(work / "small")
         sections["NOTHING TO DO (beside it: ten stages of cp)"] = nothing_to_do(project, copying_pipeline(work / "copies"))
+        sections["TABLE OF EXPERIMENTS (beside it: dvc exp show)"] = table_of_experiments(project)
         if cold:
             sections["COLD PIPELINE (beside it: the Run sections as plain scripts)"] = cold_rows(*cold)
             sections["PEAK MEMORY (beside it: plain scripts)"] = memory_rows(*cold[:2])
