@@ -56,14 +56,19 @@ def fill_params(
     values: dict[str, Any],  # by full name: {"train.rounds": 100, "seed": 1}
 ) -> str:  # the same with these values
     "Put values into params.yaml. Raises KeyError for a parameter that is not there."
-    section, lines, left = "", [], dict(values)
+    section, lines, left, block = "", [], dict(values), 99
     for line in text.splitlines():
+        depth = len(line) - len(line.lstrip())
+        if line.strip() and depth > block:
+            continue  # a line of a value that was written as a block, and is replaced
+        block = 99
         if top := re.match(r"(\w+):\s*$", line):
             section = top[1] + "."
-        found = re.match(r"(\s*)(\w+):\s+(.*?)(\s+#.*)?$", line)
+        found = re.match(r"(  )?(\w+):(?: +([^#\s].*?))?(\s+#.*)?$", line)
         name = found and (section if found[1] else "") + found[2]
         if name in left:
-            start = f"{found[1]}{found[2]}: {flow(left.pop(name))}"
+            block = 99 if found[3] else depth
+            start = f"{found[1] or ''}{found[2]}: {flow(left.pop(name))}"
             line = (f"{start:<27} {found[4].strip()}" if found[4] else start)
         lines.append(line)
     if left:

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Groups', 'LIBRARIES', 'TRUSTED', 'learn_values', 'split_kinds', 'make_encoder', 'make_estimator', 'make_model',
-           'steady', 'fit_model', 'with_texts', 'class_columns', 'predict_scores', 'canonical_bytes', 'save_model',
-           'load_model']
+           'steady', 'fit_model', 'learnable', 'with_texts', 'class_columns', 'predict_scores', 'canonical_bytes',
+           'save_model', 'load_model']
 
 # %% ../nbs/03a_model.ipynb #1739ca6a
 import io
@@ -136,11 +136,8 @@ def fit_model(
     "Fit a model so that the result does not depend on the machine's threads or kernels."
     from threadpoolctl import threadpool_limits
 
-    rows = with_texts(model, features)
-    nothing = [c for c in rows if rows[c].dtype.kind == "f" and rows[c].isna().all()]  # boosting cannot bin a column without one value
-    wordless = [c for _, _, c in model[0].transformers if isinstance(c, str) and not rows[c].str.contains(r"\w").any()]
     with threadpool_limits(1, user_api="blas"):
-        model.fit(rows.assign(**dict.fromkeys(nothing, 0.0), **dict.fromkeys(wordless, "nothing")), values)
+        model.fit(learnable(model, features), values)
     parts = [model[-1], *(e for _, e, _ in model[0].transformers_)]
     parts = [p for part in parts for p in (part if hasattr(part, "steps") else [part])]
     for part in parts:
@@ -150,6 +147,17 @@ def fit_model(
         if hasattr(part, "_bin_mapper"):
             part._bin_mapper.n_threads = 1
     return model
+
+
+def learnable(
+    model: "sklearn.pipeline.Pipeline",  # see `make_model`
+    features: pd.DataFrame,  # rows to learn from
+) -> pd.DataFrame:  # the same, where no column is without any value or word
+    "Fill what an encoder or a boosted model cannot be fitted to."
+    rows = with_texts(model, features)
+    nothing = [c for c in rows if rows[c].dtype.kind == "f" and rows[c].isna().all()]  # boosting cannot bin a column without one value
+    wordless = [c for _, _, c in model[0].transformers if isinstance(c, str) and not rows[c].str.contains(r"\w").any()]
+    return rows.assign(**dict.fromkeys(nothing, 0.0), **dict.fromkeys(wordless, "nothing"))
 
 
 def with_texts(
