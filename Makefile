@@ -1,13 +1,16 @@
 # One-word doors. Recipes use relative paths only: the folder may be called anything.
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-.PHONY: help setup repro test push pull lab lock bench proofs export clean
+.PHONY: help setup extra repro test push pull lab lock bench proofs export clean
 
 help:  ## list what make can do
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
 
 setup:  ## build .venv from the lock (every other word does it when needed)
 	@sh scripts/setup.sh
+
+extra: setup  ## install what few need: WITH=s3, WITH=mlflow or WITH="s3 mlflow"
+	@sh scripts/extra.sh $(WITH)
 
 repro: setup  ## bring the pipeline up to date and say what happened
 	@$(BIN)/mlops-nb repro
