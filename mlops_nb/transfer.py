@@ -25,6 +25,8 @@ def check_storage(
     "Look for every file that a state names, in the cache and in the remote."
     report: dict[str, Any] = {"files": 0, "bytes": sum(o.size or 0 for o in outs), "damaged": [], "cache": [], "remote": []}
     files: dict[str, Named] = {}
+    if store.remote is not None:
+        look_at_remote(store, to_write=True)
     for out in outs:
         try:
             files |= {f.md5: f for f in [out, *listing(store, out)]}
@@ -58,6 +60,9 @@ def check_remote(
             size = store.remote.fs.info(place)["size"]
         except FileNotFoundError:
             return "missing"
+        except OSError:
+            look_at_remote(store, to_write=True)  # which says why
+            raise
         if deep:
             try:
                 read_content(store, file, from_remote=True)
@@ -67,7 +72,6 @@ def check_remote(
             return f"{place} in the DVC remote ({file.path}) has {size:,} bytes instead of {kept.stat().st_size:,}: move it away, then `make push`"
         return None
 
-    look_at_remote(store, to_write=True)
     with talking_to(store, "list what it holds"), ThreadPoolExecutor(8) as pool:
         for file, found in zip(files, progress(pool.map(look, files), "remote", len(files))):
             if found == "missing":

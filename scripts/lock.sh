@@ -1,14 +1,38 @@
 #!/bin/sh
 # Resolve what settings.ini asks for into requirements.txt: every version with hashes, no addresses, one version for Python 3.11 and 3.12.
 # Left out: rfc3987-syntax and lark, an optional check of jsonschema that nothing here uses and that costs every Jupyter process a second.
+# Each `NAME_requirements` becomes extras/NAME.txt: what the base lock lacks, at versions that go with it. UPGRADE= (empty) keeps versions as they are.
 set -eu
-.venv/bin/python - <<'PY' | .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
-    --no-header --no-annotate --no-emit-package rfc3987-syntax --no-emit-package lark --output-file requirements.txt.new -
+new=$(mktemp -d)
+trap 'rm -rf "$new"' EXIT
+
+asked() { .venv/bin/python - "$@" <<'PY'
+import sys
 from configparser import ConfigParser
 c = ConfigParser(delimiters=["="])
 c.read("settings.ini", encoding="utf-8")
-print("\n".join((c["DEFAULT"]["requirements"] + " " + c["DEFAULT"]["dev_requirements"]).split()))
+print("\n".join(" ".join(c["DEFAULT"][key] for key in sys.argv[1:]).split()))
 PY
-{ echo "# Every version with hashes; made by \`make lock\` from settings.ini."; cat requirements.txt.new; } > requirements.txt
-rm requirements.txt.new
+}
+
+resolve() { # OUTPUT [OPTION…], what is asked for on standard input
+    .venv/bin/uv pip compile --quiet ${UPGRADE---upgrade} --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+        --no-header --no-annotate --no-emit-package rfc3987-syntax --no-emit-package lark --output-file "$@" - >/dev/null
+}
+
+packages() { sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' "$1"; }
+
+cp requirements.txt "$new/requirements.txt"
+asked requirements dev_requirements | resolve "$new/requirements.txt"
+{ echo "# Every version with hashes; made by \`make lock\` from settings.ini."; grep -v '^#' "$new/requirements.txt"; } > "$new/lock"
+mkdir -p extras
+cp "$new/lock" "$new/all"
+for name in $(sed -n 's/^\(.*\)_requirements = .*/\1/p' settings.ini | grep -vx dev); do
+    [ ! -f "extras/$name.txt" ] || cp "extras/$name.txt" "$new/$name.txt"
+    asked "${name}_requirements" | resolve "$new/$name.txt" --constraints "$new/all" $(packages "$new/lock" | sed 's/^/--no-emit-package /')
+    { echo "# What \`make extra WITH=$name\` installs beside requirements.txt; made by \`make lock\` from settings.ini."; grep -v '^#' "$new/$name.txt"; } > "extras/$name.txt"
+    cat "extras/$name.txt" >> "$new/all"
+    echo "extras/$name.txt holds $(grep -c '==' "extras/$name.txt") versions; \`make extra WITH=$name\` installs them"
+done
+cp "$new/lock" requirements.txt
 echo "requirements.txt holds $(grep -c '==' requirements.txt) versions; \`make setup\` installs them"

