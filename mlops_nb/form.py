@@ -22,7 +22,7 @@ from .base import UserError
 from .champion import NOTE
 
 # %% ../nbs/13_form.ipynb #1d0ce359
-TAKEN = set(sys.stdlib_module_names) | {"nbs", "tests", "data", "models", "reports", "metrics", "starter", "scripts", "numpy", "pandas", "sklearn", "dvc", "scipy", "pyarrow", "skops", "whylogs", "papermill", "jupyter", "git", "make"}
+TAKEN = set(sys.stdlib_module_names) | {"nbs", "tests", "data", "models", "reports", "metrics", "starter", "scripts", "numpy", "pandas", "sklearn", "dvc", "scipy", "pyarrow", "skops", "whylogs", "papermill", "jupyter", "mlflow", "git", "make"}
 
 
 def project_names(
