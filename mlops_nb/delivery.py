@@ -9,6 +9,7 @@ __all__ = ['MIRRORED', 'PATIENCE', 'write_down', 'experiment_id', 'send', 'silen
 import io
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -111,6 +112,9 @@ def reason(
     known = next((str(e.strerror) for e in reversed(chain) if isinstance(e, OSError) and getattr(e, "strerror", None)), "")
     timed_out = any(isinstance(e, TimeoutError) for e in chain)
     text = known or ("it does not answer" if timed_out else " ".join(str(error).split())) or type(error).__name__
+    answer = re.search(r"too many (\d{3}) error responses|error code (\d{3}) ", text)
+    if answer:
+        text = f"it answers {answer[1] or answer[2]}" + (" to what MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD say" if answer[2] in ("401", "403") else "")
     return text if len(text) <= 160 else text[:159] + "…"
 
 # %% ../nbs/08g_delivery.ipynb #84ecd0ee
