@@ -15,7 +15,6 @@ import re
 import subprocess
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from .base import UserError, load_json, read_yaml, tell
 from .delivery import deliver, load_mlflow, write_down
@@ -45,7 +44,7 @@ def resolve_address(
     server, file = scheme in ("http", "https"), re.fullmatch(r"/[^?#]*[^?#/]", rest) if scheme == "sqlite" else None
     if server and "@" in rest:
         raise UserError("params.yaml: index.mlflow holds a user or a password, which git and reports would show; leave them out and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment")
-    if not file and not (server and urlsplit(address).hostname):
+    if not file and not (server and re.fullmatch(r"(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d+)?(/[^\s?#]*)?", rest)):
         shown = f"begins with {scheme + '://'!r}" if "@" in rest else f"is {address!r}"
         raise UserError(f'params.yaml: index.mlflow {shown}, allowed are sqlite:///mlflow.db, http://server:port and https://server; correct it, "" mirrors nothing')
     if server:

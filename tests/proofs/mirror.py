@@ -4,7 +4,7 @@
     python tests/proofs/mirror.py --mlflow .venv-mlflow/bin    an installed MLflow, with its server
 
 MLflow's server is installed from the package registry into a temporary environment of its own; what a project needs (`make extra WITH=mlflow`) into a
-temporary folder, unless it is there.
+temporary folder that .venv sees while the proof runs, unless it is there.
 """
 import argparse
 import http.server
@@ -17,6 +17,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import time
@@ -132,17 +133,12 @@ def lines(result: subprocess.CompletedProcess) -> list[str]:
 
 def stage_index(project: Path) -> subprocess.CompletedProcess:
     "Run the last stage alone."
-    return run(["mlops-nb", "stage", "index"], project, PYTHONPATH=path_of(project))
-
-
-def path_of(project: Path) -> str:
-    "Give the path on which the project's package and what the mirror needs are found."
-    return os.pathsep.join([str(project), *([os.environ["MIRROR_TOOLS"]] if os.environ.get("MIRROR_TOOLS") else [])])
+    return run(["mlops-nb", "stage", "index"], project, PYTHONPATH=str(project))
 
 
 def update(project: Path) -> subprocess.CompletedProcess:
     "Bring the project up to date."
-    result = run(["mlops-nb", "repro"], project, PYTHONPATH=path_of(project))
+    result = run(["mlops-nb", "repro"], project, PYTHONPATH=str(project))
     expect("repro ends with", result.returncode == 0, f"exit code {result.returncode} {result.stderr[-300:] if result.returncode else ''}")
     return result
 
@@ -192,7 +188,7 @@ def prove_server(project: Path, tools: Path, work: Path, address: str, port: int
 
 def kill_half_way(project: Path, work: Path) -> None:
     "Kill the last stage as soon as the server knows of an unfinished run."
-    process = subprocess.Popen([str(Path(sys.executable).parent / "mlops-nb"), "stage", "index"], cwd=project, env=os.environ | {"PYTHONPATH": path_of(project)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen([str(Path(sys.executable).parent / "mlops-nb"), "stage", "index"], cwd=project, env=os.environ | {"PYTHONPATH": str(project)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     with sqlite3.connect(f"file:{work}/server.db?mode=ro", uri=True) as base:
         while process.poll() is None and not base.execute("select 1 from runs where status = 'RUNNING'").fetchone():
             time.sleep(0.002)
@@ -203,7 +199,7 @@ def kill_half_way(project: Path, work: Path) -> None:
 
 def prove_grid(project: Path, tools: Path, address: str, before: int) -> None:
     "Two experiments side by side."
-    done = run(["mlops-nb", "grid", "-S", "train.rounds=6,7"], project, PYTHONPATH=path_of(project))
+    done = run(["mlops-nb", "grid", "-S", "train.rounds=6,7"], project, PYTHONPATH=str(project))
     expect("grid", done.returncode == 0, done.stdout.splitlines()[-1])
     found = look(tools, address, project)
     trials = [r for r in found if r["tags"].get("experiment", "").startswith("grid-") and r["name"] == r["tags"]["experiment"] and r["status"] == "FINISHED"]
@@ -216,7 +212,7 @@ def prove_away(project: Path, tools: Path, work: Path, address: str, port: int) 
     said = lines(update(project))
     expect("server away", len(said) == 1 and said[0].startswith(f"not mirrored to {address}: ") and "Connection refused" in said[0] and "`mlops-nb stage index` tries again" in said[0], said)
     without = content_hash(project / "reports")
-    done = run(["mlops-nb", "grid", "-S", "train.rounds=8,9"], project, PYTHONPATH=path_of(project))
+    done = run(["mlops-nb", "grid", "-S", "train.rounds=8,9"], project, PYTHONPATH=str(project))
     expect("a grid meanwhile", done.returncode == 0, done.stdout.splitlines()[-1])
     for what, server in (("hangs", hanging_server(port)), ("answers 503", broken_server(port, 503)), ("answers 401", broken_server(port, 401)), ("answers nonsense", broken_server(port, 200))):
         with server:
@@ -261,11 +257,11 @@ def prove_refusals(project: Path) -> None:
     expect("no report holds the password", not told, told)
     set_params(project, {"index.mlflow": "sqlite:///mlflow.db"})
     blind = "import sys; sys.modules['mlflow'] = None; from mlops_nb.stage import stage_command; sys.exit(stage_command('index'))"
-    result = run(["python", "-c", blind], project, PYTHONPATH=path_of(project))
+    result = run(["python", "-c", blind], project, PYTHONPATH=str(project))
     expect("without MLflow", result.returncode == 1 and "`make extra WITH=mlflow`" in result.stderr and len(result.stderr.strip().splitlines()) == 1, result.stderr.strip())
     set_params(project, {"index.mlflow": ""})
     off = "import sys; from mlops_nb.stage import stage_command; code = stage_command('index'); sys.exit(code or 'mlflow' in sys.modules)"
-    expect("switched off, MLflow is not imported", run(["python", "-c", off], project, PYTHONPATH=path_of(project)).returncode == 0)
+    expect("switched off, MLflow is not imported", run(["python", "-c", off], project, PYTHONPATH=str(project)).returncode == 0)
 
 
 def main() -> None:
@@ -273,12 +269,12 @@ def main() -> None:
     parser.add_argument("--mlflow", type=Path, help="folder with the commands `mlflow` and `python` of an installed MLflow")
     chosen = parser.parse_args()
     work, port = Path(tempfile.mkdtemp(prefix="mlops_nb-mirror-")).resolve(), free_port()
-    address, project = f"http://127.0.0.1:{port}", work / "ein Projekt · ünï"
+    address, project, seen = f"http://127.0.0.1:{port}", work / "ein Projekt · ünï", Path(sysconfig.get_path("purelib")) / "mlops_nb_proof_of_mirror.pth"
     try:
         tools = chosen.mlflow.resolve() if chosen.mlflow else install(work)
         if importlib.util.find_spec("mlflow") is None:
-            os.environ["MIRROR_TOOLS"] = str(work / "extra")
             subprocess.run([str(Path(sys.executable).parent / "uv"), "pip", "install", "--quiet", "--target", str(work / "extra"), "--constraint", str(ROOT / "requirements.txt"), "mlflow-skinny>=3.17,<4"], check=True)
+            seen.write_text(f"{work / 'extra'}\n")  # behind the lock's own versions, and in a grid's clones as well, which drop PYTHONPATH
         print("a project, the switch off", flush=True)
         make_project(project)
         for what, prove in (("server", lambda: prove_server(project, tools, work, address, port)), ("away", lambda: prove_away(project, tools, work, address, port)), ("file", lambda: prove_file(project, tools)), ("refusals", lambda: prove_refusals(project))):
@@ -286,6 +282,7 @@ def main() -> None:
             prove()
         print("mirror: all proven")
     finally:
+        seen.unlink(missing_ok=True)
         shutil.rmtree(work, ignore_errors=True)
 
 
