@@ -22,7 +22,7 @@ from .base import UserError
 from .champion import NOTE
 
 # %% ../nbs/13_form.ipynb #1d0ce359
-TAKEN = set(sys.stdlib_module_names) | {"nbs", "tests", "data", "models", "reports", "metrics", "starter", "scripts", "numpy", "pandas", "sklearn", "dvc", "scipy", "pyarrow", "skops", "whylogs", "papermill", "jupyter", "git", "make"}
+TAKEN = set(sys.stdlib_module_names) | {"nbs", "tests", "data", "models", "reports", "metrics", "starter", "scripts", "numpy", "pandas", "sklearn", "dvc", "scipy", "pyarrow", "skops", "whylogs", "papermill", "jupyter", "mlflow", "git", "make"}
 
 
 def project_names(
@@ -94,7 +94,7 @@ def fill_cell(
 
 # %% ../nbs/13_form.ipynb #657e79b8
 MAKERS = ("00_evidence", "00_example", "00_facts", "13_answer", "13_draft", "13_form", "13_guess", "13_init", "13_merge")  # notebooks that make projects
-LEFT = r"^(starter|docs|metrics|tests/example|mlops_nb)/|^tests/proofs/(own_data|sources)\.py$|^(README|CHANGELOG|MODEL_CARD)\.md$|^dvc\.lock$|^contract\.yaml$|^params\.yaml$|^champion\.yaml$|\.dvc$"
+LEFT = r"^(starter|docs|metrics|tests/example|mlops_nb)/|^tests/proofs/(own_data|sources|mirror)\.py$|^(README|CHANGELOG|MODEL_CARD)\.md$|^dvc\.lock$|^contract\.yaml$|^params\.yaml$|^champion\.yaml$|\.dvc$"
 
 
 def template_files(

@@ -22,8 +22,9 @@ def stable_text(
     text: str,  # printed or rendered output
     root: Path,  # the project's root
 ) -> str:  # the same without what differs between two equal runs
-    "Take memory addresses and the project's path out of an output."
+    "Take memory addresses, the project's path and passwords in addresses out of an output."
     text = re.sub(r"\bat 0x[0-9a-fA-F]{6,}", "at 0x…", text)
+    text = re.sub(r"://[^\s/@$'\"]+@", "://…@", text)
     return text.replace(str(root.resolve()), ".")
 
 # %% ../nbs/00_report.ipynb #10285fd4
@@ -37,7 +38,7 @@ def stable_notebook(
         tags = cell.get("metadata", {}).get("tags", [])
         cell["metadata"] = {"tags": list(tags)} if tags else {}
         if "injected-parameters" in tags:
-            cell["id"] = "injected"
+            cell["id"], cell["source"] = "injected", stable_text("".join(cell["source"]), root)
         if cell["cell_type"] == "code":
             cell["execution_count"] = None
             for output in cell["outputs"]:

@@ -134,7 +134,7 @@ def environment(
             raise UserError(f"the environment of that commit could not be built ({(done.stderr.strip().splitlines() or ['no reason'])[-1][:200]}): it needs the package registries")
     bin_folder = Path(sys.executable).parent if same else folder / ".venv/bin"
     env = {k: v for k, v in os.environ.items() if k not in ("MLOPS_NB_ROOT", "MLOPS_NB_STAGE", "IN_TEST")}
-    return bin_folder, env | {"PATH": os.pathsep.join([str(bin_folder), os.environ.get("PATH", "")]), "PYTHONPATH": str(folder)}
+    return bin_folder, env | {"MLOPS_NB_MIRROR": "off", "PATH": os.pathsep.join([str(bin_folder), os.environ.get("PATH", "")]), "PYTHONPATH": str(folder)}
 
 # %% ../nbs/08c_restore.ipynb #77001108
 def rebuild(

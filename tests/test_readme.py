@@ -29,6 +29,6 @@ def test_links_lead_somewhere(path: str) -> None:
 
 
 def test_telemetry_is_off_in_the_environment() -> None:
-    result = run(["python", "-c", "import os; print(os.environ['ITERATIVE_DO_NOT_TRACK'], os.environ['DVC_NO_ANALYTICS'], os.environ['WHYLOGS_NO_ANALYTICS'])"], ROOT)
-    assert result.stdout.split() == ["1", "1", "True"]
+    result = run(["python", "-c", "import os; print(os.environ['ITERATIVE_DO_NOT_TRACK'], os.environ['DVC_NO_ANALYTICS'], os.environ['WHYLOGS_NO_ANALYTICS'], os.environ['MLFLOW_DISABLE_TELEMETRY'])"], ROOT)
+    assert result.stdout.split() == ["1", "1", "True", "true"]
     assert "analytics = false" in (ROOT / ".dvc/config").read_text()
