@@ -94,7 +94,7 @@ def fill_cell(
 
 # %% ../nbs/13_form.ipynb #657e79b8
 MAKERS = ("00_evidence", "00_example", "00_facts", "13_answer", "13_draft", "13_form", "13_guess", "13_init", "13_merge")  # notebooks that make projects
-LEFT = r"^(starter|docs|metrics|tests/example|mlops_nb)/|^tests/proofs/(own_data|sources|mirror)\.py$|^(README|CHANGELOG|MODEL_CARD)\.md$|^dvc\.lock$|^contract\.yaml$|^params\.yaml$|^champion\.yaml$|\.dvc$"
+LEFT = r"^(starter|docs|metrics|tests/example|mlops_nb)/|^tests/proofs/(own_data|s3|servers|sources|mirror|search)\.py$|^(README|CHANGELOG|MODEL_CARD)\.md$|^dvc\.lock$|^contract\.yaml$|^params\.yaml$|^champion\.yaml$|\.dvc$"
 
 
 def template_files(
@@ -133,7 +133,7 @@ def fill_pipeline(
         text = text.replace("      - contract.yaml\n    outs:\n      - data/raw\n", f"      - contract.yaml\n      - {flow(source)}\n    outs:\n      - data/raw\n", 1)
     return text[: text.index("\nplots:")] + "\n" + plots
 
-# %% ../nbs/13_form.ipynb #3a0dab30
+# %% ../nbs/13_form.ipynb #a49db5da
 def render(
     template: Path,  # root of a clone of the template
     folder: Path,  # where the project goes; made
@@ -154,7 +154,10 @@ def render(
         if Path(file).suffix in (".png", ".svg", ".parquet"):
             shutil.copy(template / file, folder / file)
             continue
-        text = (template / file).read_text(encoding="utf-8")
+        try:
+            text = (template / file).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise UserError(f"{template / file} is not text, and git does not ignore it: move it out of the template's clone, or name it in .gitignore") from None
         if file.endswith(".ipynb"):
             text = fill_notebook(text, names, answers["sample"])
         elif file == "dvc.yaml":
