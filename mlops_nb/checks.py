@@ -69,8 +69,8 @@ def look_at(
         else:
             counted = [count_categories(c, bins) for c in columns]
             window.counts[name], window.unseen[name] = np.sum([c for c, _ in counted], axis=0), sum(u for _, u in counted)
-    if window.days is not None and np.isin(window.days, reference.days).mean() > 0.5:
-        window.days = None  # rows of the reference's own days differ as rows do
+    if window.days is not None and np.isin(window.days, reference.days).mean() > 0.5 and len(window.days) >= 0.5 * len(reference.days):
+        window.days = None  # rows from all over the reference's own days differ as rows do
     return window
 
 # %% ../nbs/08i_checks.ipynb #e6365904
@@ -156,7 +156,7 @@ def settle(
     noise: Noise,
 ) -> tuple[float, str]:  # the limit, and what made it
     "Take the greatest of the limits."
-    by_days = day_limit(effects, noise.apart, noise.rate) if effects is not None else 0.0
+    by_days = day_limit(effects, noise.apart, noise.rate, by_rows) if effects is not None else 0.0
     return max((least, "least"), (by_rows, "rows"), (by_days, "days"), key=lambda pair: pair[0])
 
 

@@ -115,8 +115,9 @@ def past_alarms(
             if not inside[n].sum():
                 continue
             rows, others = effective_rows(inside[n, 1:].sum(), total[1:].sum()), apart[n]
-            far = spread[n] > max(least[0], row_limit(int((total[1:] > 0).sum()), rows, noise.rate)) and spread[n] > day_limit(spread[others], noise.apart, noise.rate)
-            holes = gaps[n] > max(least[1], share_limit(float(missing_share(total)), rows, noise.rate)) and gaps[n] > day_limit(gaps[others], noise.apart, noise.rate)
+            by_rows, by_share = row_limit(int((total[1:] > 0).sum()), rows, noise.rate), share_limit(float(missing_share(total)), rows, noise.rate)
+            far = spread[n] > max(least[0], by_rows) and spread[n] > day_limit(spread[others], noise.apart, noise.rate, by_rows)
+            holes = gaps[n] > max(least[1], by_share) and gaps[n] > day_limit(gaps[others], noise.apart, noise.rate, by_share)
             alarms[noise.tier(name)][n] |= far or holes
     return alarms
 

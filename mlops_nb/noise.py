@@ -96,13 +96,17 @@ def day_limit(
     effects: np.ndarray,  # of the like windows, each against the other days
     apart: float,  # how many of them have no day in common
     rate: float,  # false alarms
+    chance: float,  # what rows explain, see `row_limit` and `share_limit`
 ) -> float:  # inf where the reference is too short to tell
     "Say how far an ordinary window is from the reference at most."
-    known = effects[np.isfinite(effects)]
+    known = np.maximum(effects[np.isfinite(effects)], 1e-6)
     if apart < 3 or len(known) < 3:
         return np.inf
-    logs = np.log(np.maximum(known, 1e-6))
-    return float(max(known.max(), np.exp(logs.mean() + student(rate, round(apart, 3) - 1) * logs.std(ddof=1) * np.sqrt(1 + 1 / apart))))
+    far = student(rate, round(apart, 3) - 1) * np.sqrt(1 + 1 / apart)
+    roots, logs = np.cbrt(known), np.log(known)
+    even, careful = (roots.mean() + far * roots.std(ddof=1)) ** 3, np.exp(logs.mean() + far * logs.std(ddof=1))
+    between = even if even <= max(2 * chance, 1e-6) else np.sqrt(even * max(careful, even))
+    return float(max(known.max(), between))
 
 
 @lru_cache(maxsize=1024)

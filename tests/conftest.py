@@ -103,6 +103,7 @@ def make_project(folder: Path) -> Path:
         shutil.copytree(ROOT / "data/source", folder / "data/source")
     small = sample_params(ROOT)
     small["train"]["rounds"], small["evaluate"]["resamples"], small["evaluate"]["importance_rows"] = 15, 20, 100
+    small["train"]["search"] = {"method": "tpe", "seconds": 0, "trials": 3, "space": {"hist_gradient_boosting": {"leaves": [4, 31], "l2": [0.0, 5.0]}, "random_forest": {"min_rows_per_leaf": [1, 50]}, "linear": {"l2": [0.01, 10.0]}}}
     (folder / "params.yaml").write_text(yaml.safe_dump(small, sort_keys=False))
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):

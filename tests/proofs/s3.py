@@ -170,7 +170,7 @@ def prove_damage(work: Path, endpoint: str, store) -> None:
     folder = clone(work, "damaged")
     name = next(o for o in objects(store) if o.startswith("bucket/models/") and store.get_file_info(o).size > 100_000)
     whole = store.open_input_stream(name).read()
-    for what, content in (("cut short", whole[:1000]), ("other bytes", b"x" + whole[1:]), ("not in the DVC remote", None)):
+    for what, words, content in (("cut short", "1,000 bytes", whole[:1000]), ("changed", "other bytes", b"x" + whole[1:]), ("gone", "not in the DVC remote", None)):
         store.delete_file(name)
         if content is not None:
             with store.open_output_stream(name) as out:
@@ -179,11 +179,12 @@ def prove_damage(work: Path, endpoint: str, store) -> None:
         done = run(folder, "mlops-nb", "pull", **KEYS, AWS_ENDPOINT_URL=endpoint)
         lines = done.stderr.strip().splitlines()
         named = name.replace("/", "")[-32:] in lines[-1].replace("/", "") if lines else False
-        expect(f"pull, an object that is {what}", done.returncode == 1 and len(lines) == 1 and what in lines[0] and named, done.stderr.strip())
+        expect(f"pull, an object that is {what}", done.returncode == 1 and len(lines) == 1 and words in lines[0] and named, done.stderr.strip())
         left = {k: v for k, v in tree(folder).items() if not k.startswith(".dvc/cache")}, objects(store)
         expect("nothing changed here or there, the cache lacks it", before == left and name[-30:] not in {Path(p).name for p in tree(folder)})
         deep = run(folder, "mlops-nb", "storage", "--deep", **KEYS, AWS_ENDPOINT_URL=endpoint)
-        expect("storage --deep says so", deep.returncode == 1, [line[:150] for line in (deep.stdout + deep.stderr).splitlines()][:3])
+        told = [line for line in (deep.stdout + deep.stderr).splitlines() if name.replace("/", "")[-32:] in line.replace("/", "") or "remote  s3" in line and "missing" in line]
+        expect("storage --deep says so", deep.returncode == 1 and bool(told), [line[:200] for line in told][:2] or deep.stdout)
     with store.open_output_stream(name) as out:
         out.write(whole)
     expect("whole again", True, must(folder, "mlops-nb", "pull", **KEYS, AWS_ENDPOINT_URL=endpoint))

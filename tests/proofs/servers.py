@@ -60,12 +60,12 @@ def bucket_store(port: int, bucket: str):
 @contextmanager
 def s3_server(tools: Path, work: Path, *options: str, keys: tuple[dict[str, str], ...] = (KEYS,)) -> Iterator[tuple[int, subprocess.Popen]]:
     "Run SeaweedFS from the folder of `install_tools`; give its port and process, end it by its id."
-    port, parts = free_port(), [free_port() for _ in range(6)]
+    port, parts = free_port(), [free_port() for _ in range(7)]
     people = [{"name": k["AWS_ACCESS_KEY_ID"], "credentials": [{"accessKey": k["AWS_ACCESS_KEY_ID"], "secretKey": k["AWS_SECRET_ACCESS_KEY"]}], "actions": ["Admin", "Read", "Write", "List"]} for k in keys]
     (work / "s3.json").write_text(json.dumps({"identities": people}))
     (work / "weed").mkdir()
     ports = [f"-master.port={parts[0]}", f"-master.port.grpc={parts[1]}", f"-volume.port={parts[2]}", f"-volume.port.grpc={parts[3]}", f"-filer.port={parts[4]}", f"-filer.port.grpc={parts[5]}"]
-    command = [str(tools / "bin/weed"), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={work / 'weed'}", *ports, "-filer", "-s3", f"-s3.port={port}", f"-s3.config={work / 's3.json'}", *options]
+    command = [str(tools / "bin/weed"), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={work / 'weed'}", *ports, "-filer", "-s3", f"-s3.port={port}", f"-s3.port.grpc={parts[6]}", "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={work / 's3.json'}", *options]
     with (work / "weed.log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd=work, env=os.environ | {"HOME": str(work), "WEED_S3_SSE_KEY": "a phrase of tests"})  # without the phrase it refuses `sse AES256`
         try:
