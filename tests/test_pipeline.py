@@ -131,7 +131,7 @@ def test_a_parameter_reruns_its_stage_and_why_says_so(project: Path) -> None:
     why = run(["mlops-nb", "why"], project, PYTHONPATH=str(project)).stdout
     assert f"parameter gate.min_score: {limit} → 2.0" in why
     result = repro(project)
-    assert ran(result) == ["gate", "package", "index"]
+    assert ran(result) == ["gate", "package", "monitor", "index"]
     assert "gate: NOT passed" in result.stdout
     enforced = run(["mlops-nb", "gate"], project, PYTHONPATH=str(project))
     assert enforced.returncode == 1 and "NO   floor" in enforced.stdout
