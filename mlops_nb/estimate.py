@@ -53,8 +53,9 @@ def calibration(
     if reason:
         return result
     said, came = said_and_came(part)
-    draws = [float(w @ (said - came) / w.sum()) for w in resample_weights(part.units, resamples, seed)]
-    gap, (error, noise) = float((said - came).mean()), calibration_error(said, came, bins)
+    apart = said - came
+    draws = [float((w * apart).sum() / w.sum()) for w in resample_weights(part.units, resamples, seed)]
+    gap, (error, noise) = float(apart.mean()), calibration_error(said, came, bins)
     low, high = spread(gap, draws, len(pd.unique(part.units)))
     return result | {"said": float(said.mean()), "came": float(came.mean()), "gap": gap, "low": low, "high": high, "error": error, "by_chance": noise}
 
