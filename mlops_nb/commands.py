@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['more_commands', 'grid', 'experiments', 'register', 'promote', 'rollback', 'models', 'fetch', 'rebuild', 'push',
-           'pull', 'storage']
+           'pull', 'storage', 'drift']
 
 # %% ../nbs/13_commands.ipynb #208aa4b5
 import json
@@ -165,3 +165,22 @@ def storage(deep: bool = typer.Option(False, "--deep", help="read the remote's b
         typer.echo(f"{place:<7} {where}: " + ("not looked at" if not known else f"{len(missing)} missing, such as {missing[0]}: `{remedy}`" if missing else "everything is there"))
     typer.echo("\n".join(["damaged " + line for line in report["damaged"]] or ["damaged nothing"]))
     raise typer.Exit(1 if report["damaged"] or report["cache"] or report["remote"] else 0)
+
+# %% ../nbs/13_commands.ipynb #977242a3
+@more_commands.command()
+def drift() -> None:
+    """Say what the monitor found in the newest window; exit 1 on an alarm.
+
+    Columns are held against days like theirs; the model against the labels that have arrived. `mlops-nb repro` looks anew.
+
+    Example: mlops-nb drift
+    """
+    from mlops_nb.base import load_json
+    from mlops_nb.monitor import drift_lines
+
+    path = project_root() / "metrics/drift.json"
+    if not path.exists():
+        raise UserError("metrics/drift.json is missing: nothing has been looked at yet; `mlops-nb repro` does it")
+    found = load_json(path)
+    typer.echo("\n".join(drift_lines(found)))
+    raise typer.Exit(1 if found["alarm"] else 0)

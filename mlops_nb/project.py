@@ -92,7 +92,7 @@ def forget_dead_locks(
     if not any(alive(h["pid"]) for h in holders):
         path.unlink(missing_ok=True)
 
-# %% ../nbs/13_project.ipynb #f10d3f08
+# %% ../nbs/13_project.ipynb #a8eff8d0
 def summary_lines(
     root: Path,  # the project's root
     since: float = 0.0,  # stages that ended after this moment ran now
@@ -111,6 +111,9 @@ def summary_lines(
         lines.append(f"{name:<20}" + (f"{m['value']:.4f}" if m["value"] is not None else "not defined") + span)
     lines += ["", f"gate: {'passed' if verdict['passed'] else 'NOT passed'}"]
     lines += [f"  {'yes' if c['passed'] else 'NO ':<4}{c['reason']}"[:80] for c in verdict["checks"]]
+    if (root / "metrics/drift.json").exists():
+        seen = load_json(root / "metrics/drift.json")
+        lines += ["", f"drift: {seen['state']}" + (f", {seen['findings'][0]['column']}: {seen['findings'][0]['words']}" if seen.get("findings") else "")[:60] + " · mlops-nb drift says more"]
     return [*lines, "", "report: reports/index.html · model card: MODEL_CARD.md"]
 
 # %% ../nbs/13_project.ipynb #2e249950
