@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['SHARES', 'ADVICE', 'watched_bundle', 'newest_rows', 'part_of', 'outcome_checks', 'drift_lines']
 
-# %% ../nbs/09_monitor.ipynb #66392004
+# %% ../nbs/09_monitor.ipynb #aff223ef
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -102,4 +103,5 @@ def drift_lines(
     lines += [f"  {note}" for note in result["notes"]]
     for tier, rate in result["false_alarms"]["measured"].items():
         lines.append(f"false alarms, {tier} tier: stated {result['false_alarms']['stated']:.1%}, on the reference itself {rate['share']:.1%} [{rate['low']:.1%}, {rate['high']:.1%}] of {rate['windows']:,} windows")
-    return [*lines, f"next: {ADVICE[result['state']]}", "report: reports/monitor.html"]
+    folded = [part for line in lines for part in textwrap.wrap(line, 80, initial_indent=" " * (len(line) - len(line.lstrip())), subsequent_indent="    ")]
+    return [*folded[:36], *textwrap.wrap(f"next: {ADVICE[result['state']]}", 80), "report: reports/monitor.html"]

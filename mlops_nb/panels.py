@@ -76,7 +76,6 @@ def draw_columns(
         axes.set_title(name, fontsize=9)
         axes.set_xticks(places, [label[:14] for label in labels], rotation=75, fontsize=5.5)
         axes.tick_params(axis="y", labelsize=6)
-    figure.tight_layout()
     plt.show()
     return names
 
@@ -101,7 +100,6 @@ def draw_over_windows(
         axes.set_ylim(bottom=0)
         axes.set_xticks(range(len(part)), [w[5:] for w in part["window"]], rotation=75, fontsize=6)
         axes.tick_params(axis="y", labelsize=6)
-    figure.tight_layout()
     plt.show()
     return table
 
