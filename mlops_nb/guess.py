@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['FEWEST_ROWS', 'MOST_COLUMNS', 'NOTABLE', 'checked_batches', 'look', 'draft_contract', 'settle', 'latest_time',
-           'last_day', 'choose_windows', 'draft_params']
+           'last_day', 'choose_windows', 'watch_length', 'draft_params']
 
-# %% ../nbs/13_guess.ipynb #4611faa2
+# %% ../nbs/13_guess.ipynb #9c60953a
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from .contract import answer_values
 from .draft import draft_column, missing_limits, name_suspects, typed_sample
 from .facts import Facts, collect_facts
 from .source import read_batches
-from .split import assign_windows, hash_windows, row_places
+from .split import assign_windows, hash_windows, row_places, window_length
 from .validate import judge_rows
 
 # %% ../nbs/13_guess.ipynb #ee18f73f
@@ -169,7 +169,21 @@ def choose_windows(
             return length, length
     return None
 
-# %% ../nbs/13_guess.ipynb #a651ba05
+# %% ../nbs/13_guess.ipynb #7e30832f
+def watch_length(
+    times: pd.Series,  # of the sample's rows
+    asof: str,  # the day it is
+    scale: float,  # rows in all over rows of the sample
+    fewest: int = 100,  # rows
+) -> str:  # a length of time: the shortest in which the newest rows are enough to look at
+    "Choose the window that the monitor looks at."
+    end = pd.Timestamp(asof) + pd.Timedelta(days=1)
+    for length in ("1 week", "1 month", "3 months", "1 year"):
+        if ((times >= end - window_length(length)) & (times < end)).sum() * scale >= fewest:
+            return length
+    return "1 year"
+
+# %% ../nbs/13_guess.ipynb #36db8168
 def draft_params(
     facts: Facts,  # see `look`
     contract: dict[str, Any],  # see `draft_contract`
@@ -199,7 +213,7 @@ def draft_params(
     slices = sorted(few, key=lambda c: (not columns[c]["sensitive"], typed[c].nunique(), c))[:3]
     classes = typed[contract["target"]].nunique() if task == "multiclass" else 2
     test_rows = answered * (float(lengths[1].strip("%")) / 100 if "%" in lengths[1] else 0.1)
-    shared = {"features.calendar": [c for c in features if columns[c]["type"] == "datetime"], "features.derived": [], "features.dropped": [], "evaluate.slice_columns": slices}
+    shared = {"features.calendar": [c for c in features if columns[c]["type"] == "datetime"], "features.derived": [], "features.dropped": [], "evaluate.slice_columns": slices, "monitor.slice_columns": slices}
     copies = facts.duplicates / max(facts.rows, 1)
     if copies:
         said.append(f"{'' if facts.exact else 'about '}{facts.duplicates:,} rows are exact copies of earlier ones (kept; features.duplicates: drop takes them out)")
@@ -212,6 +226,7 @@ def draft_params(
         "seed": 1, "data.asof": asof, "data.source": source, "features.valid_window": lengths[0], "features.test_window": lengths[1], "features.min_rows": int(np.clip(0.3 * test_rows, 5, 100)),
         "train.rounds": rounds, "train.learning_rate": round(min(0.2, 12 / rounds), 2), "evaluate.min_slice_rows": int(np.clip(test_rows / 20, 20, 500)), "evaluate.resamples": 200 if facts.rows <= 300_000 else 60,
         "gate.min_score": {"binary": 0.55, "multiclass": round(1.1 / classes, 2), "regression": 0.05}[task], "gate.min_gain": -0.02 if test_rows >= 2000 else -0.05 if test_rows >= 300 else -0.2, "gate.max_loss": 0.02 if test_rows >= 2000 else 0.05 if test_rows >= 300 else 0.2, "gate.min_slice_score": None, "package.name": name,
+        "monitor.min_slice_rows": int(np.clip(test_rows / 20, 20, 500)), **({"monitor.window": watch_length(typed[time], asof, facts.rows / max(len(typed), 1))} if time else {}),
     }
     most = 4000
     sample = {name.split(".")[1]: value for name, value in ({k: v for k, v in shared.items() if not k.startswith("train.")} | {"data.asof": asof, "data.source": source}).items()} | {

@@ -47,7 +47,7 @@ def place_source(
     local = f"data/source/{Path(path).name if not query and len(files) > 1 and '**' not in path else '*' + files[0].suffix if len(files) > 1 else files[0].name}"
     return (f"sqlite:///{local}{query}" if query else local), "data/source", True
 
-# %% ../nbs/13_init.ipynb #859e4c16
+# %% ../nbs/13_init.ipynb #d49f154b
 def run_git(
     folder: Path,  # a repository
     *words: str,  # arguments of git
@@ -81,7 +81,8 @@ def track(
     if copied:
         done = subprocess.run([sys.executable, "-m", "dvc", "add", "-q", "data/source"], cwd=folder, capture_output=True, text=True)
         if done.returncode:
-            raise UserError(f"dvc add failed: {done.stderr.strip().splitlines()[-1][:200]}")
+            said = done.stderr.strip().splitlines() or ["`dvc add` said nothing; `dvc status` in a clone of the template may tell why"]
+            raise UserError(f"dvc add failed: {said[-1][:200]}")
     run_git(folder, "add", "-A")
     run_git(folder, "commit", "-q", "-m", message)
 
