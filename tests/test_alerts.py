@@ -152,6 +152,21 @@ def test_a_server_that_never_answers_holds_nobody_up(project: Path, monkeypatch:
         assert "cannot be reached; due again" in week(project, 1, finding("temp"))[0]
 
 
+TOKENS = ("T1JJ3T3L2", "A1BRTD4JD", "TIiajkdnlazkcOXrIdevi7FQ", "4174216298", "JHMHI8qBe7bk2ZwO5U711o3dV_js", "123456789:AABBCCDDEEFFGGHHIIJJKKLLMMNNOOPPQQR", "pa55word")
+SERVICES = {"slack": "slack://{0}/{1}/{2}/%23room", "https": "https://hooks.slack.com/services/{0}/{1}/{2}", "discord": "discord://{3}/{4}", "tgram": "tgram://{5}/987654", "mailtos": "mailtos://me:{6}@127.0.0.1:9?to=you@example.org&from=me@example.org"}
+
+
+@pytest.mark.parametrize("who", SERVICES)
+def test_no_service_lets_its_token_out(who: str, project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody: nothing leaves this machine
+    monkeypatch.setenv(VARIABLE, SERVICES[who].format(*TOKENS))
+    lines = week(project, 1, finding("temp"))
+    assert len(lines) == 1 and lines[0].startswith(f"NOT sent to {who}: "), lines
+    told = "".join([*lines, (project / BOOK).read_text(), caplog.text, *capfd.readouterr()])
+    assert not [t for t in TOKENS if t in told or t[-8:] in told]
+
+
 def test_a_silence_holds_until_its_day_and_is_then_named(hook: Webhook, project: Path) -> None:
     (project / "alerts.yaml").write_text(f"silence: [{{column: temp, until: {last_day(2) + timedelta(days=1)}, why: summer}}]")
     for number in (1, 2):
