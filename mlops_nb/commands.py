@@ -6,9 +6,10 @@
 __all__ = ['more_commands', 'grid', 'experiments', 'register', 'promote', 'rollback', 'models', 'fetch', 'rebuild', 'push',
            'pull', 'storage', 'drift']
 
-# %% ../nbs/13_commands.ipynb #208aa4b5
+# %% ../nbs/13_commands.ipynb #367f0a9c
 import json
 import os
+from datetime import date
 from pathlib import Path
 
 import typer
@@ -166,21 +167,31 @@ def storage(deep: bool = typer.Option(False, "--deep", help="read the remote's b
     typer.echo("\n".join(["damaged " + line for line in report["damaged"]] or ["damaged nothing"]))
     raise typer.Exit(1 if report["damaged"] or report["cache"] or report["remote"] else 0)
 
-# %% ../nbs/13_commands.ipynb #977242a3
+# %% ../nbs/13_commands.ipynb #9f08fa48
 @more_commands.command()
-def drift() -> None:
+def drift(
+    send: bool = typer.Option(False, "--send", help="tell the addresses in MLOPS_NB_ALERTS what they do not know yet"),
+    dry_run: bool = typer.Option(False, "--dry-run", help="show what --send would send"),
+) -> None:
     """Say what the monitor found in the newest window; exit 1 on an alarm.
 
-    Columns are held against days like theirs; the model against the labels that have arrived. `mlops-nb repro` looks anew.
+    Columns are held against days like theirs; the model against the labels that have arrived. `mlops-nb repro` looks anew. With --send each episode is told once.
 
-    Example: mlops-nb drift
+    Example: mlops-nb drift --send
     """
-    from mlops_nb.base import load_json
+    from mlops_nb.base import load_json, read_yaml
     from mlops_nb.monitor import drift_lines
 
-    path = project_root() / "metrics/drift.json"
-    if not path.exists():
+    root = project_root()
+    if not (root / "metrics/drift.json").exists():
         raise UserError("metrics/drift.json is missing: nothing has been looked at yet; `mlops-nb repro` does it")
-    found = load_json(path)
+    found = load_json(root / "metrics/drift.json")
     typer.echo("\n".join(drift_lines(found)))
+    if send or dry_run:
+        from mlops_nb.alerts import emf_line, read_settings, send_alerts
+
+        params, day = read_yaml(root / "params.yaml"), found["asof"] or str(date.today())
+        typer.echo("\n".join(send_alerts(root, {"findings": []} | found, day, dry_run)))
+        if namespace := read_settings(params).cloudwatch:
+            typer.echo(emf_line({"findings": []} | found, namespace, params["package"]["name"], day))
     raise typer.Exit(1 if found["alarm"] else 0)
