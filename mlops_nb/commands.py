@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['more_commands', 'grid', 'experiments', 'register', 'promote', 'rollback', 'models', 'fetch', 'rebuild', 'push',
-           'pull', 'storage']
+           'pull', 'storage', 'retrain']
 
 # %% ../nbs/13_commands.ipynb #208aa4b5
 import json
@@ -165,3 +165,24 @@ def storage(deep: bool = typer.Option(False, "--deep", help="read the remote's b
         typer.echo(f"{place:<7} {where}: " + ("not looked at" if not known else f"{len(missing)} missing, such as {missing[0]}: `{remedy}`" if missing else "everything is there"))
     typer.echo("\n".join(["damaged " + line for line in report["damaged"]] or ["damaged nothing"]))
     raise typer.Exit(1 if report["damaged"] or report["cache"] or report["remote"] else 0)
+
+# %% ../nbs/13_commands.ipynb #ede33029
+@more_commands.command()
+def retrain(
+    asof: str = typer.Option("", metavar="DATE", help="the day it shall be; one step of retrain.every on if not said"),
+    why: str = typer.Option("", help="the reason; it stays on record"),
+    stage: str = typer.Option("", help="what the new version gets: prod, staging or none; as retrain.promote says (prod) if not said"),
+    dry_run: bool = typer.Option(False, "--dry-run", help="only say what would be done"),
+    recover: bool = typer.Option(False, "--recover", help="only bring an interrupted run to its end"),
+) -> None:
+    """Advance the clock, run the pipeline, judge against the champion; commit, register and promote, or refuse.
+
+    It works in a copy, so you can go on editing; only when the gate is open does the project change, and then commit, version and stage together. Killed at any moment, the next run finishes or forgets what it had begun. Exit code 0: retrained, or nothing to do; 1: refused by the gate, or an error. Why, check by check: metrics/retrain.json.
+
+    Example: mlops-nb retrain --asof 2013-08-31 --why "August is complete"
+    """
+    from mlops_nb.advance import advance
+    from mlops_nb.advance import recover as bring_to_end
+    from mlops_nb.plan import Wish
+
+    raise typer.Exit(bring_to_end(project_root(), typer.echo) if recover else advance(project_root(), Wish(asof, why, stage, dry_run), None, typer.echo))

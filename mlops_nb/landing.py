@@ -196,7 +196,7 @@ def give_stage(
     "Register the landed bundle and give it its stage, unless a person has given that stage to another version meanwhile. Raises UserError."
     name, wanted = model_name(root), bundle_of(root, journal["new"]).md5
     if bundle_of(root, run_git(root, "rev-parse", "HEAD").strip()).md5 != wanted:
-        raise UserError(f"the last commit holds another bundle than {journal['new'][:10]}, which was to be registered: `mlops-nb register` registers yours; `mlops-nb retrain --recover --forget` leaves it at that")
+        return f"the last commit holds another bundle than {journal['new'][:10]}, which was to be registered: it is left at that; `mlops-nb register` registers yours"
     said = register(root, journal["why"])
     version = next(e.version for e in read_entries(root, name) if not e.stage and bundle_of(root, e.commit).md5 == wanted)
     save_json(journal_path(root), journal | {"step": "stage"})
