@@ -25,7 +25,7 @@ from .base import UserError, load_json, only_one, remove, replacing, save_json
 from .landing import RESULT, forget_git_locks, land, read_journal
 from .plan import Wish, check_start, make_plan, plan_lines
 from .registry import git_remote, holder, model_name, read_entries, run_git, synchronise
-from .storage import state_text
+from .storage import open_store, state_text
 from .transfer import push
 from .versions import score_line
 
@@ -60,7 +60,7 @@ def alone(
     finally:
         os.close(handle)
 
-# %% ../nbs/10d_advance.ipynb #a428e69f
+# %% ../nbs/10d_advance.ipynb #e33f0bb6
 def pipeline() -> None:
     "Bring the clone in which this process was started up to date; end with all children when standard input closes."
     end_with_pipe()
@@ -94,8 +94,7 @@ def run_apart(
 ) -> Path:  # the clone, up to date
     "Run the pipeline on the plan's parameters in a clone. Raises UserError when it fails; its log and report are kept then."
     folder, kept, package = work_folder(root), work_folder(root).with_name("failed"), Path(__file__).parent.name
-    cache = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], cwd=root, capture_output=True, text=True).stdout.strip() or str(root / ".dvc/cache")
-    clone_commit(root, folder, plan["old"], cache)
+    clone_commit(root, folder, plan["old"], str(open_store(root).cache.parents[1]))  # the cache's files/md5
     set_parameters(folder / "params.yaml", plan["values"])
     env = environment_of(folder) | {MARK: str(root), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen([sys.executable, "-c", f"from {package}.advance import pipeline; pipeline()"], cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
