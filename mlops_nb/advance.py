@@ -97,7 +97,7 @@ def run_apart(
     clone_commit(root, folder, plan["old"], str(open_store(root).cache.parents[1]))  # the cache's files/md5
     set_parameters(folder / "params.yaml", plan["values"])
     env = environment_of(folder) | {MARK: str(root), "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen([sys.executable, "-c", f"from {package}.advance import pipeline; pipeline()"], cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    process = subprocess.Popen([sys.executable, "-c", f"from {package}.advance import pipeline; pipeline()"], cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", start_new_session=True)
     try:
         log = follow(process, folder.with_name("log.txt"), say)
         code = process.wait()
@@ -180,7 +180,7 @@ def commit_apart(
     run_git(clone, "commit", "-q", "--no-verify", "-F", "-", given="\n".join([f"retrain: data through {day}" if day else "retrain: the data as they are now", "", *body]) + "\n")
     return run_git(clone, "rev-parse", "HEAD").strip()
 
-# %% ../nbs/10d_advance.ipynb #75625d82
+# %% ../nbs/10d_advance.ipynb #42177e03
 def bring_home(
     root: Path,  # the project's root
     clone: Path,  # see `run_apart`
@@ -217,7 +217,7 @@ def settle(
         with only_one(root / ".dvc/tmp/repro.lock", "mlops-nb retrain"):
             land(root, journal, say)
     else:
-        say("an interrupted retraining had changed nothing; its clone is removed")
+        say("an interrupted retraining left its clone, which is removed; nothing else was under way")
         run_git(root, "update-ref", "-d", "refs/retrain/candidate")
     remove(folder)
     return journal

@@ -30,11 +30,11 @@ def moves_between(
     root: Path,  # the project's root
     old: str,  # a commit
     new: str,  # a commit
-) -> dict[str, tuple[str, str, str]]:  # by path: hash before, hash after ("" for no file), mode after
+) -> dict[str, tuple[str, str, str, str]]:  # by path: hash before, hash after ("" for no file), mode before, mode after
     "List the files that differ between two commits."
     parts = run_git(root, "diff-tree", "-r", "-z", "--no-renames", old, new).split("\0")[:-1]
     shown = lambda sha: "" if set(sha) == {"0"} else sha
-    return {path: (shown((words := head.split())[2]), shown(words[3]), words[1]) for head, path in zip(parts[::2], parts[1::2])}
+    return {path: (shown((words := head[1:].split())[2]), shown(words[3]), words[0], words[1]) for head, path in zip(parts[::2], parts[1::2])}
 
 
 def hashes_now(
@@ -49,23 +49,23 @@ def hashes_now(
 # %% ../nbs/10c_landing.ipynb #6872ee5a
 def place_files(
     root: Path,  # the project's root
-    moves: dict[str, tuple[str, str, str]],  # see `moves_between`
+    moves: dict[str, tuple[str, str, str, str]],  # see `moves_between`
 ) -> int:  # how many were written now
     "Put the files of a commit into the folder, each at one stroke. Raises UserError for one that somebody edited; then nothing was written."
     now = hashes_now(root, list(moves))
-    edited = [p for p, (before, after, _) in moves.items() if now[p] not in (before, after) and p != RESULT]
+    edited = [p for p, (before, after, *_) in moves.items() if now[p] not in (before, after) and p != RESULT]
     if edited:
         raise UserError(f"{', '.join(edited[:4])} was edited while the retraining was under way: keep a copy, `git checkout {edited[0]}`, then `mlops-nb retrain --recover`")
-    waiting = [p for p, (_, after, _) in moves.items() if now[p] != after]
+    waiting = [p for p, (_, after, *_) in moves.items() if now[p] != after]
     for path in waiting:
-        _, after, mode = moves[path]
+        after = moves[path][1]
         if not after:
             remove(root / path)
             continue
         with replacing(root / path) as temporary:
             temporary.write_bytes(subprocess.run(["git", "cat-file", "--filters", f"--path={path}", after], cwd=root, capture_output=True, check=True).stdout)
-    for path, (_, after, mode) in moves.items():
-        if after and (root / path).stat().st_mode & 0o111 != (0o111 if mode == "100755" else 0):
+    for path, (_, after, _, mode) in moves.items():
+        if after and bool((root / path).stat().st_mode & 0o100) != (mode == "100755"):
             (root / path).chmod((root / path).stat().st_mode & ~0o111 | (0o111 if mode == "100755" else 0))
     return len(waiting)
 
@@ -84,11 +84,11 @@ def move_branch(
         run_git(root, "update-ref", "-m", "retrain", "HEAD", new, old)
     elif head != new and git_text(root, "merge-base", "--is-ancestor", new, head) is None:
         now = hashes_now(root, list(moves))
-        ours = {p: (after, before, "100644") for p, (before, after, _) in moves.items() if now[p] == after and p != RESULT}
-        stands = {p: git_text(root, "rev-parse", "-q", "--verify", f"HEAD:{p}") for p in ours}
-        place_files(root, {p: m for p, m in ours.items() if (stands[p] or "").strip() == m[1]})
+        stands = {p: (git_text(root, "rev-parse", "-q", "--verify", f"HEAD:{p}") or "").strip() for p in moves}
+        place_files(root, {p: (after, before, new_mode, mode) for p, (before, after, mode, new_mode) in moves.items() if now[p] == after and stands[p] == before})
         raise UserError(f"{branch.removeprefix('refs/heads/') or 'HEAD'} moved on from {old[:10]} while the retraining was under way: it is undone; run `mlops-nb retrain` again")
-    run_git(root, "reset", "-q", "HEAD", "--", *moves)
+    if moves:
+        run_git(root, "reset", "-q", "HEAD", "--", *moves)
     return head == old
 
 # %% ../nbs/10c_landing.ipynb #5751c997
