@@ -102,6 +102,8 @@ def make_plan(
     values = new_values(params, wish)
     stage = wish.stage or str((params.get("retrain") or {}).get("promote", DEFAULTS["promote"]))
     stage = "" if stage == "none" else check_stage(root, stage)
+    if git_text(root, "var", "GIT_COMMITTER_IDENT") is None:
+        raise UserError("git does not know who you are, and the registry records it: `git config user.name \"…\"` and `git config user.email …`, or GIT_COMMITTER_NAME and GIT_COMMITTER_EMAIL in the environment")
     look_at_remote(open_store(root, need_remote=True), to_write=True)
     synchronise(root, name)
     held = {s: now.version if (now := holder(read_entries(root, name), s)) else "" for s in ("prod", stage)}
