@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['more_commands', 'grid', 'experiments', 'register', 'promote', 'rollback', 'models', 'fetch', 'rebuild', 'push',
-           'pull', 'storage', 'drift']
+           'pull', 'storage', 'drift', 'retrain']
 
 # %% ../nbs/13_commands.ipynb #367f0a9c
 import json
@@ -195,3 +195,24 @@ def drift(
         if namespace := read_settings(params).cloudwatch:
             typer.echo(emf_line({"findings": []} | found, namespace, params["package"]["name"], day))
     raise typer.Exit(1 if found["alarm"] else 0)
+
+# %% ../nbs/13_commands.ipynb #09c71154
+@more_commands.command()
+def retrain(
+    asof: str = typer.Option("", metavar="DATE", help="the day it shall be; one step of retrain.every on if not said"),
+    why: str = typer.Option("", help="the reason; it stays on record"),
+    stage: str = typer.Option("", help="what the new version gets: prod, staging or none; as retrain.promote says (prod) if not said"),
+    dry_run: bool = typer.Option(False, "--dry-run", help="only say what would be done"),
+    recover: bool = typer.Option(False, "--recover", help="only bring an interrupted run to its end"),
+) -> None:
+    """Advance the clock, run the pipeline, judge against the champion; commit, register and promote, or refuse.
+
+    It works in a copy, so you can go on editing; only when the gate is open does the project change, and then commit, version and stage together. Killed at any moment, the next run finishes or forgets what it had begun. Exit code 0: retrained, or nothing to do; 1: refused by the gate, or an error. Why, check by check: metrics/retrain.json.
+
+    Example: mlops-nb retrain --asof 2013-08-31 --why "August is complete"
+    """
+    from mlops_nb.advance import advance
+    from mlops_nb.advance import recover as bring_to_end
+    from mlops_nb.plan import Wish
+
+    raise typer.Exit(bring_to_end(project_root(), typer.echo) if recover else advance(project_root(), Wish(asof, why, stage, dry_run), None, typer.echo))

@@ -20,7 +20,7 @@ from .base import UserError, load_json, read_yaml, tell
 from .delivery import deliver, load_mlflow, write_down
 from .experiments import ask_git, flat, number
 
-# %% ../nbs/08g_mirror.ipynb #8a563e4d
+# %% ../nbs/08g_mirror.ipynb #35b0ab22
 GRID = "MLOPS_NB_GRID"  # see `apart.MARK`
 
 
@@ -31,7 +31,7 @@ def home_of(
     "Find the project that an experiment belongs to."
     if environment.get(GRID):
         return Path(environment[GRID])
-    kept = [p for p in root.parents if p.parts[-3:] == (".dvc", "tmp", "exps")]
+    kept = [p for p in root.parents if p.parts[-3:] in ((".dvc", "tmp", "exps"), (".dvc", "tmp", "retrain"))]
     return kept[0].parents[2] if kept else root
 
 # %% ../nbs/08g_mirror.ipynb #f7ac57cd

@@ -1,0 +1,307 @@
+"""Prove that a retraining survives SIGKILL: always the old champion or the new one, never neither, never both; clock and git consistent.
+
+    python tests/proofs/retrain.py --kills 100 --seed 1
+
+Half of the kills come while the pipeline runs apart and what follows: `time` at a random moment, `all` the same but every process that the run started dies as well, `cold`
+with nothing in DVC's run cache, so that the stages really compute. The other half comes while the new commit lands in the project: `step` when the journal has come to a step,
+`again` at a random moment. After each kill the project is looked at as it lies there. Then it is killed again, or `mlops-nb retrain` runs, and must end with the new champion.
+Every other project has a remote repository. A refused candidate and two runs at once come last.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+import yaml  # noqa: E402
+from conftest import make_project, run  # noqa: E402
+
+from mlops_nb.advance import MARK  # noqa: E402
+from mlops_nb.apart import set_parameters  # noqa: E402
+from mlops_nb.base import read_yaml  # noqa: E402
+from mlops_nb.landing import STEPS, dead_locks  # noqa: E402
+from mlops_nb.registry import holder, read_entries, stage_stack  # noqa: E402
+from mlops_nb.storage import open_store, whole_in_remote  # noqa: E402
+from mlops_nb.versions import bundle_of  # noqa: E402
+
+NAME, OLD, NEW, RESULT = "model", "2013-04-30", "2013-05-31", "metrics/retrain.json"
+FAST = {"train.model": "linear", "train.rounds": 5, "train.search.method": "none", "evaluate.resamples": 10, "evaluate.importance_rows": 50, "gate.max_loss": 1.0, "gate.min_score": 0.0, "gate.min_gain": -1.0, "gate.min_slice_score": 0.0}
+KINDS, LANDING = ("time", "all", "time", "time", "all", "step", "again", "step", "again", "step"), ("step", "again")
+
+
+def git(folder: Path, *words: str) -> str:
+    "Ask git."
+    return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    "Run a word of the command line."
+    return run(["mlops-nb", *words], folder, PYTHONPATH=str(folder))
+
+
+def make_world(world: Path) -> Path:
+    "Make a small project whose champion knows April, with a remote repository, DVC's cache and remote beside it."
+    project = world / "project"
+    project.mkdir(parents=True)
+    make_project(project)
+    set_parameters(project / "params.yaml", FAST)
+    git(project, "config", "user.name", "proof"), git(project, "config", "user.email", "proof@example.org")
+    for words in (["cache", "dir", str(world / "cache")], ["remote", "modify", "storage", "url", str(world / "storage")]):
+        assert run(["dvc", *words], project).returncode == 0
+    assert command(project, "repro").returncode == 0
+    git(project, "add", "-A"), git(project, "commit", "-qm", "April")
+    git(world, "init", "-q", "--bare", "bare.git")
+    git(project, "remote", "add", "origin", "../bare.git"), git(project, "push", "-q", "origin", "HEAD")
+    for words in (["register"], ["promote", "latest", "prod"]):
+        done = command(project, *words)
+        assert done.returncode == 0, done.stderr
+    for part in ("project", "bare.git"):
+        shutil.copytree(world / part, world / "kept" / part, symlinks=True)
+    return project
+
+
+def restore(world: Path, source: str, remote: bool) -> None:
+    "Put project and remote repository back to a kept state; DVC's cache and remote stay."
+    for part in ("project", "bare.git"):
+        shutil.rmtree(world / part)
+        shutil.copytree(world / source / part, world / part, symlinks=True)
+    if not remote:
+        git(world / "project", "remote", "remove", "origin")
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen:
+    "Start a retraining in a process group of its own."
+    env = os.environ | {"PYTHONPATH": str(folder)}
+    return subprocess.Popen([ROOT / ".venv/bin/mlops-nb", "retrain", *words], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+
+def started_by(folder: Path) -> list[int]:
+    "List the processes that a retraining in this folder has started."
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+    return found
+
+
+def step_of(folder: Path) -> str:
+    "Read how far the journal is; nothing when there is none."
+    with suppress(OSError, ValueError):
+        return json.loads((folder / ".dvc/tmp/retrain/journal.json").read_text())["step"]
+    return ""
+
+
+def strike(process: subprocess.Popen, folder: Path, everything: bool) -> None:
+    "Kill a retraining, its whole process group at once."
+    others = started_by(folder) if everything else []
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for pid in others:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.communicate()
+
+
+def wait_for(process: subprocess.Popen, folder: Path, step: str, delay: float, again: bool = False) -> None:
+    "Wait until the journal has come to a step, and a while longer; where it stood there from the start, until the first file has changed."
+    first = lambda: (folder / "MODEL_CARD.md").stat().st_ino if (folder / "MODEL_CARD.md").exists() else 0  # of the files that change, in their order
+    before = first()
+    while process.poll() is None and (step_of(folder) != step or (again and step == STEPS[0] and first() == before)):
+        time.sleep(0.001)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(delay)
+
+
+def champion(folder: Path) -> str:
+    "Say which version holds prod, by this repository's tags; see that exactly one does."
+    entries = read_entries(folder, NAME)
+    numbers = [e.number for e in entries if e.stage == "prod"]
+    assert numbers == list(range(1, len(numbers) + 1)) and stage_stack(entries, "prod"), f"history of prod: {numbers}"
+    return holder(entries, "prod").version
+
+
+def look(folder: Path, old: str) -> dict:
+    "Look at a project as it lies there; raises AssertionError for what must never be."
+    remote = git(folder, "remote")
+    held = champion(folder.parent / "bare.git" if remote else folder)
+    assert held in ("v1.0.0", "v1.0.1"), held
+    entry = next(e for e in read_entries(folder.parent / "bare.git" if remote else folder, NAME) if e.version == held)
+    store = open_store(folder)
+    assert whole_in_remote(store, bundle_of(folder, entry.commit)) > 0
+    head = git(folder, "rev-parse", "HEAD")
+    assert head == old or (git(folder, "rev-parse", "HEAD^") == old and git(folder, "log", "-1", "--format=%s") == f"retrain: data through {NEW}"), head
+    assert git(folder, "symbolic-ref", "HEAD").startswith("refs/heads/")
+    assert subprocess.run(["git", "fsck", "--no-dangling"], cwd=folder, capture_output=True).returncode == 0, "fsck"
+    changed = [line[3:] for line in git(folder, "status", "--porcelain").splitlines() if RESULT not in line]
+    clean, under_way = not changed, bool(step_of(folder))
+    assert clean or under_way, f"changed without a journal: {changed}"
+    assert held == "v1.0.0" or head != old, "the new champion's commit is not there"
+    days = clock(folder)
+    if clean:
+        assert len(days) == 1 and days == ({OLD} if head == old else {NEW}), days
+    return {"champion": held, "new": head != old, "clean": clean, "journal": under_way}
+
+
+def clock(folder: Path) -> set[str]:
+    "Collect what day it is, by params.yaml, dvc.lock and the metrics."
+    stages = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    lock = {str(stages[s]["params"]["params.yaml"]["data.asof"]) for s in ("ingest", "features")}
+    return {str(read_yaml(folder / "params.yaml")["data"]["asof"]), json.loads((folder / "metrics/evaluate.json").read_text())["to"], *lock}
+
+
+def unfinished(folder: Path, old: str) -> str:
+    "Say what a finished retraining lacks or has left; nothing if all is well."
+    found = look(folder, old)
+    left = [str(p.relative_to(folder)) for p in (folder / ".dvc/tmp/retrain/work", folder / ".dvc/tmp/retrain/journal.json") if p.exists()]
+    left += [str(p) for place in (folder / ".git", folder.parent / "bare.git") for p in dead_locks(place)]
+    left += [f"process {p}" for p in started_by(folder)] + git(folder, "for-each-ref", "--format=%(refname)", "refs/retrain").split()
+    state = run(["dvc", "status"], folder, PYTHONPATH=str(folder)).stdout.strip()
+    wrong = [] if found == {"champion": "v1.0.1", "new": True, "clean": True, "journal": False} else [str(found)]
+    wrong += [f"left: {left}"] if left else []
+    wrong += [f"dvc status: {state[-200:]}"] if "up to date" not in state else []
+    wrong += [f"here {champion(folder)} holds prod"] if champion(folder) != "v1.0.1" else []
+    return "; ".join(wrong)
+
+
+def kill_once(folder: Path, kind: str, moments: random.Random, times: dict[str, float]) -> str:
+    "Start a retraining and kill it; the moment in words."
+    process = start(folder, *(["--recover"] if kind in LANDING else []))
+    if kind == "step":
+        step = moments.choice(STEPS)
+        delay = moments.uniform(0, 0.05 if step in ("files and branch", "done") else times["landing"] / 3)
+        wait_for(process, folder, step, delay, again=True)
+        moment = f"{step} + {delay:.2f} s"
+    else:
+        seconds = moments.uniform(0, times[{"again": "landing", "cold": "cold"}.get(kind, "warm")])
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        moment = f"{seconds:.2f} s"
+    strike(process, folder, kind == "all")
+    return moment
+
+
+def one_kill(world: Path, kind: str, moments: random.Random, times: dict[str, float], finish: bool) -> tuple[str, dict]:
+    "Kill once and look; run again where something is under way, or to the end when asked; what happened in a line, and what was found after the kill."
+    folder, old = world / "project", git(world / "kept/project", "rev-parse", "HEAD")
+    if kind == "cold":
+        (world / "cache/runs").rename(world / "runs")
+    moment = kill_once(folder, kind, moments, times)
+    if kind == "cold":
+        shutil.rmtree(world / "cache/runs", ignore_errors=True)
+        (world / "runs").rename(world / "cache/runs")
+    found, at = look(folder, old), step_of(folder)
+    complete = found["champion"] == "v1.0.1" and not found["journal"]
+    if not complete and (found["journal"] or finish):
+        again = command(folder, "retrain")
+        assert again.returncode == 0, again.stdout[-800:] + again.stderr[-800:]
+        complete = True
+    problem = unfinished(folder, old) if complete else ""
+    assert not problem, problem
+    then = "then the new champion" if complete else "left to the next kill"
+    return f"{kind:<5} {moment:<26} {'new' if found['new'] else 'old'} commit, {found['champion']}, {'clean' if found['clean'] else 'files under way'}, journal: {at or '-'}; {then}", found | {"complete": complete}
+
+
+def refused(world: Path) -> str:
+    "Retrain behind a gate that nobody passes; what is wrong, or nothing."
+    restore(world, "kept", True)
+    folder = world / "project"
+    set_parameters(folder / "params.yaml", {"gate.min_score": 1.0})
+    assert command(folder, "repro").returncode == 0
+    git(folder, "commit", "-qam", "a gate that nobody passes")
+    before, tags = git(folder, "rev-parse", "HEAD"), git(folder, "tag")
+    done = command(folder, "retrain")
+    print(done.stdout.splitlines()[-2] + "\n" + done.stdout.splitlines()[-1])
+    after = json.loads((folder / RESULT).read_text())
+    kept = folder / "reports/refused" / NEW / "reports/gate.html"
+    good = done.returncode == 1 and before == git(folder, "rev-parse", "HEAD") and tags == git(folder, "tag") and clock(folder) == {OLD}
+    good = good and git(folder, "status", "--porcelain").split() == ["??", RESULT] and after["outcome"] == "refused" and kept.is_file() and "refused" in done.stdout.splitlines()[-1]
+    return "" if good and "up to date" in run(["dvc", "status"], folder).stdout else f"refused: {done.returncode} {done.stdout[-500:]} {done.stderr[-500:]}"
+
+
+def two_at_once(world: Path) -> str:
+    "Start a second run while one is under way; what is wrong, or nothing."
+    restore(world, "kept", True)
+    folder, old = world / "project", git(world / "kept/project", "rev-parse", "HEAD")
+    first = start(folder)
+    while not (folder / ".dvc/tmp/retrain/work").exists() and first.poll() is None:
+        time.sleep(0.01)
+    second = command(folder, "retrain")
+    print(second.stderr.strip())
+    first.communicate(timeout=600)
+    good = second.returncode == 1 and f"process {first.pid}" in second.stderr and first.returncode == 0
+    return unfinished(folder, old) if good else f"two at once: {second.returncode} {second.stderr} {first.returncode}"
+
+
+def measure(world: Path) -> dict[str, float]:
+    "Time a run with and without DVC's run cache, and keep the state at which it begins to change the project."
+    folder, times = world / "project", {}
+    for name in ("cold", "warm"):
+        restore(world, "kept", True)
+        began, process = time.perf_counter(), start(folder)
+        if name == "warm":
+            wait_for(process, folder, STEPS[0], 0)
+            landing = time.perf_counter()
+        printed, _ = process.communicate(timeout=900)
+        times[name] = time.perf_counter() - began
+        assert process.returncode == 0, printed
+        print(printed if name == "cold" else f"with the run cache: {times['warm']:.0f} s, of which landing {time.perf_counter() - landing:.1f} s")
+    times["landing"] = time.perf_counter() - landing
+    restore(world, "kept", True)
+    process = start(folder)
+    wait_for(process, folder, STEPS[0], 0)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    for part in ("project", "bare.git"):
+        shutil.copytree(world / part, world / "landing" / part, symlinks=True)
+    return times
+
+
+def main() -> int:
+    "Kill, look, run again, look; 1 when something is wrong."
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100, help="how often a retraining is killed (100)")
+    parser.add_argument("--cold", type=int, default=4, help="how many of them with an empty run cache (4)")
+    parser.add_argument("--seed", type=int, default=1, help="chooses the moments (1)")
+    chosen = parser.parse_args()
+    world, moments, wrong, found = Path(tempfile.mkdtemp(prefix="mlops_nb-retrain-")).resolve(), random.Random(chosen.seed), [], []
+    began = time.perf_counter()
+    make_world(world)
+    times = measure(world)
+    waiting = False  # whether the last kill left the project with the old champion
+    for number in range(chosen.kills):
+        kind = "cold" if number < chosen.cold else KINDS[number % len(KINDS)]
+        if kind in LANDING or not waiting:
+            restore(world, "landing" if kind in LANDING else "kept", remote=number // len(KINDS) % 2 == 0)
+        try:
+            line, state = one_kill(world, kind, moments, times, finish=KINDS[(number + 1) % len(KINDS)] in LANDING or number + 1 == chosen.kills)
+            waiting = not state["complete"]
+            found.append(state)
+        except AssertionError as error:
+            line, waiting = f"{kind:<5} WRONG: {error}", False
+            wrong.append(f"kill {number + 1}")
+            shutil.copytree(world / "project", world / f"wrong-{number + 1}", symlinks=True)
+        print(f"kill {number + 1:>3}: {line}", flush=True)
+    wrong += [problem for work in (refused, two_at_once) if (problem := work(world))]
+    count = lambda test: sum(map(test, found))
+    print(f"{chosen.kills} kills: {count(lambda f: f['champion'] == 'v1.0.0')} left the old champion, {count(lambda f: f['champion'] == 'v1.0.1')} the new one; {count(lambda f: not f['clean'])} left files under way, {count(lambda f: f['journal'])} a journal; {count(lambda f: f['complete'])} next runs ended with the new champion, the others were killed again" if len(found) == chosen.kills else f"{len(wrong)} went wrong")
+    print(f"retrain: {'; '.join(wrong) + f'; kept in {world}' if wrong else 'all is well'}, {time.perf_counter() - began:.0f} s")
+    if not wrong:
+        shutil.rmtree(world)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
