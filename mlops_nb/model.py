@@ -127,17 +127,18 @@ def steady(
     size = np.where(values == 0, 1.0, 10.0 ** (digits - 1 - np.floor(np.log10(np.abs(np.where(values == 0, 1.0, values))))))
     return np.round(values * size) / size
 
-# %% ../nbs/03a_model.ipynb #e059580e
+# %% ../nbs/03a_model.ipynb #c5532ed0
 def fit_model(
     model: "sklearn.pipeline.Pipeline",  # see `make_model`
     features: pd.DataFrame,  # rows to learn from
     values: np.ndarray,  # one a row, see `learn_values`
+    weights: np.ndarray | None = None,  # how much each row counts; all alike if None
 ) -> "sklearn.pipeline.Pipeline":  # the same object, fitted
     "Fit a model so that the result does not depend on the machine's threads or kernels."
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
-        model.fit(learnable(model, features), values)
+        model.fit(learnable(model, features), values, **({} if weights is None else {"model__sample_weight": weights}))
     parts = [model[-1], *(e for _, e, _ in model[0].transformers_)]
     parts = [p for part in parts for p in (part if hasattr(part, "steps") else [part])]
     for part in parts:

@@ -120,13 +120,17 @@ def refuse_unknown(
             what, where = (f"parameter {section}.{key}", f"the section {section} knows") if section else (f"section {key}", "sections are")
             raise UserError(f"params.yaml: unknown {what}; {hint}{where}: {', '.join(sorted(known))}")
 
-# %% ../nbs/00_params.ipynb #abafeb50
+# %% ../nbs/00_params.ipynb #c0320ccb
 def all_declared(
     root: Path,  # the project's root
-) -> dict[str, dict[str, tuple[str, Any]]]:  # declared parameters by stage
-    "Read the parameters cells of all stages."
-    notebooks = project_notebooks(root)
-    return {name: declared_parameters(read_notebook(notebooks[name])) for name in stage_names(root) if name in notebooks}
+) -> dict[str, dict[str, tuple[str, Any]]]:  # declared parameters by stage or notebook
+    "Read the parameters cells of all stages, and of the notebooks that have one without being a stage."
+    stages, declared = stage_names(root), {}
+    for name, path in project_notebooks(root).items():
+        found = declared_parameters(read_notebook(path))
+        if found or name in stages:
+            declared[name] = found
+    return declared
 
 # %% ../nbs/00_params.ipynb #f9aa5e7d
 def sample_params(
