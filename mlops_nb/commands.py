@@ -203,6 +203,7 @@ def retrain(
     why: str = typer.Option("", help="the reason; it stays on record"),
     stage: str = typer.Option("", help="what the new version gets: prod, staging or none; as retrain.promote says (prod) if not said"),
     dry_run: bool = typer.Option(False, "--dry-run", help="only say what would be done"),
+    if_needed: bool = typer.Option(False, "--if-needed", help="only when the policy says so (params.yaml: retrain); what a schedule calls"),
     recover: bool = typer.Option(False, "--recover", help="only bring an interrupted run to its end"),
 ) -> None:
     """Advance the clock, run the pipeline, judge against the champion; commit, register and promote, or refuse.
@@ -215,4 +216,11 @@ def retrain(
     from mlops_nb.advance import recover as bring_to_end
     from mlops_nb.plan import Wish
 
-    raise typer.Exit(bring_to_end(project_root(), typer.echo) if recover else advance(project_root(), Wish(asof, why, stage, dry_run), None, typer.echo))
+    root, decision = project_root(), None
+    if if_needed and not recover:
+        from mlops_nb.due import is_due
+        from mlops_nb.retrain import decision_line
+
+        decision = is_due(root)
+        typer.echo(decision_line(decision))
+    raise typer.Exit(bring_to_end(root, typer.echo) if recover else advance(root, Wish(asof, why, stage, dry_run), decision, typer.echo))
