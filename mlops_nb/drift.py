@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from .checks import Check, Noise, Window, changed_unit, check_column, check_defects, learn_noise
-from .noise import day_limit, effective_rows, like_effects, row_limit, share_limit, missing_share
+from .noise import day_limit, divergence, effective_rows, like_effects, like_gaps, missing_share, row_limit, share_limit
 from .reference import Reference
 
 # %% ../nbs/08j_drift.ipynb #fb581c6e
@@ -105,19 +105,17 @@ def past_alarms(
     least: tuple[float, float] = (0.02, 0.02),  # see `check_window`
 ) -> dict[str, np.ndarray]:  # bool by like window, for "fail" and "warn": whether a column of that tier would have alarmed
     "Judge each like window by the others."
-    laid, count = noise.laid, len(noise.laid)
-    alarms, apart = {tier: np.zeros(count, dtype=bool) for tier in ("fail", "warn")}, ~((laid.astype("int32") @ laid.T.astype("int32")) > 0)
-    for name, counts in reference.counts.items():
-        days = counts[noise.keep]
-        spread, gaps = like_effects(days, laid)
-        inside, total = laid.astype("float64") @ days.astype("float64"), days.sum(0)
-        for n in range(count):
-            if not inside[n].sum():
-                continue
-            rows, others = effective_rows(inside[n, 1:].sum(), total[1:].sum()), apart[n]
-            far = spread[n] > max(least[0], row_limit(int((total[1:] > 0).sum()), rows, noise.rate)) and spread[n] > day_limit(spread[others], noise.apart, noise.rate)
-            holes = gaps[n] > max(least[1], share_limit(float(missing_share(total)), rows, noise.rate)) and gaps[n] > day_limit(gaps[others], noise.apart, noise.rate)
-            alarms[noise.tier(name)][n] |= far or holes
+    laid = noise.laid.astype("float64")
+    others, alarms = laid @ laid.T == 0, {tier: np.zeros(len(laid), dtype=bool) for tier in ("fail", "warn")}
+    for name, inside in noise.inside.items():
+        total = reference.counts[name][noise.keep].sum(0)
+        for view in reference.bins[name].views:
+            effects, rows = like_effects(inside, total, view), effective_rows(inside[:, view].sum(1), (total - inside)[:, view].sum(1))
+            limit = np.maximum(np.maximum(least[0], row_limit(int((total[view] > 0).sum()), rows, noise.rate)), day_limit(effects, noise.apart, noise.rate, others))
+            alarms[noise.tier(name)] |= np.nan_to_num(effects) > limit
+        gaps, rows = like_gaps(inside, total), effective_rows(inside.sum(1), (total - inside).sum(1))
+        limit = np.maximum(np.maximum(least[1], share_limit(float(missing_share(total)), rows, noise.rate)), day_limit(gaps, noise.apart, noise.rate, others))
+        alarms[noise.tier(name, "missing")] |= np.nan_to_num(gaps) > np.nan_to_num(limit, nan=np.inf)
     return alarms
 
 
@@ -129,13 +127,13 @@ def drawn_alarms(
     draws: int = 400,
 ) -> dict[str, np.ndarray]:  # see `past_alarms`
     "Judge windows drawn from the reference's own bins."
-    from mlops_nb.noise import divergence
-
     rng, alarms = np.random.default_rng(1), np.zeros(draws, dtype=bool)
-    for counts in reference.counts.values():
+    for name, counts in reference.counts.items():
         total = counts.sum(0)
-        drawn, n = rng.multinomial(rows, total / total.sum(), draws), effective_rows(rows, total.sum())
-        alarms |= divergence(drawn[:, 1:], total[1:]) > max(least[0], row_limit(int((total[1:] > 0).sum()), n, noise.rate))
+        drawn, n = rng.multinomial(rows, total / max(total.sum(), 1), draws), effective_rows(rows, total.sum())
+        for view in reference.bins[name].views:
+            part = effective_rows(drawn[:, view].sum(1), total[view].sum())
+            alarms |= divergence(drawn[:, view], total[view]) > np.maximum(least[0], row_limit(int((total[view] > 0).sum()), part, noise.rate))
         alarms |= np.abs(missing_share(drawn) - missing_share(total)) > max(least[1], share_limit(float(missing_share(total)), n, noise.rate))
     return {"fail": alarms, "warn": np.zeros(draws, dtype=bool)}
 

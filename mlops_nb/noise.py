@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['divergence', 'missing_share', 'effective_rows', 'row_limit', 'share_limit', 'window_shape', 'like_windows',
-           'day_limit', 'student', 'like_effects', 'design_effect', 'ordinary_days']
+           'day_limit', 'student', 'sum_windows', 'like_effects', 'like_gaps', 'week_of', 'design_effect',
+           'ordinary_days']
 
 # %% ../nbs/08h_noise.ipynb #352f4e3f
 from functools import lru_cache
@@ -32,32 +33,32 @@ def missing_share(
     with np.errstate(invalid="ignore", divide="ignore"):
         return counts[..., 0] / counts.sum(-1)
 
-# %% ../nbs/08h_noise.ipynb #286c68e7
+# %% ../nbs/08h_noise.ipynb #e1066bc4
 def effective_rows(
-    window: float,  # rows
-    reference: float,  # rows
-) -> float:  # rows of a sample that, against an exact reference, has the same noise
+    window: np.ndarray,  # rows
+    reference: np.ndarray,  # rows
+) -> np.ndarray:  # rows of a sample that, against an exact reference, has the same noise
     "Put the noise of both sides together."
-    return 1.0 / (1.0 / max(window, 1.0) + 1.0 / max(reference, 1.0))
+    return 1.0 / (1.0 / np.maximum(window, 1.0) + 1.0 / np.maximum(reference, 1.0))
 
 
 def row_limit(
     bins: int,  # in which one of the two has rows
-    rows: float,  # see `effective_rows`
+    rows: np.ndarray,  # see `effective_rows`
     rate: float,  # false alarms
-) -> float:  # of `divergence`
+) -> np.ndarray:  # of `divergence`
     "Say how far apart samples of one world are at most."
-    return float(stats.chi2.isf(rate, max(bins - 1, 1)) / rows)
+    return stats.chi2.isf(rate, max(bins - 1, 1)) / rows
 
 
 def share_limit(
     share: float,  # in the reference
-    rows: float,  # see `effective_rows`
+    rows: np.ndarray,  # see `effective_rows`
     rate: float,  # false alarms
-) -> float:  # of the difference of two shares
+) -> np.ndarray:  # of the difference of two shares
     "Say how much a share differs between samples of one world at most."
-    n = max(round(rows), 1)
-    return float(max(stats.binom.isf(rate / 2, n, share) / n - share, share - stats.binom.ppf(rate / 2, n, share) / n))
+    n = np.maximum(np.round(rows), 1)
+    return np.maximum(stats.binom.isf(rate / 2, n, share) / n - share, share - stats.binom.ppf(rate / 2, n, share) / n)
 
 # %% ../nbs/08h_noise.ipynb #ada77cb0
 def window_shape(
@@ -96,13 +97,18 @@ def day_limit(
     effects: np.ndarray,  # of the like windows, each against the other days
     apart: float,  # how many of them have no day in common
     rate: float,  # false alarms
-) -> float:  # inf where the reference is too short to tell
+    among: np.ndarray | None = None,  # bool (..., windows): which of them count; None: all
+) -> np.ndarray:  # shape (...); inf where the reference is too short to tell
     "Say how far an ordinary window is from the reference at most."
-    known = effects[np.isfinite(effects)]
-    if apart < 3 or len(known) < 3:
-        return np.inf
-    logs = np.log(np.maximum(known, 1e-6))
-    return float(max(known.max(), np.exp(logs.mean() + student(rate, round(apart, 3) - 1) * logs.std(ddof=1) * np.sqrt(1 + 1 / apart))))
+    use = np.isfinite(effects) & (True if among is None else among)
+    count = use.sum(-1)
+    logs = np.log(np.maximum(np.nan_to_num(effects), 1e-6))
+    middle = use.astype("float64") @ logs / np.maximum(count, 1)
+    around = use.astype("float64") @ logs**2 / np.maximum(count, 1) - middle**2
+    spread = np.sqrt(np.maximum(around, 0.0) * count / np.maximum(count - 1, 1))
+    far = middle + (student(rate, round(apart, 3) - 1) * spread * np.sqrt(1 + 1 / apart) if apart >= 3 else np.inf)
+    most = np.where(use, np.nan_to_num(effects), 0.0).max(-1, initial=0.0)
+    return np.where(count < 3, np.inf, np.maximum(most, np.exp(np.minimum(far, 700.0))) if apart >= 3 else np.inf)
 
 
 @lru_cache(maxsize=1024)
@@ -114,30 +120,52 @@ def student(
     return float(stats.t.isf(rate, freedom))
 
 
-def like_effects(
-    counts: np.ndarray,  # of a column, by day, missing first
+def sum_windows(
+    counts: dict[str, np.ndarray],  # by column: by day, missing first
     laid: np.ndarray,  # see `like_windows`
-) -> tuple[np.ndarray, np.ndarray]:  # by like window: its divergence, and the difference of its share of missing values, from the other days
-    "Compare the like windows of a column with the rest of the reference."
-    inside = laid.astype("float64") @ counts.astype("float64")
-    outside = counts.sum(0) - inside
-    return divergence(inside[:, 1:], outside[:, 1:]), np.abs(missing_share(inside) - missing_share(outside))
+) -> dict[str, np.ndarray]:  # float64 by column, shape (windows, 1 + bins)
+    "Add up the days of each like window, of all columns at once."
+    ends = np.cumsum([c.shape[1] for c in counts.values()])
+    sums = laid.astype("float64") @ np.concatenate([c.astype("float64") for c in counts.values()], axis=1)
+    return dict(zip(counts, np.split(sums, ends[:-1], axis=1)))
 
-# %% ../nbs/08h_noise.ipynb #8ebf8cfa
+
+def like_effects(
+    inside: np.ndarray,  # of like windows, by window, see `sum_windows`
+    total: np.ndarray,  # of all days
+    view: slice = slice(1, None),  # which counts are compared, see `bins.Bins.views`
+) -> np.ndarray:  # by like window: its divergence from the other days
+    "Compare the like windows of a column with the rest of the reference."
+    return divergence(inside[:, view], (total - inside)[:, view])
+
+
+def like_gaps(
+    inside: np.ndarray,  # see `like_effects`
+    total: np.ndarray,  # of all days
+) -> np.ndarray:  # by like window: how far its share of missing values is from the other days'
+    "Compare what is missing in the like windows of a column with the rest of the reference."
+    return np.abs(missing_share(inside) - missing_share(total - inside))
+
+# %% ../nbs/08h_noise.ipynb #1cba2604
+def week_of(
+    days: np.ndarray,  # datetime64[D] of the reference
+) -> np.ndarray:  # datetime64[D]
+    "Give the days of its first week; of less where it has not as many days."
+    return np.arange(min(7, len(days))).astype("timedelta64[D]") + days[0]
+
+
 def design_effect(
-    counts: np.ndarray,  # of a column, by day, missing first
-    days: np.ndarray,  # datetime64[D]
+    weeks: np.ndarray,  # of like windows of a week, by week, see `sum_windows`
+    total: np.ndarray,  # of all days
+    view: slice = slice(1, None),  # see `like_effects`
 ) -> float:  # 1: rows are independent; NaN where there are no two weeks
     "Measure how much more weeks differ than rows do."
-    week = np.arange(min(7, len(days))).astype("timedelta64[D]") + days[0]
-    laid, apart = like_windows(days, week)
-    inside = laid.astype("float64") @ counts.astype("float64")
-    rows, bins = inside[:, 1:].sum(1), (counts[:, 1:].sum(0) > 0).sum()
-    if apart < 2 or bins < 2 or not (rows > 0).any():
+    rows, bins = weeks[:, view].sum(1), (total[view] > 0).sum()
+    some = (rows > 0) & (rows < total[view].sum())
+    if bins < 2 or some.sum() < 2:
         return np.nan
-    effects = like_effects(counts, laid)[0]
-    expected = (bins - 1) / np.array([effective_rows(n, counts[:, 1:].sum() - n) for n in rows])
-    return float(np.nanmean(effects / expected))
+    expected = (bins - 1) / effective_rows(rows[some], total[view].sum() - rows[some])
+    return float(np.mean(like_effects(weeks[some], total, view) / expected))
 
 
 def ordinary_days(
