@@ -8,6 +8,7 @@ __all__ = ['CUT', 'LISTED', 'Bins', 'freeze_category', 'seen_once', 'freeze_numb
 
 # %% ../nbs/06b_bins.ipynb #938cc863
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,11 @@ class Bins:
     def size(self) -> int:
         "Number of bins, the missing ones not counted."
         return len(self.values) + len(self.edges) + 1
+
+    @cached_property
+    def names(self) -> set[str]:
+        "The categories of the reference, to look names up in."
+        return set(self.known or [])
 
     @property
     def views(self) -> list[slice]:
@@ -169,5 +175,5 @@ def count_categories(
     rows = {item.value: float(item.est) for item in items.strings} if items else {}
     total = counts.n.value - counts.null.value
     own = [rows.get(name, 0.0) for name in bins.values]
-    unseen = sum(n for name, n in rows.items() if name not in set(bins.known)) if bins.known is not None else 0.0
+    unseen = float(sum(rows[name] for name in rows.keys() - bins.names)) if bins.known is not None else 0.0
     return np.maximum([counts.null.value, *own, total - sum(own)], 0.0), min(unseen, total)
