@@ -25,7 +25,7 @@ class Bins:
     known: list[str] | None = None  # every category of the reference; None: numbers, or too many to list
     once: float = 0.0  # share of rows whose category occurs on one day only
     span: list[float] = field(default_factory=list)  # least and greatest number
-    lump: float = 0.0  # share of a day's rows whose category no other day has, on the second worst day
+    lump: float = 0.0  # greatest share of a day's rows whose category no other day has
     rest: bool = False  # numbers: whether those without a bin of their own are also compared among themselves
 
     @property
@@ -63,15 +63,16 @@ def freeze_category(
 def seen_once(
     known: pd.Series,  # text, none missing
     days: np.ndarray,  # the day of each row, or the row's number
-) -> tuple[float, float]:  # share of rows whose category occurs on one day only: of all rows, and of a day's rows on the second worst day
+) -> tuple[float, float]:  # share of rows whose category occurs on one day only: of all rows, and of a day's rows on the worst day
     "Estimate how much of a new day's rows will have a category never seen."
     names, places = pd.factorize(known)[0], pd.factorize(days)[0]
     pairs = pd.DataFrame({"name": names, "day": places}).drop_duplicates()
     lone = pairs["name"].value_counts()
     once = np.isin(names, lone.index[lone == 1])
     rows = np.bincount(places)
-    shares = np.sort(np.bincount(places, once, len(rows)) / np.maximum(rows, 1))
-    return round(float(once.mean()), 6) if len(once) else 0.0, round(float(shares[-2]), 6) if 1 < len(shares) < len(once) else 0.0
+    second, worst = np.sort(np.append([0.0, 0.0], np.bincount(places, once, len(rows)) / np.maximum(rows, 1)))[-2:]
+    lump = second if worst >= 0.5 else worst  # a lone day with nothing but names of its own was an outage
+    return round(float(once.mean()), 6) if len(once) else 0.0, round(float(lump), 6) if len(rows) < len(once) else 0.0
 
 
 def freeze_number(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['divergence', 'missing_share', 'effective_rows', 'row_limit', 'overstated', 'share_limit', 'window_shape',
            'like_windows', 'day_limit', 'student', 'sum_windows', 'like_effects', 'like_gaps', 'week_of',
-           'design_effect', 'ordinary_days']
+           'design_effect', 'missing_design', 'ordinary_days']
 
 # %% ../nbs/08h_noise.ipynb #352f4e3f
 from functools import lru_cache
@@ -179,6 +179,19 @@ def design_effect(
         return np.nan
     expected = (bins - 1) / effective_rows(rows[some], total[view].sum() - rows[some])
     return float(np.mean(like_effects(weeks[some], total, view) / expected))
+
+
+def missing_design(
+    weeks: np.ndarray,  # see `design_effect`
+    total: np.ndarray,  # of all days
+) -> float:  # 1: values are missing independently, or never
+    "Measure how much more the share of missing values differs by week than it would if rows were independent."
+    share, rows = float(missing_share(total)), weeks.sum(1)
+    some = (rows > 0) & (rows < total.sum())
+    if not 0 < share < 1 or some.sum() < 2:
+        return 1.0
+    expected = share * (1 - share) / effective_rows(rows[some], total.sum() - rows[some])
+    return float(np.mean(like_gaps(weeks[some], total) ** 2 / expected))
 
 
 def ordinary_days(

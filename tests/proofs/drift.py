@@ -158,8 +158,8 @@ def without(name: str, out: np.ndarray) -> Reference:
             known, rows = facts.names[column]
             left = rows[keep]
             lone = (left > 0).sum(0) == 1
-            by_day = np.sort(left[:, lone].sum(1) / np.maximum(left.sum(1), 1))
-            bins[column] = replace(b, known=sorted(known[left.sum(0) > 0]), once=float(left[:, lone].sum() / left.sum()), lump=float(by_day[-2]))
+            second, worst = np.sort(left[:, lone].sum(1) / np.maximum(left.sum(1), 1))[-2:]
+            bins[column] = replace(b, known=sorted(known[left.sum(0) > 0]), once=float(left[:, lone].sum() / left.sum()), lump=float(second if worst >= 0.5 else worst))
         else:
             low, high = facts.spans[column]
             bins[column] = replace(b, span=[float(np.nanmin(low[keep])), float(np.nanmax(high[keep]))])
@@ -203,3 +203,57 @@ def month_halves(name: str, seed: int, draws: int) -> list[tuple]:
         window = look_at([FACTS[name].profiles[d] for d in half], reference, days[half])
         found.append(alarms(check_window(window, reference, learn_noise(reference, window.days, RATE)), reference))
     return found
+
+
+def moved(values: pd.Series, share: float, rng: np.random.Generator) -> pd.Series:
+    "Move a share of all rows from the commonest category to the second; where the commonest has not as many, from anywhere to it."
+    first, second = values.value_counts().index[:2]
+    own = np.flatnonzero((values == first).to_numpy())
+    enough = len(own) > share * len(values)
+    picked = rng.choice(own if enough else len(values), round(share * len(values)), replace=False)
+    values = np.array(values, dtype="object")
+    values[picked] = second if enough else first
+    return pd.Series(values)
+
+
+def holes(values: pd.Series, share: float, rng: np.random.Generator) -> pd.Series:
+    "Take away a share of all rows' values, as far as there are any."
+    known = np.flatnonzero(values.notna().to_numpy())
+    gone = np.zeros(len(values), dtype=bool)
+    gone[rng.choice(known, min(len(known), round(share * len(values))), replace=False)] = True
+    return values.mask(gone)
+
+
+CHANGES: dict[str, tuple[str, bool, Callable[[pd.Series, np.random.Generator], pd.Series]]] = {  # kind of column, whether it has a bar, what is done
+    "0.5 sd shift": ("number", True, lambda x, rng: x + 0.5 * x.std()),
+    "scale × 1.5": ("number", True, lambda x, rng: x * 1.5),
+    "unit, miles → km": ("number", True, lambda x, rng: x * 1.609344),
+    "unit, °F → °C": ("number", True, lambda x, rng: (x - 32) / 1.8),
+    "10 % moved": ("category", True, lambda x, rng: moved(x, 0.10, rng)),
+    "new category 5 %": ("category", True, lambda x, rng: x.astype("object").where(rng.random(len(x)) >= 0.05, "never seen")),
+    "missing + 5 %": ("both", True, lambda x, rng: holes(x, 0.05, rng)),
+    "0.25 sd shift": ("number", False, lambda x, rng: x + 0.25 * x.std()),
+    "0.1 sd shift": ("number", False, lambda x, rng: x + 0.1 * x.std()),
+    "scale × 1.1": ("number", False, lambda x, rng: x * 1.1),
+    "5 % moved": ("category", False, lambda x, rng: moved(x, 0.05, rng)),
+    "2 % moved": ("category", False, lambda x, rng: moved(x, 0.02, rng)),
+    "new category 2 %": ("category", False, lambda x, rng: x.astype("object").where(rng.random(len(x)) >= 0.02, "never seen")),
+    "missing + 2 %": ("both", False, lambda x, rng: holes(x, 0.02, rng)),
+}
+
+
+def seen(name: str, column: str, rows: int, count: int) -> dict[str, float]:
+    "Measure in how many windows of random rows each change of a column is seen."
+    w, full = WORLDS[name], whole(name)
+    noise = learn_noise(full, None, RATE)
+    reference = Reference(full.days, {column: full.bins[column]}, {column: full.counts[column]}, {})
+    result, values = {}, w.table[column]
+    for change, (kind, bar, make) in CHANGES.items():
+        if kind in (w.kinds[column], "both"):
+            rng, hits, tries = np.random.default_rng(rows), 0, count if bar else count // 2
+            for _ in range(tries):
+                now = make(values.iloc[rng.choice(len(values), rows, replace=False)].reset_index(drop=True), rng)
+                window = look_at([make_profile(pd.DataFrame({column: now}))], reference)
+                hits += any(c.alarm and c.column == column for c in check_window(window, reference, noise))
+            result[change] = hits / tries
+    return result
