@@ -64,25 +64,28 @@ def kll_bytes(
     head = struct.pack("<BBBBHBBQHBBI", 6, 1, 15, 2, k, 8, 0, n, k, top + 1, 0, 0)
     return head + struct.pack(f"<{top + 1}I", *(offset + s for s in starts)) + struct.pack(f"<dd{len(items)}d", ordered[0], ordered[-1], *items)
 
-# %% ../nbs/06a_profile.ipynb #fd887ca0
+# %% ../nbs/06a_profile.ipynb #1396508d
 def steady_distribution(
-    known: np.ndarray,  # float64, none missing
+    known: np.ndarray,  # float64, none missing; infinities are counted elsewhere and left out here
     k: int,  # size of the sketch
 ) -> DistributionMetric:
     "Describe how numbers are distributed, without coins; exact sums, which no processor rounds in an order of its own."
+    known = known[np.isfinite(known)]
     sketch = whylogs_sketching.kll_doubles_sketch.deserialize(kll_bytes(known, k))
     mean = math.fsum(known) / max(len(known), 1)
-    spread = math.fsum((known - mean) ** 2)
+    with np.errstate(over="ignore"):  # squares of numbers beyond 1e154 are infinite
+        spread = math.fsum((known - mean) ** 2)
     return DistributionMetric(kll=KllComponent(sketch), mean=FractionalComponent(mean), m2=FractionalComponent(spread))
 
-# %% ../nbs/06a_profile.ipynb #4d02272d
+# %% ../nbs/06a_profile.ipynb #fe6465d2
 def profile_numbers(
     name: str,  # the column
     values: pd.Series,  # float64, missing values allowed
 ) -> ColumnProfileView:
     "Profile a column of numbers."
     known = values.dropna().to_numpy("float64")
-    seen = why.log(pd.DataFrame({name: np.unique(known) if len(known) else [np.nan]})).profile().view().get_column(name)
+    finite = np.unique(known[np.isfinite(known)])
+    seen = why.log(pd.DataFrame({name: finite if len(finite) else [np.nan]})).profile().view().get_column(name)
     metrics, missing = dict(seen._metrics), int(values.isna().sum())
     metrics["distribution"] = steady_distribution(known, metrics["distribution"].kll.value.get_k())
     counts = {"n": len(values), "null": missing, "nan": missing, "inf": int(np.isinf(known).sum())}
