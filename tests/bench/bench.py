@@ -1,4 +1,4 @@
-"""Measure what notebooks cost: start-up, nothing to do, the table of experiments, the cold pipeline against plain scripts, memory.
+"""Measure what notebooks cost: start-up, nothing to do, the table of experiments, drift checks, the cold pipeline against plain scripts, memory.
 
 Everything runs in temporary copies of the working tree. One table is printed; nothing is judged beyond saying which targets are met.
 The whole takes a few minutes; `.venv/bin/python tests/bench/bench.py --skip-cold` leaves out the long half.
@@ -371,6 +371,20 @@ def memory_rows(here: Costs, beside: Costs) -> list[Row]:
     return [row(name, here[name][2], beside[name][2], "MB") for name in here if name != "all"]
 
 
+def drift_checks(code: Path) -> list[Row]:
+    "Time profiles and their comparison, and measure the memory of profiling many rows, each in a process of its own."
+    measured = {}
+    for what in ("profile", "compare", "memory"):
+        say(f"drift checks: {what}")
+        measured[what] = json.loads(run([PYTHON, str(ROOT / "tests/bench/drift.py"), what], code, code)[1].splitlines()[-1])
+    ours, theirs, peak = measured["profile"]["here"], measured["profile"]["beside"], measured["memory"]["MB"]
+    return [
+        ("profile of 300,000 × 20", f"{ours:.2f} s", f"{theirs:.2f} s", f"{theirs / ours:.2f} times as fast", f"at least 1.7 times: {'met' if theirs >= 1.7 * ours else 'MISSED'}"),
+        *((f"compare, {what}", f"{took:.2f} s", "", "", f"at most 0.3 s: {'met' if took <= 0.3 else 'MISSED'}" if what.startswith("20") else "") for what, took in measured["compare"].items()),
+        (f"profile of {measured['memory']['rows']:,} × 20 in batches", f"{peak:.0f} MB", "", "", f"at most 1000 MB: {'met' if peak <= 1000 else 'MISSED'}"),
+    ]
+
+
 def show(sections: dict[str, list[Row]]) -> None:
     "Print all sections as one table."
     head: Row = ("", "this project", "beside it", "compared", "target")
@@ -403,6 +417,7 @@ def main() -> None:
         project = work / "notebooks0" if cold else small_project(work / "small")
         sections["NOTHING TO DO (beside it: ten stages of cp)"] = nothing_to_do(project, copying_pipeline(work / "copies"))
         sections["TABLE OF EXPERIMENTS (beside it: dvc exp show)"] = table_of_experiments(project)
+        sections["DRIFT CHECKS (beside it: one why.log)"] = drift_checks(code)
         if cold:
             sections["COLD PIPELINE (beside it: the Run sections as plain scripts)"] = cold_rows(*cold)
             sections["PEAK MEMORY (beside it: plain scripts)"] = memory_rows(*cold[:2])

