@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['more_commands', 'grid', 'experiments', 'register', 'promote', 'rollback', 'models', 'fetch', 'rebuild', 'push',
-           'pull', 'storage', 'drift', 'retrain']
+           'pull', 'storage', 'drift', 'retrain', 'replay']
 
 # %% ../nbs/13_commands.ipynb #367f0a9c
 import json
@@ -224,3 +224,23 @@ def retrain(
         decision = is_due(root)
         typer.echo(decision_line(decision))
     raise typer.Exit(bring_to_end(root, typer.echo) if recover else advance(root, Wish(asof, why, stage, dry_run), decision, typer.echo))
+
+# %% ../nbs/13_commands.ipynb #31c799ec
+@more_commands.command()
+def replay(
+    first: str = typer.Option(None, "--from", metavar="MONTH", help="first month, 2013-04, or day, 2013-04-01; after the first quarter of the rows if not said"),
+    last: str = typer.Option(None, "--to", metavar="MONTH", help="last month or day; the last whole one if not said"),
+    every: str = typer.Option("month", help="month or week: how often is decided"),
+    no_incident: bool = typer.Option(False, "--no-incident", help="put in neither a change of unit nor a bad release"),
+) -> None:
+    """Replay a year of production: what the retraining policy of params.yaml would have done and earned; writes reports/replay.html and metrics/replay.json.
+
+    Example: mlops-nb replay --from 2013-04 --to 2013-12
+    """
+    from mlops_nb.replay import run_replay
+    from mlops_nb.replayed import table_lines, write_replay
+
+    root = project_root()
+    result = run_replay(root, (first, last), every, not no_incident)
+    page = write_replay(root, result)
+    typer.echo("\n".join([*table_lines(result), "", f"curves and reasons: {os.path.relpath(page, root)}"]))

@@ -28,7 +28,7 @@ from .walk import Deployed, Walk
 
 # %% ../nbs/10e_replay.ipynb #243f1e81
 EXPANDING: Recipe = ("expanding", "all", None)
-HINDSIGHT: list[Recipe] = [EXPANDING, *((f"last {length}", length, None) for length in ("1 month", "3 months", "6 months"))]
+HINDSIGHT: list[Recipe] = [EXPANDING, *((f"last {length}", length, None) for length in ("1 month", "3 months"))]
 
 
 def day_before(

@@ -224,5 +224,5 @@ def regretted(
     margin: float,  # of the deciding metric
 ) -> Fired:
     "Tell whether a promotion should be undone."
-    worse = bool(np.isfinite(difference["high"]) and difference["high"] < -margin)
+    worse = bool(np.isfinite(difference["high"]) and difference["high"] < 0 and difference["value"] < -margin)
     return worse, f"on the same rows it is {'worse' if difference['value'] < 0 else 'better'} than its predecessor by {abs(difference['value']):.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}]"

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['open_source', 'source_name', 'clean_file', 'clean_rows', 'Period', 'moment', 'make_periods', 'default_ends', 'Span',
-           'make_span']
+           'make_span', 'toy_span']
 
 # %% ../nbs/10a_span.ipynb #33a08cc6
 import hashlib
@@ -202,3 +202,24 @@ def make_span(
         rows, features, labels = (part[kept].reset_index(drop=True) for part in (rows, features, labels))
     classes = sorted(labels.dropna().unique().tolist()) if contract["task"] == "multiclass" else []
     return Span(rows, features, labels, kinds, contract, params, {"task": contract["task"], "classes": classes})
+
+# %% ../nbs/10a_span.ipynb #fe2c64db
+def toy_span(
+    task: str = "binary",  # or regression, multiclass
+    days: int = 84,
+    each: int = 20,  # rows a day
+) -> Span:
+    "Make a span of rows that nobody has delivered."
+    rng, n, kind = np.random.default_rng(0), days * each, {"binary": "boolean", "regression": "number", "multiclass": "category"}[task]
+    t = pd.date_range("2024-01-01", periods=n, freq=pd.Timedelta(days=1) / each).floor("s")
+    rows = pd.DataFrame({"t": t, "x": rng.normal(30, 10, n).round(2), "z": rng.normal(size=n).round(3), "c": rng.choice(["a", "b", "c"], n)})
+    size = rows["x"] / 10 - 3 + rows["z"] * np.linspace(-1, 2, n) + rng.normal(size=n)
+    rows["y"] = {"binary": (size > 0.5).astype("boolean"), "regression": size, "multiclass": pd.Series(np.select([size < -0.5, size < 0.5], ["low", "mid"], "high"))}[task]
+    entry = lambda kind, known, **more: {"type": kind, "nullable": True, "meaning": "m", "source": "s", "known": known, "sensitive": False, **more}
+    columns = {"t": entry("datetime", True), "x": entry("number", True, unit="mile", range=[-50, 100]), "z": entry("number", True), "c": entry("category", True), "y": entry(kind, False)}
+    params = {
+        "seed": 1, "features": {"derived": [], "dropped": [], "calendar": [], "min_rows": 20, "valid_window": "1 week", "test_window": "1 week"},
+        "train": {"model": "hist_gradient_boosting", "simple_model": "linear", "rounds": 20, "learning_rate": 0.2, "leaves": 8, "min_rows_per_leaf": 10, "l2": 1.0, "high_cardinality": 50, "refit": True},
+        "evaluate": {"resamples": 30, "slice_columns": ["c"], "min_slice_rows": 20, "importance_rows": 200}, "gate": {"min_score": -9.0, "min_gain": -9.0, "min_slice_score": None, "max_loss": 9.0},
+        "retrain": {"triggers": {"growth": True, "decay": True}, "min_growth": 0.2, "decay_margin": 0.02, "max_age": 180, "every": "1 month", "cooldown": 7, "most": 5, "per": "1 year", "min_rows": 10, "window": "expanding", "recent": "3 weeks", "half_life": 14, "valid_window": "1 week", "test_window": "1 week", "gate": {"max_loss": 0.1}}}
+    return make_span(rows, {"time": "t", "key": [], "positive": None, "target": "y", "task": task, "columns": columns}, params)
