@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from .candidate import Candidate, ask, evaluate_candidate, measure_period, pass_gate, values_of
-from .checks import MAX_DESIGN, UNITS
+from .checks import MAX_DESIGN, UNITS, design_effects
 from .derived import DERIVED
 from .drift import importance_shares
 from .features import make_features
 from .metrics import primary
-from .noise import design_effect
 from .reference import Reference
 from .retrain import regretted
 from .span import Period, Span
@@ -63,7 +62,8 @@ def choose_incident(
     if not numbers:
         return None
     named = lambda c: other_unit(columns[c].get("unit"))[0] != "thousands"
-    steady = lambda c: not design_effect(reference.counts[c], reference.days) > MAX_DESIGN
+    shaken = design_effects(reference.counts, reference.days, reference.bins)[0]
+    steady = lambda c: not shaken[c] > MAX_DESIGN
     column = max(numbers, key=lambda c: (named(c), steady(c), shares.get(c, 0.0)))
     return Incident(column, *other_unit(columns[column].get("unit")))
 
