@@ -207,7 +207,7 @@ def make_span(
 def toy_span(
     task: str = "binary",  # or regression, multiclass
     days: int = 84,
-    each: int = 20,  # rows a day
+    each: int = 80,  # rows a day
 ) -> Span:
     "Make a span of rows that nobody has delivered."
     rng, n, kind = np.random.default_rng(0), days * each, {"binary": "boolean", "regression": "number", "multiclass": "category"}[task]
