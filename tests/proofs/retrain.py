@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 
@@ -100,6 +101,9 @@ def child(folder: Path, recovery: bool, said: Path) -> None:
         except UserError as error:
             print(f"error: {error}")
             code = 1
+        except BaseException:
+            traceback.print_exc()
+            code = 2
     os._exit(code)
 
 
@@ -313,6 +317,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100, help="how often a retraining is killed (100)")
     parser.add_argument("--cold", type=int, default=3, help="how many of them with an empty run cache (3)")
     parser.add_argument("--seed", type=int, default=1, help="chooses the moments (1)")
+    parser.add_argument("--kinds", nargs="+", choices=sorted(set(KINDS)), default=KINDS, help="the kinds of kill that take turns (half of them before landing, half while landing)")
     parser.add_argument("--world", type=Path, help="the folder that an earlier run has kept")
     chosen = parser.parse_args()
     world, moments, wrong, found = (chosen.world or Path(tempfile.mkdtemp(prefix="mlops_nb-retrain-"))).resolve(), random.Random(chosen.seed), [], []
@@ -323,10 +328,10 @@ def main() -> int:
     waiting = False  # whether the last kill left the project with the old champion
     number = late = 0
     while number < chosen.kills:
-        kind = "cold" if number < chosen.cold else KINDS[number % len(KINDS)]
+        kind = "cold" if number < chosen.cold else chosen.kinds[number % len(chosen.kinds)]
         if kind in LANDING or not waiting:
-            restore(world, "landing" if kind in LANDING else "kept", remote=number // len(KINDS) % 2 == 0)
-        last = KINDS[(number + 1) % len(KINDS)] in LANDING or number + 1 == chosen.kills
+            restore(world, "landing" if kind in LANDING else "kept", remote=number // 5 % 2 == 0)
+        last = chosen.kinds[(number + 1) % len(chosen.kinds)] in LANDING or number + 1 == chosen.kills
         try:
             line, state = one_kill(world, kind, moments, times, finish=last)
             waiting = not state["complete"]
