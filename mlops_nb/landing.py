@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RESULT', 'STEPS', 'moves_between', 'hashes_now', 'place_files', 'move_branch', 'live_git', 'dead_locks',
-           'forget_git_locks', 'unsaved_outputs', 'checkout_outputs', 'journal_path', 'read_journal', 'give_stage',
-           'land']
+           'forget_git_locks', 'unsaved_outputs', 'checkout_outputs', 'work_folder', 'journal_path', 'read_journal',
+           'give_stage', 'land']
 
 # %% ../nbs/10c_landing.ipynb #3ac98a40
 import os
@@ -175,11 +175,18 @@ def checkout_outputs(
 STEPS = ("files and branch", "outputs", "version", "stage", "done")
 
 
+def work_folder(
+    root: Path,  # the project's root
+) -> Path:
+    "Say where a retraining works."
+    return root / ".dvc/tmp/retrain/work"
+
+
 def journal_path(
     root: Path,  # the project's root
 ) -> Path:
     "Say where the journal lies."
-    return root / ".dvc/tmp/retrain/journal.json"
+    return work_folder(root).with_name("journal.json")
 
 
 def read_journal(
@@ -228,4 +235,5 @@ def land(
     say(give_stage(root, journal))
     save(STEPS[4])
     run_git(root, "update-ref", "-d", "refs/retrain/candidate")
+    remove(work_folder(root))
     remove(journal_path(root))

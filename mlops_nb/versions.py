@@ -6,7 +6,7 @@
 __all__ = ['MATTERS', 'TRIES', 'bundle_of', 'bundle_facts', 'score_line', 'committed', 'refuse_closed_gate', 'register', 'assign',
            'promote', 'rollback', 'model_lines', 'follow_prod']
 
-# %% ../nbs/08a_versions.ipynb #f2561ffb
+# %% ../nbs/08a_versions.ipynb #545d0df4
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ from .code import save_text
 from .metrics import TITLES
 from .registry import Entry, Lost, bump, check_stage, enter, find_version, holder, model_name, read_entries, run_git, stage_stack, synchronise, write_message
 from .storage import Named, Store, listing, named_outs, open_store, read_content, whole_in_remote
-from .transfer import push
+from .transfer import dvc_quiet, forget_dead_locks, push
 
 # %% ../nbs/08a_versions.ipynb #21f5aaae
 def bundle_of(
@@ -71,8 +71,7 @@ def committed(
         raise UserError(f"{', '.join(changed[:4])}{' …' if len(changed) > 4 else ''} differ from the last commit, and what is registered is a commit: `git commit -am \"…\"` first, or `git stash`")
     from dvc.repo import Repo
 
-    from mlops_nb.transfer import dvc_quiet
-
+    forget_dead_locks(root)
     with dvc_quiet():
         status = Repo(str(root)).status()
     waiting = [stage for stage, notes in status.items() for note in notes if isinstance(note, dict) for state in note.get("changed deps", {}).values() if "deleted" not in str(state)]

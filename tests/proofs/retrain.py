@@ -10,6 +10,7 @@ Every other project has a remote repository. A refused candidate and two runs at
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,18 +29,25 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 import yaml  # noqa: E402
 from conftest import make_project, run  # noqa: E402
+from dvc.repo import Repo  # noqa: E402
 
-from mlops_nb.advance import MARK  # noqa: E402
+from mlops_nb.advance import MARK, advance, recover  # noqa: E402
 from mlops_nb.apart import set_parameters  # noqa: E402
-from mlops_nb.base import read_yaml  # noqa: E402
+from mlops_nb.base import UserError, read_yaml  # noqa: E402
 from mlops_nb.landing import STEPS, dead_locks  # noqa: E402
+from mlops_nb.plan import Wish  # noqa: E402
 from mlops_nb.registry import holder, read_entries, stage_stack  # noqa: E402
 from mlops_nb.storage import open_store, whole_in_remote  # noqa: E402
+from mlops_nb.transfer import dvc_quiet  # noqa: E402
 from mlops_nb.versions import bundle_of  # noqa: E402
 
 NAME, OLD, NEW, RESULT = "model", "2013-04-30", "2013-05-31", "metrics/retrain.json"
 FAST = {"train.model": "linear", "train.rounds": 5, "train.search.method": "none", "evaluate.resamples": 10, "evaluate.importance_rows": 50, "gate.max_loss": 1.0, "gate.min_score": 0.0, "gate.min_gain": -1.0, "gate.min_slice_score": 0.0}
 KINDS, LANDING = ("time", "all", "time", "time", "all", "step", "again", "step", "again", "step"), ("step", "again")
+LIMIT = 900  # seconds that one run may take
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["mlops_nb.advance", "dvc.repo", "dvc.repo.index", "dvc.repo.checkout", "dvc_data.index.checkout", "psutil", "ruamel.yaml", "configobj"])
+SHARES = dict(zip(STEPS, (0.02, 0.25, 0.3, 0.12, 0.01)))  # how long a step lasts, of all of landing
 
 
 def git(folder: Path, *words: str) -> str:
@@ -81,10 +90,35 @@ def restore(world: Path, source: str, remote: bool) -> None:
         git(world / "project", "remote", "remove", "origin")
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen:
-    "Start a retraining in a process group of its own."
-    env = os.environ | {"PYTHONPATH": str(folder)}
-    return subprocess.Popen([ROOT / ".venv/bin/mlops-nb", "retrain", *words], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+def child(folder: Path, recovery: bool, said: Path) -> None:
+    "Retrain, or bring an interrupted retraining to its end, in a process group of its own."
+    os.setsid()
+    os.chdir(folder)
+    with said.open("w", buffering=1) as out:
+        sys.stdout = sys.stderr = sys.__stderr__ = out
+        try:
+            code = recover(folder, print) if recovery else advance(folder, Wish(), None, print)
+        except UserError as error:
+            print(f"error: {error}")
+            code = 1
+        except BaseException:
+            traceback.print_exc()
+            code = 2
+    os._exit(code)
+
+
+def start(folder: Path, recovery: bool = False) -> multiprocessing.Process:
+    "Start a retraining as the command line does, in a fork of a process that has imported the libraries and done nothing with them."
+    process = FORKS.Process(target=child, args=(folder, recovery, folder.parent / "said"))
+    process.start()
+    return process
+
+
+def finish_run(folder: Path) -> None:
+    "Retrain to the end; raises AssertionError when that fails."
+    process = start(folder)
+    process.join(LIMIT)
+    assert process.exitcode == 0, (folder.parent / "said").read_text()[-800:]
 
 
 def started_by(folder: Path) -> list[int]:
@@ -104,25 +138,26 @@ def step_of(folder: Path) -> str:
     return ""
 
 
-def strike(process: subprocess.Popen, folder: Path, everything: bool) -> None:
+def strike(process: multiprocessing.Process, folder: Path, everything: bool) -> None:
     "Kill a retraining, its whole process group at once."
     others = started_by(folder) if everything else []
-    with suppress(ProcessLookupError):
+    try:
         os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        process.kill()  # it has not yet a group of its own
     for pid in others:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    process.communicate()
+    process.join()
 
 
-def wait_for(process: subprocess.Popen, folder: Path, step: str, delay: float, again: bool = False) -> None:
+def wait_for(process: multiprocessing.Process, folder: Path, step: str, delay: float, again: bool = False) -> None:
     "Wait until the journal has come to a step, and a while longer; where it stood there from the start, until the first file has changed."
     first = lambda: (folder / "MODEL_CARD.md").stat().st_ino if (folder / "MODEL_CARD.md").exists() else 0  # of the files that change, in their order
     before = first()
-    while process.poll() is None and (step_of(folder) != step or (again and step == STEPS[0] and first() == before)):
+    while process.exitcode is None and (step_of(folder) != step or (again and step == STEPS[0] and first() == before)):
         time.sleep(0.001)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(delay)
+    process.join(delay)
 
 
 def champion(folder: Path) -> str:
@@ -168,29 +203,33 @@ def unfinished(folder: Path, old: str) -> str:
     left = [str(p.relative_to(folder)) for p in (folder / ".dvc/tmp/retrain/work", folder / ".dvc/tmp/retrain/journal.json") if p.exists()]
     left += [str(p) for place in (folder / ".git", folder.parent / "bare.git") for p in dead_locks(place)]
     left += [f"process {p}" for p in started_by(folder)] + git(folder, "for-each-ref", "--format=%(refname)", "refs/retrain").split()
-    state = run(["dvc", "status"], folder, PYTHONPATH=str(folder)).stdout.strip()
+    with dvc_quiet():
+        state = Repo(str(folder)).status()
     wrong = [] if found == {"champion": "v1.0.1", "new": True, "clean": True, "journal": False} else [str(found)]
     wrong += [f"left: {left}"] if left else []
-    wrong += [f"dvc status: {state[-200:]}"] if "up to date" not in state else []
+    wrong += [f"dvc status: {state}"] if state else []
     wrong += [f"here {champion(folder)} holds prod"] if champion(folder) != "v1.0.1" else []
     return "; ".join(wrong)
 
 
 def kill_once(folder: Path, kind: str, moments: random.Random, times: dict[str, float]) -> str:
-    "Start a retraining and kill it; the moment in words."
-    process = start(folder, *(["--recover"] if kind in LANDING else []))
+    "Start a retraining and kill it; the moment in words, nothing when the run had ended before."
+    name, began = {"again": "recovery", "cold": "cold"}.get(kind, "warm"), time.perf_counter()
+    process = start(folder, kind in LANDING)
     if kind == "step":
         step = moments.choice(STEPS)
-        delay = moments.uniform(0, 0.05 if step in ("files and branch", "done") else times["landing"] / 3)
+        delay = moments.uniform(0, times["landing"] * SHARES[step])
         wait_for(process, folder, step, delay, again=True)
         moment = f"{step} + {delay:.2f} s"
     else:
-        seconds = moments.uniform(0, times[{"again": "landing", "cold": "cold"}.get(kind, "warm")])
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
+        seconds = moments.uniform(0, times[name])
+        process.join(seconds)
         moment = f"{seconds:.2f} s"
+    late = process.exitcode is not None
+    if late and kind != "step":
+        times[name] = (times[name] + time.perf_counter() - began) / 2  # the machine is faster now than when it was measured
     strike(process, folder, kind == "all")
-    return moment
+    return "" if late else moment
 
 
 def one_kill(world: Path, kind: str, moments: random.Random, times: dict[str, float], finish: bool) -> tuple[str, dict]:
@@ -205,12 +244,13 @@ def one_kill(world: Path, kind: str, moments: random.Random, times: dict[str, fl
     found, at = look(folder, old), step_of(folder)
     complete = found["champion"] == "v1.0.1" and not found["journal"]
     if not complete and (found["journal"] or finish):
-        again = command(folder, "retrain")
-        assert again.returncode == 0, again.stdout[-800:] + again.stderr[-800:]
+        finish_run(folder)
         complete = True
     problem = unfinished(folder, old) if complete else ""
     assert not problem, problem
     then = "then the new champion" if complete else "left to the next kill"
+    if not moment:
+        return "", found | {"complete": complete}
     return f"{kind:<5} {moment:<26} {'new' if found['new'] else 'old'} commit, {found['champion']}, {'clean' if found['clean'] else 'files under way'}, journal: {at or '-'}; {then}", found | {"complete": complete}
 
 
@@ -236,34 +276,36 @@ def two_at_once(world: Path) -> str:
     restore(world, "kept", True)
     folder, old = world / "project", git(world / "kept/project", "rev-parse", "HEAD")
     first = start(folder)
-    while not (folder / ".dvc/tmp/retrain/work").exists() and first.poll() is None:
+    while not (folder / ".dvc/tmp/retrain/work").exists() and first.exitcode is None:
         time.sleep(0.01)
     second = command(folder, "retrain")
     print(second.stderr.strip())
-    first.communicate(timeout=600)
-    good = second.returncode == 1 and f"process {first.pid}" in second.stderr and first.returncode == 0
-    return unfinished(folder, old) if good else f"two at once: {second.returncode} {second.stderr} {first.returncode}"
+    first.join(LIMIT)
+    good = second.returncode == 1 and f"process {first.pid}" in second.stderr and first.exitcode == 0
+    return unfinished(folder, old) if good else f"two at once: {second.returncode} {second.stderr} {first.exitcode}"
 
 
 def measure(world: Path) -> dict[str, float]:
     "Time a run with and without DVC's run cache, and keep the state at which it begins to change the project."
     folder, times = world / "project", {}
-    for name in ("cold", "warm"):
+    for name in ("warm",) if (world / "landing").exists() else ("cold", "warm"):
         restore(world, "kept", True)
         began, process = time.perf_counter(), start(folder)
         if name == "warm":
             wait_for(process, folder, STEPS[0], 0)
             landing = time.perf_counter()
-        printed, _ = process.communicate(timeout=900)
+        process.join(LIMIT)
         times[name] = time.perf_counter() - began
-        assert process.returncode == 0, printed
+        printed = (world / "said").read_text()
+        assert process.exitcode == 0, printed
         print(printed if name == "cold" else f"with the run cache: {times['warm']:.0f} s, of which landing {time.perf_counter() - landing:.1f} s")
     times["landing"] = time.perf_counter() - landing
+    times |= {"recovery": times["landing"], "cold": times.get("cold", 4 * times["warm"])}
+    shutil.rmtree(world / "landing", ignore_errors=True)
     restore(world, "kept", True)
     process = start(folder)
     wait_for(process, folder, STEPS[0], 0)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    strike(process, folder, everything=False)
     for part in ("project", "bare.git"):
         shutil.copytree(world / part, world / "landing" / part, symlinks=True)
     return times
@@ -273,30 +315,39 @@ def main() -> int:
     "Kill, look, run again, look; 1 when something is wrong."
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100, help="how often a retraining is killed (100)")
-    parser.add_argument("--cold", type=int, default=4, help="how many of them with an empty run cache (4)")
+    parser.add_argument("--cold", type=int, default=3, help="how many of them with an empty run cache (3)")
     parser.add_argument("--seed", type=int, default=1, help="chooses the moments (1)")
+    parser.add_argument("--kinds", nargs="+", choices=sorted(set(KINDS)), default=KINDS, help="the kinds of kill that take turns (half of them before landing, half while landing)")
+    parser.add_argument("--world", type=Path, help="the folder that an earlier run has kept")
     chosen = parser.parse_args()
-    world, moments, wrong, found = Path(tempfile.mkdtemp(prefix="mlops_nb-retrain-")).resolve(), random.Random(chosen.seed), [], []
+    world, moments, wrong, found = (chosen.world or Path(tempfile.mkdtemp(prefix="mlops_nb-retrain-"))).resolve(), random.Random(chosen.seed), [], []
     began = time.perf_counter()
-    make_world(world)
+    if not chosen.world:
+        make_world(world)
     times = measure(world)
     waiting = False  # whether the last kill left the project with the old champion
-    for number in range(chosen.kills):
-        kind = "cold" if number < chosen.cold else KINDS[number % len(KINDS)]
+    number = late = 0
+    while number < chosen.kills:
+        kind = "cold" if number < chosen.cold else chosen.kinds[number % len(chosen.kinds)]
         if kind in LANDING or not waiting:
-            restore(world, "landing" if kind in LANDING else "kept", remote=number // len(KINDS) % 2 == 0)
+            restore(world, "landing" if kind in LANDING else "kept", remote=number // 5 % 2 == 0)
+        last = chosen.kinds[(number + 1) % len(chosen.kinds)] in LANDING or number + 1 == chosen.kills
         try:
-            line, state = one_kill(world, kind, moments, times, finish=KINDS[(number + 1) % len(KINDS)] in LANDING or number + 1 == chosen.kills)
+            line, state = one_kill(world, kind, moments, times, finish=last)
             waiting = not state["complete"]
+            if not line:
+                late += 1
+                continue
             found.append(state)
         except AssertionError as error:
             line, waiting = f"{kind:<5} WRONG: {error}", False
             wrong.append(f"kill {number + 1}")
             shutil.copytree(world / "project", world / f"wrong-{number + 1}", symlinks=True)
-        print(f"kill {number + 1:>3}: {line}", flush=True)
+        number += 1
+        print(f"kill {number:>3}: {line}", flush=True)
     wrong += [problem for work in (refused, two_at_once) if (problem := work(world))]
     count = lambda test: sum(map(test, found))
-    print(f"{chosen.kills} kills: {count(lambda f: f['champion'] == 'v1.0.0')} left the old champion, {count(lambda f: f['champion'] == 'v1.0.1')} the new one; {count(lambda f: not f['clean'])} left files under way, {count(lambda f: f['journal'])} a journal; {count(lambda f: f['complete'])} next runs ended with the new champion, the others were killed again" if len(found) == chosen.kills else f"{len(wrong)} went wrong")
+    print(f"{chosen.kills} kills ({late} more came after the run's end and do not count): {count(lambda f: f['champion'] == 'v1.0.0')} left the old champion, {count(lambda f: f['champion'] == 'v1.0.1')} the new one; {count(lambda f: not f['clean'])} left files under way, {count(lambda f: f['journal'])} a journal; {count(lambda f: f['complete'])} next runs ended with the new champion, the others were killed again" if len(found) == chosen.kills else f"{len(wrong)} went wrong")
     print(f"retrain: {'; '.join(wrong) + f'; kept in {world}' if wrong else 'all is well'}, {time.perf_counter() - began:.0f} s")
     if not wrong:
         shutil.rmtree(world)
