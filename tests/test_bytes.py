@@ -15,7 +15,7 @@ def test_rebuilt_from_nothing_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("models", "reports", "projection", "dvc.lock", "MODEL_CARD.md"):
         shutil.rmtree(project / name) if (project / name).is_dir() else (project / name).unlink()
     project = project.rename(tmp_path / "dann anderswo")
-    assert len(ran(repro(project, OMP_NUM_THREADS="1", PYTHONHASHSEED="7", TZ="Pacific/Auckland", LC_ALL="C"))) == 9
+    assert len(ran(repro(project, OMP_NUM_THREADS="1", PYTHONHASHSEED="7", TZ="Pacific/Auckland", LC_ALL="C"))) == 10
     before, after = yaml.safe_load(kept["dvc.lock"]), yaml.safe_load((project / "dvc.lock").read_text())
     assert list(before["stages"]) == list(after["stages"])
     for name, stage in before["stages"].items():
