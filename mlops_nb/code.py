@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['PACKAGE', 'read_notebook', 'code_cells', 'without_magics', 'projection', 'module_code', 'imported_modules',
            'import_closure', 'project_notebooks', 'stage_names', 'stages_before', 'check_syntax', 'edited_by_hand',
-           'export_package', 'write_projections', 'save_text', 'clear_outputs', 'clean_on_save', 'clean_notebooks']
+           'export_package', 'write_projections', 'save_text', 'list_modules', 'clear_outputs', 'clean_on_save',
+           'clean_notebooks']
 
 # %% ../nbs/00_code.ipynb #f680fb4f
 import ast
@@ -222,6 +223,28 @@ def save_text(
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return True
+
+# %% ../nbs/00_code.ipynb #a979e401
+def list_modules(
+    root: Path,  # the project's root
+    stages: list[str],  # names of the notebooks that are stages
+) -> list[str]:  # names of the stages whose list changed
+    "Bring dvc.yaml's lists of modules up to date with the notebooks' imports. Raises UserError for a stage that lists nothing."
+    notebooks = {name: read_notebook(path) for name, path in project_notebooks(root).items()}
+    modules = {name: text for name, notebook in notebooks.items() if (text := projection(notebook, exported_only=True))}
+    text, changed = (root / "dvc.yaml").read_text(encoding="utf-8"), []
+    for stage in ["code", *stages]:
+        needed = list(modules) if stage == "code" else [m for m in modules if m != stage and m in import_closure(projection(notebooks[stage]), modules)]
+        own = [f"notebooks/{s}.py" for s in (stages if stage == "code" else [stage])]
+        entries = [f"modules/{m}.py" for m in needed]
+        lines = "".join(f"      - projection/{e}" + (":\n          persist: true\n" if stage == "code" else "\n") for e in (entries + own if stage == "code" else own + entries))
+        found = re.search(rf"^  {stage}:\n(?:(?!  \S|      - projection/).*\n)*((?:      - projection/.*\n(?:          persist: true\n)?)+)", text, re.M)
+        if not found:
+            raise UserError(f"dvc.yaml: the stage {stage} lists no projection: write `- projection/notebooks/{stage}.py` under its deps, then run `make export`")
+        if found[1] != lines:
+            text, changed = text[: found.start(1)] + lines + text[found.end(1) :], [*changed, stage]
+    save_text(root / "dvc.yaml", text)
+    return changed
 
 # %% ../nbs/00_code.ipynb #b58069f5
 def clear_outputs(

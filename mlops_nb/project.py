@@ -32,16 +32,17 @@ def stage(name: str = typer.Argument(help="a stage of dvc.yaml, such as train"))
 
     raise typer.Exit(stage_command(name))
 
-# %% ../nbs/13_project.ipynb #d4ee5dc4
+# %% ../nbs/13_project.ipynb #2406d5c3
 @app.command()
 def code() -> None:
     "Export the notebooks' code; the pipeline's first stage. Example: mlops-nb code"
-    from mlops_nb.code import stage_names, write_projections
+    from mlops_nb.code import list_modules, stage_names, write_projections
 
     root = project_root()
+    listed = [] if "DVC_STAGE" in os.environ else list_modules(root, stage_names(root))
     with only_one(root / ".dvc/tmp/stage.lock", "code"):
         changed = write_projections(root, stage_names(root))
-    typer.echo(f"code: {', '.join(changed[:6]) + (' …' if len(changed) > 6 else '') + ' changed' if changed else 'no code changed, prose only'}")
+    typer.echo(f"code: {', '.join(changed[:6]) + (' …' if len(changed) > 6 else '') + ' changed' if changed else 'no code changed, prose only'}{'; dvc.yaml: modules of ' + ', '.join(listed) if listed else ''}")
 
 # %% ../nbs/13_project.ipynb #407a38b2
 @app.command()
