@@ -6,7 +6,7 @@
 __all__ = ['MARK', 'alone', 'pipeline', 'follow', 'run_apart', 'summarise', 'make_result', 'result_lines', 'refuse',
            'commit_apart', 'bring_home', 'settle', 'conclude', 'advance', 'recover']
 
-# %% ../nbs/10d_advance.ipynb #4c4afc07
+# %% ../nbs/10d_advance.ipynb #afe7900c
 import fcntl
 import json
 import os
@@ -24,6 +24,7 @@ from .apart import clone_commit, end_group, end_orphans, end_with_pipe, environm
 from .base import UserError, load_json, only_one, remove, replacing, save_json
 from .landing import RESULT, forget_git_locks, land, read_journal, work_folder
 from .plan import Wish, check_start, make_plan, plan_lines
+from .propose import propose, remember_refusal, with_offer
 from .registry import git_remote, holder, model_name, read_entries, run_git, synchronise
 from .storage import open_store, state_text
 from .transfer import push
@@ -215,7 +216,7 @@ def settle(
     remove(folder)
     return journal
 
-# %% ../nbs/10d_advance.ipynb #c8d081c6
+# %% ../nbs/10d_advance.ipynb #68bec181
 def conclude(
     root: Path,  # the project's root
     plan: dict[str, Any],  # see `make_plan`; "why" as well
@@ -232,7 +233,14 @@ def conclude(
         say(line)
     if result["outcome"] == "refused":
         refuse(root, clone, result, say)
+        if plan["offer"]:
+            commit_apart(clone, result)
+            remember_refusal(root, clone, plan["asof"] or "now")
         return 1
+    if plan["offer"]:
+        commit_apart(clone, result)
+        propose(root, clone, *plan["offer"], say)
+        return 0
     bring_home(root, clone, plan, result, say)
     shared = "" if not git_remote(root) else f"; `git push {git_remote(root)}` shares the commit"
     say(f"retrained{': data through ' + plan['asof'] if plan['asof'] else ''}, commit {run_git(root, 'rev-parse', '--short', 'HEAD').strip()}{shared}")
@@ -251,7 +259,7 @@ def advance(
     why = wish.why or "; ".join(decision["reasons"])
     if wish.dry:
         waiting = ["an interrupted retraining waits: it would be brought to its end first, and that is all where no later --asof is given"] if read_journal(root) else []
-        for line in [*waiting, *(plan_lines(make_plan(root, wish)) if decision["retrain"] and not waiting else [])] or ["would not retrain: " + "; ".join(decision["against"])]:
+        for line in [*waiting, *(plan_lines(with_offer(root, wish, make_plan(root, wish))) if decision["retrain"] and not waiting else [])] or ["would not retrain: " + "; ".join(decision["against"])]:
             say(line)
         return 0
     with alone(root):
@@ -264,7 +272,10 @@ def advance(
             return 0
         work_folder(root).mkdir()  # whoever finds it knows that this run did not end
         try:
-            plan = make_plan(root, wish) | {"why": why}
+            plan = with_offer(root, wish, make_plan(root, wish)) | {"why": why}
+            if plan["offered"]:
+                say(f"the branch {wish.branch} offers this already; nothing is computed again")
+                return 0
             say("\n".join(["retrain: " + plan_lines(plan)[0].removeprefix("would retrain "), "reasons: " + why]))
             return conclude(root, plan, decision, say)
         finally:

@@ -37,14 +37,15 @@ def gather_facts(
         facts["estimated"] = {"value": estimate["value"], "low": estimate["value"] - 2 * estimate["error"], "high": estimate["value"] + 2 * estimate["error"]}
     return facts
 
-# %% ../nbs/10f_due.ipynb #70a650a4
+# %% ../nbs/10f_due.ipynb #9384f7b0
 def past_attempts(
     root: Path,  # the project's root
     most: int = 100,  # commits to look at
+    others: list[str] | None = None,  # texts of refused attempts, see `propose.bring_refusals`
 ) -> list[dict[str, Any]]:  # "asof" and "outcome", the oldest first
     "Collect earlier attempts from git and from the folder."
     commits = (git_text(root, "log", f"-{most}", "--format=%H", "--", RESULT) or "").split()
-    texts = [git_text(root, "show", f"{c}:{RESULT}") or "{}" for c in reversed(commits)]
+    texts = [git_text(root, "show", f"{c}:{RESULT}") or "{}" for c in reversed(commits)] + (others or [])
     texts += [(root / RESULT).read_text(encoding="utf-8")] if (root / RESULT).exists() else []
     found = []
     for text in texts:
@@ -55,7 +56,7 @@ def past_attempts(
         entry = {"asof": (result.get("asof") or {}).get("after"), "outcome": result.get("outcome")}
         if entry["asof"] and entry["outcome"] != "not retrained" and entry not in found:
             found.append(entry)
-    return found
+    return sorted(found, key=lambda e: e["asof"])
 
 
 def is_due(

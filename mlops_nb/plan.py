@@ -42,17 +42,18 @@ def next_day(
     one = datetime.timedelta(days=1)
     return f"{datetime.datetime.fromisoformat(asof) + one + step - one:%Y-%m-%d}"
 
-# %% ../nbs/10c_plan.ipynb #c0d6187b
+# %% ../nbs/10c_plan.ipynb #c4f20d18
 DEFAULTS: dict[str, Any] = {"every": "1 month", "promote": "prod", "window": "", "valid_window": "", "test_window": "", "gate": {}}  # of the section `retrain`
 
 
 class Wish(NamedTuple):
-    "What is asked of a retraining: the day ('' for one step on), the reason, the stage ('' as params.yaml says, 'none' for no stage), True to only say what would be done."
+    "What is asked of a retraining: the day ('' for one step on), the reason, the stage ('' as params.yaml says, 'none' for no stage), True to only say what would be done, the branch to propose it on ('' to bring it home)."
 
     asof: str = ""
     why: str = ""
     stage: str = ""
     dry: bool = False
+    branch: str = ""
 
 
 def train_length(
@@ -103,29 +104,33 @@ def check_start(
         raise UserError(f"{', '.join(unsaved[:3])}{' …' if len(unsaved) > 3 else ''}: changed here and kept nowhere else: new data wants `dvc add` and a commit; `mlops-nb repro` makes outputs anew, `dvc checkout --force` brings the recorded ones")
     return head
 
-# %% ../nbs/10c_plan.ipynb #4d9298c4
+# %% ../nbs/10c_plan.ipynb #a333e34d
 def make_plan(
     root: Path,  # the project's root
     wish: Wish,
-) -> dict[str, Any]:  # "old": commit; "branch"; "before", "asof": days; "values"; "stage"; "holder" of it, "champion": versions, "" for none
+) -> dict[str, Any]:  # "old": commit; "branch"; "before", "asof": days; "values"; "stage"; "holder" of it, "champion": versions, "" for none; "offer": None, see `advance`
     "Decide from where to where a retraining goes, and see that everything it needs at its end answers. Raises UserError."
     params, old, name = read_yaml(root / "params.yaml"), check_start(root), model_name(root)
     values = new_values(params, wish)
     stage = wish.stage or str((params.get("retrain") or {}).get("promote", DEFAULTS["promote"]))
-    stage = "" if stage == "none" else check_stage(root, stage)
+    stage = "" if stage == "none" or wish.branch else check_stage(root, stage)
     if git_text(root, "var", "GIT_COMMITTER_IDENT") is None:
         raise UserError("git does not know who you are, and the registry records it: `git config user.name \"…\"` and `git config user.email …`, or GIT_COMMITTER_NAME and GIT_COMMITTER_EMAIL in the environment")
     look_at_remote(open_store(root, need_remote=True), to_write=True)
     synchronise(root, name)
     held = {s: now.version if (now := holder(read_entries(root, name), s)) else "" for s in ("prod", stage)}
     branch = (git_text(root, "symbolic-ref", "-q", "HEAD") or "").strip()
-    return {"old": old, "branch": branch, "before": (params.get("data") or {}).get("asof"), "asof": values.get("data.asof"), "values": values, "stage": stage, "holder": held[stage], "champion": held["prod"]}
+    return {"old": old, "branch": branch, "before": (params.get("data") or {}).get("asof"), "asof": values.get("data.asof"), "values": values, "stage": stage, "holder": held[stage], "champion": held["prod"], "offer": None}
 
-# %% ../nbs/10c_plan.ipynb #90614fef
+# %% ../nbs/10c_plan.ipynb #7a9c53e0
 def plan_lines(
     plan: dict[str, Any],  # see `make_plan`
 ) -> list[str]:
     "Say what a retraining would do."
+    if plan["offer"]:
+        after = f"if the gate passes: commit and propose it on the branch {plan['offer'][0]}"
+    else:
+        after = f"if the gate passes: commit, register, give it {plan['stage']} (now {plan['holder'] or 'no version'})" if plan["stage"] else "if the gate passes: commit and register, no stage"
     return [f"would retrain from commit {plan['old'][:10]} with " + (", ".join(f"{k} {v}" for k, v in plan["values"].items()) or "the parameters as they are") + (f" (now {plan['before']})" if plan["asof"] else ""),
             f"would compare with the champion {plan['champion']}" if plan["champion"] else "there is no champion yet to compare with",
-            f"if the gate passes: commit, register, give it {plan['stage']} (now {plan['holder'] or 'no version'})" if plan["stage"] else "if the gate passes: commit and register, no stage"]
+            after]
