@@ -224,11 +224,12 @@ def save_text(
         temporary.write_text(text, encoding="utf-8")
     return True
 
-# %% ../nbs/00_code.ipynb #a979e401
+# %% ../nbs/00_code.ipynb #2a70b117
 def list_modules(
     root: Path,  # the project's root
     stages: list[str],  # names of the notebooks that are stages
-) -> list[str]:  # names of the stages whose list changed
+    write: bool = True,  # False: only tell
+) -> list[str]:  # names of the stages whose list was out of date
     "Bring dvc.yaml's lists of modules up to date with the notebooks' imports. Raises UserError for a stage that lists nothing."
     notebooks = {name: read_notebook(path) for name, path in project_notebooks(root).items()}
     modules = {name: text for name, notebook in notebooks.items() if (text := projection(notebook, exported_only=True))}
@@ -243,7 +244,8 @@ def list_modules(
             raise UserError(f"dvc.yaml: the stage {stage} lists no projection: write `- projection/notebooks/{stage}.py` under its deps, then run `make export`")
         if found[1] != lines:
             text, changed = text[: found.start(1)] + lines + text[found.end(1) :], [*changed, stage]
-    save_text(root / "dvc.yaml", text)
+    if write:
+        save_text(root / "dvc.yaml", text)
     return changed
 
 # %% ../nbs/00_code.ipynb #b58069f5

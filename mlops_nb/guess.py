@@ -226,7 +226,7 @@ def draft_params(
         "seed": 1, "data.asof": asof, "data.source": source, "features.valid_window": lengths[0], "features.test_window": lengths[1], "features.min_rows": int(np.clip(0.3 * test_rows, 5, 100)),
         "train.rounds": rounds, "train.learning_rate": round(min(0.2, 12 / rounds), 2), "evaluate.min_slice_rows": int(np.clip(test_rows / 20, 20, 500)), "evaluate.resamples": 200 if facts.rows <= 300_000 else 60,
         "gate.min_score": {"binary": 0.55, "multiclass": round(1.1 / classes, 2), "regression": 0.05}[task], "gate.min_gain": -0.02 if test_rows >= 2000 else -0.05 if test_rows >= 300 else -0.2, "gate.max_loss": 0.02 if test_rows >= 2000 else 0.05 if test_rows >= 300 else 0.2, "gate.min_slice_score": None, "package.name": name,
-        "retrain.valid_window": "", "retrain.test_window": "", "retrain.gate": {}, "retrain.min_rows": int(np.clip(0.3 * test_rows, 5, 500)),
+        "retrain.clock": "today", "retrain.valid_window": "", "retrain.test_window": "", "retrain.gate": {}, "retrain.min_rows": int(np.clip(0.3 * test_rows, 5, 500)),
         "monitor.min_slice_rows": int(np.clip(test_rows / 20, 20, 500)), **({"monitor.window": watch_length(typed[time], asof, facts.rows / max(len(typed), 1))} if time else {}),
     }
     most = 4000
