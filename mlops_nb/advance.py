@@ -6,7 +6,7 @@
 __all__ = ['MARK', 'alone', 'pipeline', 'follow', 'run_apart', 'summarise', 'make_result', 'result_lines', 'refuse',
            'commit_apart', 'bring_home', 'settle', 'conclude', 'advance', 'recover']
 
-# %% ../nbs/10d_advance.ipynb #afe7900c
+# %% ../nbs/10d_advance.ipynb #2f54564a
 import fcntl
 import json
 import os
@@ -24,7 +24,7 @@ from .apart import clone_commit, end_group, end_orphans, end_with_pipe, environm
 from .base import UserError, load_json, only_one, remove, replacing, save_json
 from .landing import RESULT, forget_git_locks, land, read_journal, work_folder
 from .plan import Wish, check_start, make_plan, plan_lines
-from .propose import propose, remember_refusal, with_offer
+from .propose import keep_reports, propose, remember_refusal, with_offer
 from .registry import git_remote, holder, model_name, read_entries, run_git, synchronise
 from .storage import open_store, state_text
 from .transfer import push
@@ -141,7 +141,7 @@ def result_lines(
         lines.append(f"champion: {champion['reason']}")
     return lines + [f"{'yes' if c['passed'] else 'NO':<4}{c['reason']}" for c in result["checks"]]
 
-# %% ../nbs/10d_advance.ipynb #23b810e4
+# %% ../nbs/10d_advance.ipynb #587312e4
 def refuse(
     root: Path,  # the project's root
     clone: Path,  # see `run_apart`
@@ -150,12 +150,7 @@ def refuse(
 ) -> None:
     "Keep a refused candidate's reports, and say in metrics/retrain.json why it was refused."
     folder = root / "reports/refused" / (result["asof"]["after"] or "candidate")
-    with replacing(folder) as kept:
-        for path in [*sorted((clone / "reports").glob("*.html")), *sorted((clone / "metrics").glob("*.json"))]:
-            if path.name != "timings.json":
-                target = kept / path.relative_to(clone)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
+    keep_reports(clone, folder)
     save_json(root / RESULT, result)
     failed = [c["name"] for c in result["checks"] if not c["passed"]]
     say(f"refused by the gate ({', '.join(failed)}): the project and its champion are as they were")
@@ -216,7 +211,7 @@ def settle(
     remove(folder)
     return journal
 
-# %% ../nbs/10d_advance.ipynb #68bec181
+# %% ../nbs/10d_advance.ipynb #1a0684cf
 def conclude(
     root: Path,  # the project's root
     plan: dict[str, Any],  # see `make_plan`; "why" as well
@@ -240,6 +235,7 @@ def conclude(
     if plan["offer"]:
         commit_apart(clone, result)
         propose(root, clone, *plan["offer"], say)
+        keep_reports(clone, root / "reports/proposed" / (plan["asof"] or "candidate"))
         return 0
     bring_home(root, clone, plan, result, say)
     shared = "" if not git_remote(root) else f"; `git push {git_remote(root)}` shares the commit"

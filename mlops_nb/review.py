@@ -20,7 +20,7 @@ from .metrics import TITLES
 from .storage import git_text, state_text
 from .upkeep import few
 
-# %% ../nbs/10i_review.ipynb #56ee07fa
+# %% ../nbs/10i_review.ipynb #e4cd1156
 def merge_base(
     root: Path,  # the project's root
     base: str,  # a branch, tag or commit
@@ -49,11 +49,12 @@ def load_state(
 def changed_notebooks(
     root: Path,  # the project's root
     base: str,  # a commit
+    head: str | None = None,  # a commit, or None for the folder
 ) -> list[str]:  # names without nbs/ and .ipynb
     "List notebooks whose code differs from the base's, not only their prose."
-    names = (git_text(root, "diff", "--name-only", base, "--", "nbs/*.ipynb") or "").split()
+    names = (git_text(root, "diff", "--name-only", base, *([head] if head else []), "--", "nbs/*.ipynb") or "").split()
     code = lambda text: projection(json.loads(text)) if text else ""
-    return [Path(n).stem for n in names if code(state_text(root, base, n)) != code(state_text(root, None, n))]
+    return [Path(n).stem for n in names if code(state_text(root, base, n)) != code(state_text(root, head, n))]
 
 # %% ../nbs/10i_review.ipynb #5715845b
 def span_of(
@@ -137,7 +138,7 @@ def change_lines(
     lines += [f"**Reports and plots** that changed: {', '.join(reports)} (in the artifacts)" if reports else ""]
     return [f"- {line}" for line in lines if line] or ["- neither parameters nor code, data, contract or environment"]
 
-# %% ../nbs/10i_review.ipynb #627329a7
+# %% ../nbs/10i_review.ipynb #fde595d8
 def gate_rows(
     gate: dict[str, Any],  # metrics/gate.json
 ) -> list[str]:  # Markdown
@@ -149,14 +150,15 @@ def make_review(
     root: Path,  # the project's root
     base: str,  # a branch, tag or commit
     stale: str = "",  # why the committed results are not those of this code; "" when they are
+    head: str | None = None,  # a commit, or None for the folder
 ) -> str:  # Markdown
-    "Report on the folder's state against a base. Raises UserError."
+    "Report on a state against a base. Raises UserError."
     start = merge_base(root, base)
-    before, after = load_state(root, start), load_state(root, None)
+    before, after = load_state(root, start), load_state(root, head)
     if not after["evaluate"]:
         raise UserError("metrics/evaluate.json is missing: nothing has been evaluated; `mlops-nb repro`, then commit metrics/ and dvc.lock")
     head = f"### {'Gate passed' if after['gate'].get('passed') else 'Gate NOT passed'} · {judge(before['evaluate'], after['evaluate'])}"
     warning = [f"> **The figures are not those of this code**: {stale}", ""] if stale else []
     slices = slice_rows(before["evaluate"], after["evaluate"])
-    parts = [[head, ""], warning, score_rows(before["evaluate"], after["evaluate"]), [""], gate_rows(after["gate"]), [""], change_lines(before, after, changed_notebooks(root, start)), ["", *slices] if slices else []]
+    parts = [[head, ""], warning, score_rows(before["evaluate"], after["evaluate"]), [""], gate_rows(after["gate"]), [""], change_lines(before, after, changed_notebooks(root, start, head)), ["", *slices] if slices else []]
     return "\n".join(line for part in parts for line in part) + f"\n\n<sub>against {start[:10]} · `mlops-nb review --base {base}` shows this on a laptop</sub>\n"
