@@ -101,17 +101,19 @@ def watched(
     target = read_yaml(folder / "contract.yaml")["target"]
     return found | {"labelled": int(load_table(folder / "data/clean", [target])[target].notna().sum())}
 
-# %% ../nbs/10g_lookout.ipynb #4f9d25f0
+# %% ../nbs/10g_lookout.ipynb #3ec25424
 def decide_on(
     root: Path,  # the project's root
     found: dict[str, Any],  # see `watched`
     refusals: list[str],  # see `propose.bring_refusals`
+    scheduled: bool = False,  # True: this run's schedule is a reason, as if retrain.triggers.schedule were on
 ) -> dict[str, Any]:  # see `retrain.decide`
     "Let the policy decide on what was seen."
     if "labelled" not in found or found["state"] == "not comparable":
         why = "the rows do not keep the contract: mend them first" if "labelled" not in found else f"nothing could be compared: {found['reason']}"
         return {"retrain": False, "reasons": [], "against": [why], "triggers": {}}
     policy = resolve_parameters("retrain", read_yaml(root / "params.yaml"), all_declared(root))
+    policy["triggers"] = policy["triggers"] | ({"schedule": True} if scheduled else {})
     return decide(gather_facts(found, {"windows": {"known": {"rows": found["labelled"]}}}), policy, past_attempts(root, others=refusals))
 
 
@@ -120,6 +122,7 @@ def look_out(
     day: str,  # see `day_to_look`
     refusals: list[str],  # see `propose.bring_refusals`
     say: Callable[[str], None],  # prints a line
+    scheduled: bool = False,  # see `decide_on`
 ) -> dict[str, Any]:  # "found", see `watched`; "decision", see `retrain.decide`; "folder" with page, verdict and profiles
     "Look at rows up to a day, and decide. Nothing changes but reports/lookout/<day>. Raises UserError."
     folder, kept = root / ".dvc/tmp/lookout", root / "reports/lookout" / day
@@ -127,7 +130,7 @@ def look_out(
         remove(folder)
         try:
             found = watched(root, folder, day, say)
-            decision = decide_on(root, found, refusals)
+            decision = decide_on(root, found, refusals, scheduled)
             with replacing(kept) as place:
                 place.mkdir(parents=True)
                 for name in ("reports/monitor.html", "reports/failed/validate.html", "metrics/drift.json", "metrics/validate.json"):
