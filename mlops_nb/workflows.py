@@ -38,12 +38,12 @@ def read_workflow(
         raise UserError(f"{path.name} holds no {'events (on:)' if content.get('jobs') else 'jobs:'}; it is no workflow, correct it or see its git history")
     return content | {"name": str(content.get("name") or path.name), "on": listed}
 
-# %% ../nbs/12b_workflows.ipynb #98718509
+# %% ../nbs/12b_workflows.ipynb #ea5e2531
 def check_inputs(
     path: Path,  # a workflow
     event: str,  # the event that starts it
     inputs: dict[str, str],  # what is given with workflow_dispatch
-) -> dict[str, Any]:  # the inputs as GitHub hands them on: defaults filled in, booleans as such
+) -> dict[str, str]:  # the inputs as an event holds them: defaults filled in, a boolean as "true" or "false"
     "See that a workflow knows an event and its inputs. Raises UserError."
     events = read_workflow(path)["on"]
     if event not in events:
@@ -61,7 +61,7 @@ def check_inputs(
             raise UserError(f"{path.name} requires the input {name}: add --input {name}=…")
         if allowed and name in inputs and str(value) not in allowed:
             raise UserError(f"--input {name}={value}: {path.name} takes {', '.join(allowed)}")
-    return {n: (str(v).lower() == "true" if (known[n] or {}).get("type") == "boolean" else str(v)) for n, v in given.items()}
+    return {n: str(v).lower() if isinstance(v, bool) else str(v) for n, v in given.items()}
 
 # %% ../nbs/12b_workflows.ipynb #a159d9ea
 class ExpectedJob(NamedTuple):
