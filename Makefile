@@ -28,13 +28,13 @@ pull: setup  ## bring what dvc.lock names from the DVC remote
 lab: setup  ## open JupyterLab on the notebooks; they are saved clean
 	@$(BIN)/jupyter lab --ContentsManager.pre_save_hook=mlops_nb.code.clean_on_save --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/nbs/index.ipynb $(LAB)
 
-ci: setup  ## run the GitHub workflow ci on this machine, as the last commit is; ACT="--keep" adds options
+ci: setup  ## run the workflow ci here, on the last commit; ACT="--keep" adds options
 	@$(ACT_THERE) && $(BIN)/mlops-nb act ci $(ACT)
 
 ci-drift: setup  ## the same for the workflow drift
 	@$(ACT_THERE) && $(BIN)/mlops-nb act drift $(ACT)
 
-ci-retrain: setup  ## the same for retrain; ACT="--world ../world" keeps its pull request
+ci-retrain: setup  ## the same for retrain; ACT="--world ../world" keeps what it opened
 	@$(ACT_THERE) && $(BIN)/mlops-nb act retrain $(ACT)
 
 ci-release: setup  ## the same for release

@@ -186,7 +186,7 @@ def place_lines(
     found = {"log": outcome.log, "summary": summary if summary.exists() else None, "artifacts": outcome.log.parents[1] / "artifacts" / outcome.run if outcome.artifacts else None, "world": world.folder}
     return [f"{name + ':':<11}{path or 'none'}" for name, path in found.items()]
 
-# %% ../nbs/13_act.ipynb #178bed85
+# %% ../nbs/13_act.ipynb #ec997bca
 def act_once(
     world: World,
     workflow: str,  # see `run_workflow`
@@ -234,6 +234,8 @@ def act(
     try:
         world = open_world(root, place)
         ok = act_once(world, workflow, {"event": event, "inputs": inputs, "ref": ref, "may_skip": set(may_skip) if may_skip else None, "timeout": 60 * minutes}).ok
+    except KeyboardInterrupt:
+        raise UserError(f"act: {workflow} stopped, nothing of it runs on; the same command starts it anew") from None
     finally:
         if own and ok and not keep:
             remove(place, quiet=True)

@@ -137,7 +137,7 @@ def expected_jobs(
             found.append(ExpectedJob(key(name), name, start + as_pattern(shown), labels_of(job), needs, named_steps(job), own_if, job.get("continue-on-error", False) is True))
     return found
 
-# %% ../nbs/12b_workflows.ipynb #c99a7af2
+# %% ../nbs/12b_workflows.ipynb #f040b7c4
 class Pin(NamedTuple):
     "A use of somebody else's action: file from the root, line from 1, owner/name, its folder in there ('' for the top), what it is pinned to, the tag in the comment ('' for none)."
 
@@ -157,7 +157,7 @@ def action_pins(
     found = []
     for file in sorted(files):
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-            use = re.search(r"""(?:^|[\s{,-])uses:\s*["']?([\w.-]+/[\w.-]+)((?:/[\w./-]+)?)@([^\s"'},]+)["']?[\s},\]]*(?:#\s*(\S+))?""", line)
+            use = re.search(r"""(?:^|[\s{,-])uses:\s*["']?([\w.-]+/[\w.-]+)((?:/[\w./-]+)?)@([^\s"'},]+)["']?(?:.*?\s#\s*(\S+))?""", line)
             if use and not line.lstrip().startswith("#"):
                 found.append(Pin(file.relative_to(root).as_posix(), number, use[1], use[2].strip("/"), use[3], use[4] or ""))
     return found
