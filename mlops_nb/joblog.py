@@ -63,13 +63,13 @@ class Outcome(NamedTuple):
         "Find a job by its key."
         return next(j for j in self.jobs if j.key == key)
 
-# %% ../nbs/12c_joblog.ipynb #d59a8a31
+# %% ../nbs/12c_joblog.ipynb #06ef893f
 def step_key(
     record: dict[str, Any],  # a line of act's log
-) -> str | None:  # of a job's own step: "test", "Post test"; None for a step inside an action, and for what is no step
-    "Name the step that a line of the log belongs to."
+) -> str | None:  # of a job's own step: "test", "Post test"; None where a step inside an action begins or ends, and for what is no step
+    "Name the step that a line of the log belongs to; what a step inside an action prints is its action's."
     place = record.get("stepID") or record.get("stepid") or []
-    if len(place) != 1:
+    if len(place) != 1 and not (place and record.get("raw_output")):
         return None
     stage = record.get("stage", "Main")
     return str(place[0]) if stage == "Main" else f"{stage} {place[0]}"
@@ -95,7 +95,7 @@ class LogReader:
         if name not in self.jobs:
             of = next((e for e in self.expected if e.id == record["jobID"] and re.match(e.pattern, name)), None)
             key = of.key if of else name
-            self.jobs[name] = {"of": of, "key": f"{key} ({values})" if values else key, "started": time.monotonic(), "ended": None, "result": "cancelled", "steps": {}, "tail": deque(maxlen=25), "summary": "", "outputs": {}}
+            self.jobs[name] = {"of": of, "key": f"{key} ({values})" if values else key, "started": time.monotonic(), "ended": None, "result": "cancelled", "steps": {}, "tails": {}, "summary": "", "outputs": {}}
         return self.jobs[name]
 
     def take(
@@ -128,8 +128,10 @@ class LogReader:
         message: str,  # its text
     ) -> None:
         "Keep what one line says of its job."
+        key = step_key(record)
         if record.get("raw_output"):
-            job["tail"].append(message.rstrip())
+            lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text.rstrip("\r").rpartition("\r")[2]).rstrip() for text in message.split("\n")]
+            job["tails"].setdefault(key, deque(maxlen=25)).extend(filter(None, lines))
         if "Skipping unsupported platform" in message:
             job["result"] = "unsupported"
             self.errors.append(f"{job['key']}: no runner here for its label: {message.strip().removeprefix('🚧').strip()}")
@@ -141,29 +143,17 @@ class LogReader:
             job["outputs"][f"{record['stepID'][0]}.{record['name']}"] = record["arg"]
         if "jobResult" in record:
             job |= {"result": record["jobResult"], "ended": time.monotonic()}
-        if (key := step_key(record)) and ("stepResult" in record or message.startswith("⭐ Run")):
-            self.note_step(job, key, record)
+        if key and ("stepResult" in record or message.startswith("⭐ Run")):
+            name = record["step"].strip().splitlines()[0]
+            job["steps"][key] = Step(f"{key.split()[0]} {name}" if " " in key else name, record.get("stepResult", "cancelled"), record.get("executionTime", 0) / 1e9)
 
-    def note_step(
-        self,
-        job: dict[str, Any],  # its notes
-        key: str,  # of the step
-        record: dict[str, Any],  # the line that begins or ends it
-    ) -> None:
-        "Keep that a step began or ended."
-        result = record.get("stepResult")
-        if result is None:
-            job["tail"].clear()
-        name = record["step"].strip().splitlines()[0]
-        tail = tuple("\n".join(job["tail"]).splitlines()[-25:]) if result == "failure" else ()
-        job["steps"][key] = Step(f"{key.split()[0]} {name}" if " " in key else name, result or "cancelled", record.get("executionTime", 0) / 1e9, tail)
-
-# %% ../nbs/12c_joblog.ipynb #387f4546
+# %% ../nbs/12c_joblog.ipynb #67ca6a4b
 def steps_of(
     notes: dict[str, Any],  # what the reader kept of a job
 ) -> tuple[Step, ...]:
     "List a job's steps in the workflow's order, then what failed before or after them."
-    of, ran = notes["of"], dict(notes["steps"])
+    of, tails = notes["of"], notes["tails"]
+    ran = {key: step._replace(tail=tuple(tails.get(key, ())) if step.result == "failure" else ()) for key, step in notes["steps"].items()}
     own = [ran.pop(key, Step(name, "skipped")) for key, name in (of.steps if of else ())]
     return (*own, *(s for s in ran.values() if s.result != "success"))
 
