@@ -1,10 +1,11 @@
 # One-word doors. Recipes use relative paths only: the folder may be called anything.
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-.PHONY: help setup extra repro test push pull lab lock bench proofs export clean
+ACT_THERE = { [ -x $(BIN)/act ] || sh scripts/extra.sh actions; }
+.PHONY: help setup extra repro test push pull lab lock bench proofs export clean ci ci-drift ci-retrain ci-release
 
 help:  ## list what make can do
-	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
 setup:  ## build .venv from the lock (every other word does it when needed)
 	@sh scripts/setup.sh
@@ -26,6 +27,18 @@ pull: setup  ## bring what dvc.lock names from the DVC remote
 
 lab: setup  ## open JupyterLab on the notebooks; they are saved clean
 	@$(BIN)/jupyter lab --ContentsManager.pre_save_hook=mlops_nb.code.clean_on_save --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/nbs/index.ipynb $(LAB)
+
+ci: setup  ## run the workflow ci here, on the last commit; ACT="--keep" adds options
+	@$(ACT_THERE) && $(BIN)/mlops-nb act ci $(ACT)
+
+ci-drift: setup  ## the same for the workflow drift
+	@$(ACT_THERE) && $(BIN)/mlops-nb act drift $(ACT)
+
+ci-retrain: setup  ## the same for retrain; ACT="--world ../world" keeps what it opened
+	@$(ACT_THERE) && $(BIN)/mlops-nb act retrain $(ACT)
+
+ci-release: setup  ## the same for release
+	@$(ACT_THERE) && $(BIN)/mlops-nb act release $(ACT)
 
 export: setup  ## export the notebooks' code into the package, clean the notebooks
 	@$(BIN)/nbdev_clean && $(BIN)/mlops-nb clean && $(BIN)/mlops-nb code

@@ -6,7 +6,7 @@
 __all__ = ['app', 'stage', 'code', 'clean', 'mend_lock', 'summary_lines', 'repro', 'summary', 'why', 'gate', 'init', 'update',
            'other_package', 'hand_over', 'main']
 
-# %% ../nbs/13_project.ipynb #bf456d25
+# %% ../nbs/13_project.ipynb #c7c03a4a
 import gc
 import importlib
 import json
@@ -18,8 +18,9 @@ from pathlib import Path
 
 import typer
 
-from .base import UserError, load_json, only_one, project_root, read_yaml, remove
+from .act import act_commands
 from .actions import action_commands
+from .base import UserError, load_json, only_one, project_root, read_yaml, remove
 from .commands import more_commands
 
 # %% ../nbs/13_project.ipynb #4938bc25
@@ -187,8 +188,8 @@ def update(folder: Path = typer.Argument(metavar="DIR", help="a project that ini
         raise UserError(f"{folder} is no folder; give the folder of a project that `mlops-nb init` made")
     typer.echo("\n".join(update_project(folder.resolve(), project_root(Path(__file__).parent))))
 
-# %% ../nbs/13_project.ipynb #3c683bcc
-app.registered_commands += [*more_commands.registered_commands, *action_commands.registered_commands]
+# %% ../nbs/13_project.ipynb #4d97f7d5
+app.registered_commands += more_commands.registered_commands + action_commands.registered_commands + act_commands.registered_commands
 
 # %% ../nbs/13_project.ipynb #100d8287
 def other_package() -> Path | None:  # the folder that holds it; None when the right package is imported
