@@ -63,7 +63,7 @@ class Outcome(NamedTuple):
         "Find a job by its key."
         return next(j for j in self.jobs if j.key == key)
 
-# %% ../nbs/12c_joblog.ipynb #06ef893f
+# %% ../nbs/12c_joblog.ipynb #b412e8dd
 def step_key(
     record: dict[str, Any],  # a line of act's log
 ) -> str | None:  # of a job's own step: "test", "Post test"; None where a step inside an action begins or ends, and for what is no step
@@ -95,7 +95,7 @@ class LogReader:
         if name not in self.jobs:
             of = next((e for e in self.expected if e.id == record["jobID"] and re.match(e.pattern, name)), None)
             key = of.key if of else name
-            self.jobs[name] = {"of": of, "key": f"{key} ({values})" if values else key, "started": time.monotonic(), "ended": None, "result": "cancelled", "steps": {}, "tails": {}, "summary": "", "outputs": {}}
+            self.jobs[name] = {"of": of, "key": f"{key} ({values})" if values else key, "started": time.monotonic(), "ended": None, "result": "cancelled", "steps": {}, "tails": {}, "summary": "", "said": ([], ""), "outputs": {}}
         return self.jobs[name]
 
     def take(
@@ -138,7 +138,7 @@ class LogReader:
         if record.get("command") == "error":
             self.errors.append(f"{job['key']}: {record.get('arg', '').strip()}")
         if record.get("command") == "summary":
-            job["summary"] += record["content"]
+            self.note_summary(job, record)
         if record.get("command") == "set-output" and len(record.get("stepID") or []) == 1:
             job["outputs"][f"{record['stepID'][0]}.{record['name']}"] = record["arg"]
         if "jobResult" in record:
@@ -146,6 +146,16 @@ class LogReader:
         if key and ("stepResult" in record or message.startswith("⭐ Run")):
             name = record["step"].strip().splitlines()[0]
             job["steps"][key] = Step(f"{key.split()[0]} {name}" if " " in key else name, record.get("stepResult", "cancelled"), record.get("executionTime", 0) / 1e9)
+    def note_summary(
+        self,
+        job: dict[str, Any],  # its notes
+        record: dict[str, Any],  # the line with a step's summary
+    ) -> None:
+        "Keep what a step wrote into its summary; act tells the last one inside an action again as the action's."
+        place, (last, text) = record["stepID"], job["said"]
+        if not (len(place) < len(last) and last[: len(place)] == place and text == record["content"]):
+            job["summary"] += record["content"]
+        job["said"] = (place, record["content"])
 
 # %% ../nbs/12c_joblog.ipynb #67ca6a4b
 def steps_of(
