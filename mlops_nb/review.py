@@ -56,7 +56,7 @@ def changed_notebooks(
     code = lambda text: projection(json.loads(text)) if text else ""
     return [Path(n).stem for n in names if code(state_text(root, base, n)) != code(state_text(root, head, n))]
 
-# %% ../nbs/10i_review.ipynb #5715845b
+# %% ../nbs/10i_review.ipynb #9d0b2dde
 def span_of(
     evaluation: dict[str, Any],  # metrics/evaluate.json
 ) -> str:
@@ -73,7 +73,8 @@ def score_rows(
     old, new = before.get("metrics") or {}, after["metrics"]
     ordered = [after["metric"], *(k for k in new if k != after["metric"])]
     changed, title = [k for k in ordered if k == after["metric"] or old.get(k) != new[k]], lambda k: TITLES.get(k, k.replace("_", " "))
-    differs = {k: f"{new[k]['value'] - old[k]['value']:+.4f}" if k in old else "" for k in changed}
+    alike = bool(before) and span_of(before) == span_of(after)
+    differs = {k: f"{new[k]['value'] - old[k]['value']:+.4f}" if k in old and alike else "" for k in changed}
     rows = [f"| {'**' * (k == after['metric'])}{title(k)}{'**' * (k == after['metric'])} | {cell(old.get(k))} | {cell(new[k])} | {differs[k]} |" for k in changed]
     same = [title(k) for k in ordered if k not in changed]
     return ["| on the test window | base | this change | |", "|---|---|---|---|", *rows] + ([f"The same: {', '.join(same)}."] if same else [])
@@ -96,13 +97,15 @@ def judge(
     inside = old["low"] <= new["value"] <= old["high"]
     return f"{name} {new['value'] - old['value']:+.4f} ({span_of(after)}): " + ("within the base's 95 % interval, which other rows could have moved as much." if inside else "outside the base's 95 % interval.")
 
-# %% ../nbs/10i_review.ipynb #1eb0decc
+# %% ../nbs/10i_review.ipynb #bca599f9
 def slice_rows(
     before: dict[str, Any],  # see `score_rows`
     after: dict[str, Any],
     most: int = 5,  # slices to show
 ) -> list[str]:  # Markdown; [] when none moved
-    "Show the slices whose score moved most, the worst change first."
+    "Show the slices whose score moved most, the worst change first; nothing where the rows are others."
+    if not before or span_of(before) != span_of(after):
+        return []
     key = after["metric"]
     old = {(s["column"], str(s["value"])): s.get(key) for s in before.get("slices", [])}
     moved = [(s[key] - old[(s["column"], str(s["value"]))], s) for s in after.get("slices", []) if s.get(key) is not None and old.get((s["column"], str(s["value"]))) is not None]
