@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from .base import UserError, project_root
+from .base import project_root
 
 # %% ../nbs/13_actions.ipynb #7bdc1d3c
 action_commands = typer.Typer()

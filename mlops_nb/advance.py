@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .apart import clone_commit, end_group, end_orphans, end_with_pipe, environment_of, failure_line, set_parameters
-from .base import UserError, load_json, only_one, remove, replacing, save_json
+from .base import UserError, load_json, only_one, remove, save_json
 from .landing import RESULT, forget_git_locks, land, read_journal, work_folder
 from .plan import Wish, check_start, make_plan, plan_lines
 from .propose import keep_reports, propose, remember_refusal, with_offer

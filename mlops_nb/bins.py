@@ -7,7 +7,7 @@ __all__ = ['CUT', 'LISTED', 'Bins', 'freeze_category', 'seen_once', 'freeze_numb
            'count_days', 'below', 'count_numbers', 'count_categories']
 
 # %% ../nbs/06b_bins.ipynb #938cc863
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 

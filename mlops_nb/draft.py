@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from .answer import MISSING, number_reading
-from .coltypes import BOOLEANS, as_text, text_dates, to_type
+from .coltypes import BOOLEANS, text_dates, to_type
 from .facts import Column, Facts
 from .leaks import suspect_leaks
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .base import UserError, progress, project_root, replacing
+from .base import UserError, progress, replacing
 from .coltypes import is_missing, to_type
 from .stage import stage_parameters, stage_root
 

@@ -13,14 +13,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 
 from .base import UserError, content_hash, load_json, load_table, plain, progress, read_yaml, remove
 from .evaluate import resample_units
 from .metrics import compare, resample_weights
 from .model import learn_values, load_model, predict_scores
 from .registry import Entry, find_version, model_name, read_entries, run_git, synchronise
-from .storage import Named, Store, bring, named_outs, open_store, state_text
+from .storage import Store, bring, named_outs, open_store, state_text
 from .versions import bundle_of
 
 # %% ../nbs/08c_restore.ipynb #a6b855b4

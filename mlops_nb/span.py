@@ -6,10 +6,11 @@
 __all__ = ['open_source', 'source_name', 'clean_file', 'clean_rows', 'Period', 'moment', 'make_periods', 'default_ends', 'Span',
            'make_span', 'toy_span']
 
-# %% ../nbs/10a_span.ipynb #33a08cc6
+# %% ../nbs/10a_span.ipynb #2be0d731
 import hashlib
 import inspect
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,11 @@ from .ingest import save_months, save_pieces
 from .source import read_batches
 from .validate import check_bad_share, check_columns, check_missing, judge_rows
 
-# %% ../nbs/10a_span.ipynb #5a7469c9
+# %% ../nbs/10a_span.ipynb #9960f903
 def open_source(
     root: Path,  # the project's root
     params: dict[str, Any],  # content of params.yaml
-) -> "Iterator[pd.DataFrame]":  # rows as delivered
+) -> Iterator[pd.DataFrame]:  # rows as delivered
     "Open the source as `ingest` does."
     source = params["data"]["source"]
     if source.isidentifier():

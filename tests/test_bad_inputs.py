@@ -4,11 +4,9 @@ import resource
 import subprocess
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from conftest import ROOT, expect_failure, run, set_params
 
-from mlops_nb.sample import run_in
 
 
 def test_unknown_parameter(sample) -> None:
