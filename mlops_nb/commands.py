@@ -167,7 +167,7 @@ def storage(deep: bool = typer.Option(False, "--deep", help="read the remote's b
     typer.echo("\n".join(["damaged " + line for line in report["damaged"]] or ["damaged nothing"]))
     raise typer.Exit(1 if report["damaged"] or report["cache"] or report["remote"] else 0)
 
-# %% ../nbs/13_commands.ipynb #9f08fa48
+# %% ../nbs/13_commands.ipynb #9b65fbc9
 @more_commands.command()
 def drift(
     send: bool = typer.Option(False, "--send", help="tell the addresses in MLOPS_NB_ALERTS what they do not know yet"),
@@ -179,13 +179,12 @@ def drift(
 
     Example: mlops-nb drift --send
     """
-    from mlops_nb.base import load_json, read_yaml
+    from mlops_nb.base import read_yaml
     from mlops_nb.monitor import drift_lines
+    from mlops_nb.silences import load_findings
 
     root = project_root()
-    if not (root / "metrics/drift.json").exists():
-        raise UserError("metrics/drift.json is missing: nothing has been looked at yet; `mlops-nb repro` does it")
-    found = load_json(root / "metrics/drift.json")
+    found = load_findings(root)
     typer.echo("\n".join(drift_lines(found)))
     if send or dry_run:
         from mlops_nb.alerts import emf_line, read_settings, send_alerts

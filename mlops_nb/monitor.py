@@ -78,7 +78,7 @@ def outcome_checks(
     look = look_window(views, span, reference, limits[0] * SHARES["outcome"], limits[1:])
     return [c for c in look.checks if c.what in ("distribution", "unit", "unseen", "outside")]
 
-# %% ../nbs/09_monitor.ipynb #76ed1f36
+# %% ../nbs/09_monitor.ipynb #347a14d5
 ADVICE = {
     "quiet": "nothing to do",
     "noticed": "nothing to do; look at what was noticed when you have time",
@@ -90,7 +90,7 @@ ADVICE = {
 
 
 def drift_lines(
-    result: dict[str, Any],  # content of metrics/drift.json
+    result: dict[str, Any],  # content of metrics/drift.json; findings may say who holds them back, see `silences.mark_findings`
     most: int = 12,  # findings to show
 ) -> list[str]:  # at most 40
     "Say in a terminal what the monitor found."
@@ -98,7 +98,7 @@ def drift_lines(
         return [f"drift: not comparable with {result['model']}: {result['reason']}", f"next: {ADVICE['not comparable']}"]
     where = f"{result['window']['from']} to {result['window']['to']}, " if result["window"]["from"] else ""
     lines = [f"drift: {result['state']} · {where}{result['window']['rows']:,} rows against {result['model']} (alarm: {'yes' if result['alarm'] else 'no'})"]
-    lines += [f"  {finding_line(f)}" for f in result["findings"][:most]]
+    lines += [f"  {finding_line(f)}{' · ' + f['held'] if f.get('held') else ''}" for f in result["findings"][:most]]
     lines += [f"  … and {len(result['findings']) - most} more"] if len(result["findings"]) > most else []
     lines += [f"  {note}" for note in result["notes"]]
     for tier, rate in result["false_alarms"]["measured"].items():
