@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['more_commands', 'grid', 'experiments', 'tell_waiting', 'register', 'promote', 'rollback', 'models', 'fetch',
-           'rebuild', 'push', 'pull', 'storage', 'drift', 'retrain', 'replay']
+           'rebuild', 'push', 'pull', 'storage', 'find_drift', 'drift', 'retrain', 'replay']
 
-# %% ../nbs/13_commands.ipynb #367f0a9c
+# %% ../nbs/13_commands.ipynb #fadaa347
 import json
 import os
+import tempfile
 from datetime import date
 from pathlib import Path
 
@@ -180,24 +181,47 @@ def storage(deep: bool = typer.Option(False, "--deep", help="read the remote's b
     typer.echo("\n".join(["damaged " + line for line in report["damaged"]] or ["damaged nothing"]))
     raise typer.Exit(1 if report["damaged"] or report["cache"] or report["remote"] else 0)
 
-# %% ../nbs/13_commands.ipynb #9b65fbc9
+# %% ../nbs/13_commands.ipynb #d0aa3f0f
+def find_drift(
+    root: Path,  # the project's root
+    files: list[str],  # to look at; none for what the monitor found
+    version: str,  # with files: a registered version, "" for the newest model
+) -> dict:  # see `monitor.drift_lines`
+    "Read what the monitor found, or look at files. Raises UserError."
+    if not files:
+        from mlops_nb.silences import load_findings
+
+        if version:
+            raise UserError(f"--version {version} is for files: `mlops-nb drift FILE --version {version}`; the monitor watches the champion")
+        return load_findings(root)
+    from mlops_nb.incoming import drift_of_files
+
+    with tempfile.TemporaryDirectory() as folder:
+        return drift_of_files(root, files, version, Path(folder) / "bundle")
+
+# %% ../nbs/13_commands.ipynb #9789caa5
 @more_commands.command()
 def drift(
+    files: list[str] = typer.Argument(None, metavar="[FILE]…", help="look at these rows instead: CSV, Parquet, JSON lines, a pattern, a query, s3://…; with time or without, labels or none"),
+    version: str = typer.Option("", help="with files: a registered version to compare with, v1.0.0 or latest; this folder's newest model if not said"),
     send: bool = typer.Option(False, "--send", help="tell the addresses in MLOPS_NB_ALERTS what they do not know yet"),
     dry_run: bool = typer.Option(False, "--dry-run", help="show what --send would send"),
 ) -> None:
-    """Say what the monitor found in the newest window; exit 1 on an alarm.
+    """Say what the monitor found in the newest window, or what is to be said of files; exit 1 on an alarm.
 
-    Columns are held against days like theirs; the model against the labels that have arrived. `mlops-nb repro` looks anew. With --send each episode is told once.
+    Columns are held against days like theirs; the model against the labels that have arrived. `mlops-nb repro` looks anew. With --send each episode is told once. Files need not be in the pipeline, and nothing is written.
 
     Example: mlops-nb drift --send
+
+    Example: mlops-nb drift new.csv
     """
     from mlops_nb.base import read_yaml
     from mlops_nb.monitor import drift_lines
-    from mlops_nb.silences import load_findings
 
     root = project_root()
-    found = load_findings(root)
+    if files and (send or dry_run):
+        raise UserError("--send tells what the monitor found in the pipeline's own data; leave it out, or leave out the files")
+    found = find_drift(root, files or [], version)
     typer.echo("\n".join(drift_lines(found)))
     if send or dry_run:
         from mlops_nb.alerts import emf_line, read_settings, send_alerts
