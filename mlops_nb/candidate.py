@@ -6,7 +6,7 @@
 __all__ = ['Candidate', 'ask', 'lay_windows', 'fit_rows', 'values_of', 'train_candidate', 'train_all', 'evaluate_candidate',
            'pass_gate', 'importance_of', 'reference_of', 'daily_profiles', 'watch_period', 'measure_period']
 
-# %% ../nbs/10b_candidate.ipynb #66ed2785
+# %% ../nbs/10b_candidate.ipynb #9e62ee5e
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ from .evaluate import measure_slices, permutation_importance, resample_units
 from .gate import judge
 from .leaks import suspect_leaks
 from .metrics import LOSS, PRIMARY, compare, interval, primary, resample_weights
-from .model import fit_model, learn_values, make_model, predict_scores, split_kinds
+from .model import age_weights, fit_model, learn_values, make_model, predict_scores, split_kinds
 from .outcome import ANSWER, answer_column
 from .profile import make_profile
 from .reference import Reference, extend, make_reference
-from .retrain import Recipe, age_weights, gate_limits, retrain_windows
+from .retrain import Recipe, gate_limits, retrain_windows
 from .rounds import round_metrics, scores_by_round
 from .span import Period, Span
 from .split import assign_windows, check_window as check_rows
@@ -84,7 +84,7 @@ def lay_windows(
             raise UserError(f"replay: {error}") from None
     return places
 
-# %% ../nbs/10b_candidate.ipynb #e17c50f1
+# %% ../nbs/10b_candidate.ipynb #21d4c297
 def fit_rows(
     span: Span,
     places: np.ndarray,  # labelled rows to learn from
@@ -95,8 +95,7 @@ def fit_rows(
     features, params = span.features.iloc[places], span.params
     groups = split_kinds(features, span.kinds, params["train"]["high_cardinality"])
     model = make_model(settings["model"], settings, groups, params["seed"], span.answer)
-    weights = age_weights(span.times.iloc[places], span.times.iloc[places[-1]], half_life) if half_life else None
-    return fit_model(model, features, values_of(span, places), weights)
+    return fit_model(model, features, values_of(span, places), age_weights(span.times.iloc[places], half_life))
 
 
 def values_of(

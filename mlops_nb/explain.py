@@ -4,18 +4,17 @@
 
 # %% auto #0
 __all__ = ['code_units', 'changed_units', 'changed_parameters', 'dvc_hash', 'changed_data', 'current_projections', 'changed_code',
-           'stage_reasons', 'explain_rerun']
+           'stage_reasons', 'explain_rerun', 'verdict_lines']
 
-# %% ../nbs/13_explain.ipynb #f5ecf6eb
+# %% ../nbs/13_explain.ipynb #710dc789
 import ast
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from .base import UserError, project_root, read_yaml
+from .base import load_json, project_root, read_yaml
 from .code import project_notebooks, projection, read_notebook, without_magics
 from .comparison import cached
 from .experiments import flat
@@ -155,3 +154,20 @@ def explain_rerun(
         if reasons and name != "code":
             result[name] = reasons
     return result
+
+# %% ../nbs/13_explain.ipynb #b0d2ed9a
+def verdict_lines(
+    root: Path,  # the project's root
+    name: str,  # the stage
+) -> list[str]:  # [] for a stage that gives no verdict, or has not given one yet
+    "Repeat the verdict of the gate or of the monitor, with its figures."
+    if name == "gate" and (root / "metrics/gate.json").exists():
+        found = load_json(root / "metrics/gate.json")
+        return [f"the gate said {'passed' if found['passed'] else 'NOT passed'}:", *(f"  {'yes' if c['passed'] else 'NO':<4}{c['reason']}" for c in found["checks"])]
+    if name == "monitor" and (root / "metrics/drift.json").exists():
+        from mlops_nb.monitor import drift_lines
+        from mlops_nb.silences import load_findings
+
+        first, *more = drift_lines(load_findings(root))
+        return [f"the monitor said {first}", *more]
+    return []

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RESULT', 'STEPS', 'moves_between', 'hashes_now', 'place_files', 'move_branch', 'live_git', 'dead_locks',
            'forget_git_locks', 'unsaved_outputs', 'checkout_outputs', 'work_folder', 'journal_path', 'read_journal',
-           'give_stage', 'land']
+           'waiting_line', 'give_stage', 'land']
 
 # %% ../nbs/10c_landing.ipynb #3ac98a40
 import os
@@ -171,7 +171,7 @@ def checkout_outputs(
         except DvcException as error:
             raise UserError(f"dvc checkout: {' '.join(str(error).split())[:200]}: `make pull` brings them, then `mlops-nb retrain --recover`") from error
 
-# %% ../nbs/10c_landing.ipynb #4c196e37
+# %% ../nbs/10c_landing.ipynb #d32613a9
 STEPS = ("files and branch", "outputs", "version", "stage", "done")
 
 
@@ -194,6 +194,13 @@ def read_journal(
 ) -> dict[str, Any] | None:  # see `land`; None when nothing is under way
     "Read the journal."
     return load_json(journal_path(root)) if journal_path(root).exists() else None
+
+
+def waiting_line(
+    root: Path,  # the project's root
+) -> str:  # "" when nothing waits
+    "Say that a retraining was interrupted while its result came into the project."
+    return "an interrupted retraining waits: `mlops-nb retrain --recover` brings it to its end" if journal_path(root).exists() else ""
 
 
 def give_stage(

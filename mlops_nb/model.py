@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Groups', 'LIBRARIES', 'TRUSTED', 'learn_values', 'split_kinds', 'make_encoder', 'make_estimator', 'make_model',
-           'steady', 'fit_model', 'learnable', 'with_texts', 'class_columns', 'predict_scores', 'canonical_bytes',
-           'save_model', 'load_model']
+           'steady', 'fit_model', 'learnable', 'with_texts', 'class_columns', 'predict_scores', 'age_weights',
+           'canonical_bytes', 'save_model', 'load_model']
 
 # %% ../nbs/03a_model.ipynb #1739ca6a
 import io
@@ -193,6 +193,16 @@ def predict_scores(
     if answer["task"] == "regression":
         return steady(model.predict(rows), 9)
     return class_columns(model, model.predict_proba(rows), answer)
+
+# %% ../nbs/03a_model.ipynb #79ea751e
+def age_weights(
+    times: pd.Series,  # of the rows, none missing
+    half_life: float | None,  # days after which a row counts half; 0 or None: all rows count alike
+) -> np.ndarray | None:  # one a row, see `fit_model`; None where all count alike
+    "Weigh rows by their age."
+    if not half_life:
+        return None
+    return 0.5 ** (((times.max() - times) / pd.Timedelta(days=1)).to_numpy("float64") / half_life)
 
 # %% ../nbs/03a_model.ipynb #f0921e08
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "skops")

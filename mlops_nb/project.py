@@ -21,7 +21,7 @@ import typer
 from .act import act_commands
 from .actions import action_commands
 from .base import UserError, load_json, only_one, project_root, read_yaml, remove
-from .commands import more_commands
+from .commands import more_commands, tell_waiting
 
 # %% ../nbs/13_project.ipynb #4938bc25
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help="Run, explain and judge this machine learning project.")
@@ -96,7 +96,7 @@ def summary_lines(
         lines += ["", f"drift: {seen['state']}" + (f", {seen['findings'][0]['column']}: {seen['findings'][0]['words']}" if seen.get("findings") else "")[:60] + " · mlops-nb drift says more"]
     return [*lines, "", "report: reports/index.html · model card: MODEL_CARD.md"]
 
-# %% ../nbs/13_project.ipynb #7fa6ca05
+# %% ../nbs/13_project.ipynb #4bfd6884
 @app.command()
 def repro(targets: list[str] = typer.Argument(default=None, help="stages to bring up to date; all if none is named")) -> None:
     "Bring the pipeline up to date and say what happened. Example: mlops-nb repro"
@@ -106,6 +106,7 @@ def repro(targets: list[str] = typer.Argument(default=None, help="stages to brin
     from mlops_nb.versions import follow_prod
 
     root, started, params = project_root(), time.time(), read_yaml(project_root() / "params.yaml")
+    tell_waiting(root)
     for name in (every := all_declared(root)):
         resolve_parameters(name, params, every)
     with only_one(root / ".dvc/tmp/repro.lock", "mlops-nb repro") as lock:
@@ -127,11 +128,11 @@ def summary() -> None:
     "Show what the last run found, without running anything. Example: mlops-nb summary"
     typer.echo("\n".join(summary_lines(project_root(), time.time())))
 
-# %% ../nbs/13_project.ipynb #6a5c1cb8
+# %% ../nbs/13_project.ipynb #9dcbb22a
 @app.command()
 def why(name: str = typer.Argument(default=None, metavar="[STAGE]", help="a stage; all if none is named")) -> None:
-    "Say what changed since the last run and which stages would rerun. Example: mlops-nb why train"
-    from mlops_nb.explain import explain_rerun
+    "Say which stages would rerun and why; of gate and monitor also what they said. Example: mlops-nb why monitor"
+    from mlops_nb.explain import explain_rerun, verdict_lines
 
     root = project_root()
     stages = list(read_yaml(root / "dvc.yaml")["stages"])
@@ -144,6 +145,8 @@ def why(name: str = typer.Argument(default=None, metavar="[STAGE]", help="a stag
             typer.echo("\n".join(f"  - {reason}" for reason in reasons[stage_name]))
         else:
             typer.echo(f"{stage_name if name else 'nothing'} would {'not ' if name else ''}rerun: {'it' if name else 'everything'} is up to date with code, parameters and data")
+    for line in verdict_lines(root, name or ""):
+        typer.echo(line)
 
 # %% ../nbs/13_project.ipynb #1a09215f
 @app.command()

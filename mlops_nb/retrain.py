@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Fired', 'TRIGGERS', 'Recipe', 'drift_trigger', 'decay_trigger', 'estimate_trigger', 'fallen', 'growth_trigger',
            'age_trigger', 'schedule_trigger', 'time_length', 'objections', 'decide', 'decision_line',
-           'training_recipes', 'better', 'age_weights', 'retrain_windows', 'gate_limits', 'regretted']
+           'training_recipes', 'better', 'retrain_windows', 'gate_limits', 'regretted']
 
 # %% ../nbs/10_retrain.ipynb #6f4aac24
 from typing import Any
@@ -164,7 +164,7 @@ def decision_line(
         return f"retrain: {reasons}"
     return f"no retraining although {reasons}: {against}" if reasons and against else f"no retraining: {against or 'no reason for it'}"
 
-# %% ../nbs/10_retrain.ipynb #db6ad13e
+# %% ../nbs/10_retrain.ipynb #423787e5
 Recipe = tuple[str, str, int | None]  # name in words, length of the training window, half-life in days
 
 
@@ -176,6 +176,8 @@ def training_recipes(
     if window == "expanding":
         return [("expanding", "all", None)]
     if window == "weighted by age":
+        if policy["half_life"] < 1:
+            raise UserError(f"params.yaml: retrain.half_life is {policy['half_life']}, expected the days after which a row counts half, 1 or more; for rows that count alike write retrain.window: expanding")
         return [(window, "all", policy["half_life"])]
     if window == "both":
         time_length(policy["recent"], "recent")
@@ -191,15 +193,6 @@ def better(
 ) -> str:
     "Pick the better recipe."
     return max(scores, key=lambda name: (round(scores[name], 6) if np.isfinite(scores[name]) else -np.inf, -list(scores).index(name)))
-
-
-def age_weights(
-    times: pd.Series,  # of the rows
-    end: pd.Timestamp,  # where the training window ends
-    half_life: int,  # days
-) -> np.ndarray:  # 1 at the end, a half at one half-life before it
-    "Weigh rows by their age."
-    return 0.5 ** (((end - times) / pd.Timedelta(days=1)).to_numpy("float64") / half_life)
 
 
 def retrain_windows(

@@ -50,7 +50,7 @@ def round_metrics(
     names = [PRIMARY[answer["task"]], LOSS[answer["task"]]]
     return pd.DataFrame({n: measure(values, s, answer) for n, s in scores.items()}).T[names]
 
-# %% ../nbs/03c_rounds.ipynb #11234d54
+# %% ../nbs/03c_rounds.ipynb #8b8b9141
 class Outcome(NamedTuple):
     "What came of a trial: the deciding metric on validation, the rounds that were fitted, and whether it was cut short."
 
@@ -61,7 +61,7 @@ class Outcome(NamedTuple):
 
 def fit_in_steps(
     estimator: "sklearn.base.BaseEstimator",  # boosted, not fitted; its `max_iter` is the most rounds
-    rows: tuple[np.ndarray, np.ndarray],  # encoded rows and answers to learn from
+    rows: tuple[np.ndarray, ...],  # encoded rows and answers to learn from; weights, where rows do not count alike
     judge: Callable[[Any], tuple[float, float]],  # gives metric and loss of the estimator on validation
     watch: Callable[[int, float], bool],  # is told rounds and metric after each step; True cuts the fit short
     step: int,  # rounds
@@ -79,13 +79,13 @@ def fit_in_steps(
             break
     return False
 
-# %% ../nbs/03c_rounds.ipynb #c571f13e
+# %% ../nbs/03c_rounds.ipynb #7f66fbaf
 def make_attempt(
     name: str,  # the model, see `model.make_estimator`
     groups: Groups,  # see `model.split_kinds`
     seed: int,
     answer: dict[str, Any],  # see `model.learn_values`
-    train: tuple[pd.DataFrame, np.ndarray],  # features and answers to learn from
+    train: tuple[pd.DataFrame, np.ndarray, np.ndarray | None],  # features, answers and weights (None: all count alike) to learn from
     valid: tuple[pd.DataFrame, np.ndarray],  # features and answers to judge on
     every: int,  # rounds between two looks for the best round
 ) -> Callable[[dict[str, Any], Callable[[int, float], bool]], Outcome]:  # settings, `watch` (see `fit_in_steps`) → outcome
@@ -108,7 +108,7 @@ def make_attempt(
             return measured[metric], measured[loss]
 
         step = max(every, settings["rounds"] // 6 // every * every)
-        cut = fit_in_steps(model[-1], (encoded[0], train[1]), judge, watch, step)
+        cut = fit_in_steps(model[-1], (encoded[0], *train[1:]), judge, watch, step)
         history = round_metrics(valid[1], staged_scores(model[-1], encoded[1], answer, every), answer)
         return Outcome(history[metric][history[loss].round(6).idxmin()], model[-1].max_iter, cut)
 

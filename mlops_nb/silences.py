@@ -4,17 +4,17 @@
 
 # %% auto #0
 __all__ = ['FILE', 'FIELDS', 'Silence', 'Acknowledged', 'Rules', 'read_entry', 'read_rules', 'silenced', 'acknowledged', 'held',
-           'mark_findings', 'expired']
+           'mark_findings', 'expired', 'load_findings']
 
-# %% ../nbs/09c_silences.ipynb #bca92847
+# %% ../nbs/09c_silences.ipynb #706246ee
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from .base import UserError, read_yaml
+from .base import UserError, load_json, read_yaml
 from .drift import STATES
-from .episodes import Book, Episode, rank
+from .episodes import Book, Episode, load_book, rank
 
 FILE = "alerts.yaml"
 FIELDS = {"silence": ({"column", "until", "why"}, {"kind"}), "acknowledged": ({"column", "kind", "since", "why"}, {"up_to"})}  # needed, optional
@@ -158,3 +158,14 @@ def expired(
     over = [f"{FILE}: the silence of {s.column}{', ' + s.kind if s.kind else ''} ended on {s.until} and counts no more; remove it" for s in rules.silence if s.until < asof]
     gone = [a for a in rules.acknowledged if not any(a.covers(e) for e in book.episodes)]
     return [*over, *(f"{FILE}: no episode of {a.column}, {a.kind} that began on {a.since} goes on, so its acknowledgement counts no more; remove it" for a in gone)]
+
+# %% ../nbs/09c_silences.ipynb #842fb30a
+def load_findings(
+    root: Path,  # the project's root
+) -> dict[str, Any]:  # content of metrics/drift.json, findings marked, see `mark_findings`
+    "Read what the monitor found. Raises UserError when it has not looked yet."
+    if not (root / "metrics/drift.json").exists():
+        raise UserError("metrics/drift.json is missing: nothing has been looked at yet; `mlops-nb repro` does it")
+    found = load_json(root / "metrics/drift.json")
+    day = date.fromisoformat(found["asof"]) if found["asof"] else date.today()
+    return found | ({"findings": mark_findings(found["findings"], read_rules(root), load_book(root), day)} if "findings" in found else {})
