@@ -94,7 +94,7 @@ def fill_cell(
 
 # %% ../nbs/13_form.ipynb #52914ecf
 MAKERS = ("00_evidence", "00_example", "00_facts", "13_answer", "13_draft", "13_form", "13_guess", "13_init", "13_merge")  # notebooks that make projects
-LEFT = r"^(starter|docs|metrics|tests/example|mlops_nb)/|^tests/proofs/(own_data|replay|s3|servers|sources|mirror|search|drift|retrain)\.py$|^(README|CHANGELOG|MODEL_CARD)\.md$|^dvc\.lock$|^contract\.yaml$|^params\.yaml$|^champion\.yaml$|\.dvc$"
+LEFT = r"^(starter|docs|metrics|tests/example|mlops_nb)/|^tests/proofs/(own_data|replay|s3|servers|sources|mirror|search|drift|retrain|workflows|faults)\.py$|^(README|CHANGELOG|MODEL_CARD)\.md$|^dvc\.lock$|^contract\.yaml$|^params\.yaml$|^champion\.yaml$|\.dvc$"
 
 
 def template_files(

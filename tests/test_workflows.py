@@ -108,7 +108,7 @@ class Hub:
     "Calls the stand-in for gh in a world, as a step does."
 
     def __init__(self, world: World) -> None:
-        self.world, self.env = world, environment(world) | {"GH_TOKEN": TOKEN, "GITHUB_REPOSITORY": "me/flights"}
+        self.world, self.env = world, environment(world) | {"GH_TOKEN": TOKEN, "GITHUB_REPOSITORY": "me/shop"}
         (world.folder / "body.md").write_text("The body.\n")
 
     def __call__(self, line: str, code: int = 0, **env: str) -> str:
@@ -128,7 +128,7 @@ def test_gh_keeps_issues(gh: Hub) -> None:
     assert gh("issue list --state open --label drift --json number,title,body --limit 5") == "[]"
     assert gh("issue create --title Drift --body-file B --label drift", 1) == "could not add label: 'drift' not found"
     assert gh("label create drift --force --description Moved --color d93f0b") == "" == gh("label create drift --force --description Moved --color d93f0b")
-    assert gh("issue create --title Drift --body-file B --label drift") == "https://github.com/me/flights/issues/1"
+    assert gh("issue create --title Drift --body-file B --label drift") == "https://github.com/me/shop/issues/1"
     assert json.loads(gh("issue list --state open --label drift --json number,title,body --limit 5")) == [{"body": "The body.\n", "number": 1, "title": "Drift"}]
     assert gh("issue edit 1 --title More --body-file B").endswith("/issues/1") and gh("issue comment 1 --body-file B").endswith("/issues/1#issuecomment-1001")
     assert "number of 7" in gh("issue comment 7 --body-file B", 1) and "no such file" in gh("issue comment 1 --body-file nothing", 1)
@@ -147,7 +147,7 @@ def test_gh_keeps_pull_requests(gh: Hub) -> None:
     (gh.world.clone / "new.txt").touch()
     world_git(gh.world, gh.world.clone, "add", "-A"), world_git(gh.world, gh.world.clone, "commit", "-qm", "x"), world_git(gh.world, gh.world.clone, "push", "-q", "origin", "HEAD:refs/heads/retrain")
     url = gh(create)
-    assert url == "https://github.com/me/flights/pull/1"
+    assert url == "https://github.com/me/shop/pull/1"
     assert gh(create, 1) == f'a pull request for branch "retrain" into branch "main" already exists:\n{url}'
     assert json.loads(gh("pr list --state open --head retrain --json number,title,url,body --limit 1")) == [{"body": "The body.\n", "number": 1, "title": "Retrained", "url": url}]
     assert gh("pr edit 1 --title Again --body-file B") == url and gh("pr comment 1 --body-file B") == f"{url}#issuecomment-1001"
