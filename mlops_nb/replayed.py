@@ -71,9 +71,9 @@ def table_lines(
         lines += textwrap.wrap(words, 80, subsequent_indent="  ")
     return lines
 
-# %% ../nbs/10f_replayed.ipynb #7735dc91
+# %% ../nbs/10f_replayed.ipynb #16256195
 LINES = {"best": "#94a3b8", "always": "#0f766e", "never": "#b45309", "ours": "#0b6bcb"}
-MARKS = {"promoted": ("●", "retrained, promoted"), "refused": ("✕", "retrained, refused by the gate"), "held back": ("■", "held back by the policy"), "undone": ("↩", "rolled back"), "alarm": ("▲", "drift alarm")}
+MARKS = {"promoted": ("●", "retrained, promoted"), "refused": ("✕", "retrained, refused"), "held back": ("■", "held back by the policy"), "undone": ("↩", "rolled back"), "alarm": ("▲", "drift alarm")}
 
 
 def curve(
@@ -122,7 +122,7 @@ def marks(
             parts.append(f'<g><title>{escape(r["period"])}: {escape(said)}</title><text class="n" x="{at_x(n)}" y="{at_y(r["ours"]["value"]) - 10}" text-anchor="middle">{"".join(MARKS[m][0] for m in found)}</text></g>')
     return parts
 
-# %% ../nbs/10f_replayed.ipynb #8f0d5b3e
+# %% ../nbs/10f_replayed.ipynb #bc5468a8
 def period_rows(
     result: dict[str, Any],  # content of metrics/replay.json
 ) -> str:  # HTML
@@ -131,8 +131,10 @@ def period_rows(
     for r in result["periods"]:
         why = [*r["decision"]["reasons"], *r["decision"]["against"], *((r["attempt"] or {}).get("why", [])), *([r["undone"]] if r["undone"] else [])]
         cells = [r["period"], r["model"], f"{r['ours']['value']:.4f}", *(f"{r[k]:.4f}" if r[k] is not None else "" for k in ("never", "always", "best"))]
-        rows.append("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in cells) + f'<td class="words">{escape(r["best window"])}</td><td class="words">{escape(r["state"])}</td><td class="words">{escape(event(r))}</td><td class="words wide">{escape("; ".join([*why, *r["findings"]]))}</td></tr>')
-    head = "".join(f"<th>{h}</th>" for h in ("period", "model of", "ours", "never", "always", "best")) + "".join(f"<th class=words>{h}</th>" for h in ("best window", "drift", "then", "why"))
+        rows.append("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in cells) + f'<td class="words">{escape(r["best window"])}</td><td class="words">{escape(r["state"])}</td><td class="words">{escape(event(r))}</td></tr>')
+        if said := "; ".join([*why, *r["findings"]]):
+            rows.append(f'<tr><td></td><td class="words wide" colspan="8">{escape(said)}</td></tr>')
+    head = "".join(f"<th>{h}</th>" for h in ("period", "model of", "ours", "never", "always", "best")) + "".join(f"<th class=words>{h}</th>" for h in ("best window", "drift", "then"))
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
