@@ -116,7 +116,7 @@ def slice_rows(
     head = [f"**Slices that moved most** ({better} up, {worse} down of the {len(moved)} shown):", "", f"| slice | rows | base | this change | {TITLES.get(key, key)} |", "|---|---|---|---|---|"]
     return [*head, *(f"| {s['column']} {s['value']} | {s['rows']:,} | {s[key] - d:.4f} | {s[key]:.4f} | {d:+.4f} |" for d, s in sorted(moved, key=lambda m: m[0]))]
 
-# %% ../nbs/10i_review.ipynb #8ea25459
+# %% ../nbs/10i_review.ipynb #adbd8f82
 def parameter_words(
     before: dict[str, Any],  # flat parameters of the base
     after: dict[str, Any],
@@ -138,7 +138,7 @@ def change_lines(
     data = [p for p, md5 in after["outs"].items() if p in ("data/raw", "data/clean") and before["outs"].get(p) != md5]
     lines = [parameter_words(before["params"], after["params"]), f"**Code**: {few(notebooks, 6)}" if notebooks else "", f"**Data**: {few(data)} changed" if data else ""]
     lines += ["**Contract** changed: see the diff of contract.yaml" if before["contract"] != after["contract"] else "", "**Environment** changed: see the diff of requirements.txt" if before["lock"] != after["lock"] else ""]
-    lines += [f"**Reports and plots** that changed: {', '.join(reports)} (in the artifacts)" if reports else ""]
+    lines += [f"**Reports and plots** that changed: {', '.join(reports)} (`make pull` brings them)" if reports else ""]
     return [f"- {line}" for line in lines if line] or ["- neither parameters nor code, data, contract or environment"]
 
 # %% ../nbs/10i_review.ipynb #fde595d8
