@@ -258,7 +258,7 @@ def refused(world: Path) -> str:
     "Retrain behind a gate that nobody passes; what is wrong, or nothing."
     restore(world, "kept", True)
     folder = world / "project"
-    set_parameters(folder / "params.yaml", {"gate.min_score": 1.0})
+    set_parameters(folder / "params.yaml", {"gate.min_score": 1.0, "retrain.gate.min_score": 1.0})
     assert command(folder, "repro").returncode == 0
     git(folder, "commit", "-qam", "a gate that nobody passes")
     before, tags = git(folder, "rev-parse", "HEAD"), git(folder, "tag")
