@@ -43,7 +43,7 @@ def day_to_look(
         raise UserError(f"params.yaml: retrain.clock is {clock!r}, allowed are today (live data) and next (one retrain.every after data.asof); correct it")
     return str(asof) if given == str(asof) else str(next_day(str(asof), given, ""))
 
-# %% ../nbs/10g_lookout.ipynb #ae85b838
+# %% ../nbs/10g_lookout.ipynb #5a41c25f
 STAGES = ("ingest", "validate", "monitor")
 
 
@@ -88,7 +88,7 @@ def watched(
     if not head:
         raise UserError("there is no commit yet, and looking starts from one: `git add -A && git commit -m start`, then run again")
     clone_commit(root, folder, head, str(open_store(root).cache.parents[1]))
-    follow_prod(folder, lambda: True)
+    follow_prod(folder, lambda: False)  # whoever holds prod is looked at, this project's own model too
     set_parameters(folder / "params.yaml", {"data.asof": day})
     bring_parts(folder)
     for stage in STAGES:
