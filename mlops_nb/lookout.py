@@ -43,7 +43,7 @@ def day_to_look(
         raise UserError(f"params.yaml: retrain.clock is {clock!r}, allowed are today (live data) and next (one retrain.every after data.asof); correct it")
     return str(asof) if given == str(asof) else str(next_day(str(asof), given, ""))
 
-# %% ../nbs/10g_lookout.ipynb #ae85b838
+# %% ../nbs/10g_lookout.ipynb #26423a8d
 STAGES = ("ingest", "validate", "monitor")
 
 
@@ -63,7 +63,7 @@ def broken(
     line: str,  # what validate said
 ) -> dict[str, Any]:  # as metrics/drift.json
     "Make a verdict of rows that the contract refuses."
-    finding = {"column": "(all)", "what": "contract", "severity": "broken", "words": line}
+    finding = {"column": "(all)", "what": "contract", "severity": "broken", "effect": 1.0, "limit": 0.0, "basis": "least", "relies": 1.0, "words": line}
     return {"asof": day, "state": "broken", "alarm": True, "reason": line, "findings": [finding], "window": {"from": None, "to": day, "rows": None}, "notes": []}
 
 

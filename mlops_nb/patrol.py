@@ -95,7 +95,7 @@ def new_title(
     there = None if hub.dry else find_issue(hub, LABEL)
     return bool(there) and there["title"] != title
 
-# %% ../nbs/11b_patrol.ipynb #01169f50
+# %% ../nbs/11b_patrol.ipynb #bd63be20
 def patrol(
     root: Path,  # the project's root
     hub: Hub,
@@ -120,7 +120,7 @@ def patrol(
         keep_drift_issue(root, hub, found, lines, decision)
     put_summary("\n".join([f"### Drift: {found['state']}, rows up to {day}", "```", *lines, *told, "```", decision]))
     put_output(hub, state=found["state"], alarm=found["alarm"], due=result["decision"]["retrain"], asof=day, reasons="; ".join(result["decision"]["reasons"]))
-    hub.say(f"look: {result['folder'].relative_to(root)}/monitor.html")
+    hub.say(f"look: {result['folder'].relative_to(root)}/{'monitor' if 'labelled' in found else 'validate'}.html")
     return bool(found["alarm"])
 
 # %% ../nbs/11b_patrol.ipynb #45ffc671

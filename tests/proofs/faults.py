@@ -25,7 +25,6 @@ sys.path.insert(0, str(ROOT / "tests"))
 from conftest import make_project  # noqa: E402
 
 from mlops_nb.act import take_stands  # noqa: E402
-from mlops_nb.apart import set_parameters  # noqa: E402
 from mlops_nb.base import load_json, read_yaml, remove, save_json  # noqa: E402
 from mlops_nb.landing import dead_locks  # noqa: E402
 from mlops_nb.registry import holder, read_entries, stage_stack  # noqa: E402
@@ -35,7 +34,7 @@ from mlops_nb.world import TOKEN, World, change_hub, environment, merge, open_wo
 
 BIN, NAME, BRANCH, OLD, NEW = Path(sys.executable).parent, "model", "mlops-nb-retrain", "2013-04-30", "2013-05-31"
 OPEN_GATE = {"min_score": 0.0, "min_gain": -1.0, "max_loss": 1.0, "min_slice_score": 0.0}
-FAST = {"train.model": "linear", "train.rounds": 5, "train.search.method": "none", "evaluate.resamples": 10, "evaluate.importance_rows": 50,
+FAST = {"train.model": "linear", "train.rounds": 5, "train.search": {"method": "none"}, "evaluate.resamples": 10, "evaluate.importance_rows": 50,
         "retrain.gate": OPEN_GATE, "retrain.clock": "next", "retrain.valid_window": "", "retrain.test_window": ""} | {f"gate.{k}": v for k, v in OPEN_GATE.items()}
 
 
@@ -187,21 +186,24 @@ def another(place: Place) -> Path:
     return folder
 
 
-def make_place(base: Path) -> Place:
-    "Make the sample project and its world: v1.0.0 holds prod (kept as released), and the next month's candidate is merged (kept as merged)."
+def start_place(base: Path) -> Place:
+    "Make the sample project and its world, nothing registered."
     project = base / "project"
-    project.mkdir()
-    make_project(project)
-    set_parameters(project / "params.yaml", FAST)
-    env = os.environ | {"PYTHONPATH": str(project)}
-    subprocess.run([str(BIN / "mlops-nb"), "repro"], cwd=project, env=env, check=True, capture_output=True)
-    shutil.copytree(ROOT / ".github/act", project / ".github/act", dirs_exist_ok=True)
+    project.mkdir(parents=True)
+    make_project(project, FAST)
     for words in (["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "April"]):
         subprocess.run(["git", *words], cwd=project, check=True)
     place = Place(open_world(project, base / "world"), base / "kept")
     take_stands(place.world)
     shutil.copytree(project / ".dvc/cache/files", place.storage / "files")
-    print(fine(place, "prepare", "--data"), end="")
+    fine(place, "prepare", "--data")
+    shutil.copytree(project / ".dvc/cache/runs", place.clone / ".dvc/cache/runs")
+    return place
+
+
+def make_place(base: Path) -> Place:
+    "Make a world in two kept states: v1.0.0 holds prod (released), and the next month's candidate is merged on top (merged)."
+    place = start_place(base)
     released(place, "a project", "v1.0.0")
     keep(place, "released")
     proposed(place, "a project")
@@ -345,7 +347,8 @@ def tag_there(place: Place) -> None:
         if done.code:
             one_line(done, f"{kind} tag", f"{NAME}@v1.0.1")
             untouched(place, before, f"{kind} tag")
-            git(place, "tag", "-d", f"{NAME}@v1.0.1")
+            for folder in (place.world.bare, place.clone):
+                git(place, "tag", "-d", f"{NAME}@v1.0.1", folder=folder)
             released(place, f"{kind} tag removed")
         else:
             check(before[f"refs/tags/{NAME}@v1.0.1"] == refs(place)[f"refs/tags/{NAME}@v1.0.1"], f"{kind} tag: as it was")
