@@ -43,7 +43,7 @@ def day_to_look(
         raise UserError(f"params.yaml: retrain.clock is {clock!r}, allowed are today (live data) and next (one retrain.every after data.asof); correct it")
     return str(asof) if given == str(asof) else str(next_day(str(asof), given, ""))
 
-# %% ../nbs/10g_lookout.ipynb #26423a8d
+# %% ../nbs/10g_lookout.ipynb #ec3d402e
 STAGES = ("ingest", "validate", "monitor")
 
 
@@ -95,7 +95,7 @@ def watched(
         say(f"  {stage}: rows up to {day}")
         if line := run_stage(folder, stage):
             if stage == "validate":
-                return broken(day, line.removeprefix("validate failed: "))
+                return broken(day, line.removeprefix("validate: ").partition(" · partial report: ")[0])
             raise UserError(f"could not look: {line}")
     found = load_json(folder / "metrics/drift.json")
     target = read_yaml(folder / "contract.yaml")["target"]

@@ -67,7 +67,7 @@ def issue_text(
     run = say_run()
     return "\n".join(["```", *lines, "```", "", f"**Policy**: {decision}", "", *([f"Look: {run}"] if run else []), "To silence or acknowledge a finding: `alerts.yaml`. This issue is kept by `mlops-nb patrol` and closes when the episode is over.", f"<!-- mlops-nb episodes {book} -->"])
 
-# %% ../nbs/11b_patrol.ipynb #a152c6ff
+# %% ../nbs/11b_patrol.ipynb #67b277bd
 def keep_drift_issue(
     root: Path,  # the project's root
     hub: Hub,
@@ -76,7 +76,8 @@ def keep_drift_issue(
     decision: str,
 ) -> None:
     "Open, update or close the issue of the episode that is going on."
-    going = [e for e in load_json(root / BOOK)["episodes"] if not e["ended"]]
+    now = [{"severity": f["severity"], "column": f["column"], "kind": f["what"], "since": found["asof"]} for f in found.get("findings", [])]
+    going = now if hub.dry else [e for e in load_json(root / BOOK)["episodes"] if not e["ended"]]  # nothing was sent, so the book has no episode of today
     least = read_settings(read_yaml(root / "params.yaml")).least
     worst = max((e["severity"] for e in going), key=STATES.index, default="quiet")
     if STATES.index(worst) < STATES.index(least):

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
+from conftest import run
 from proofs.faults import BRANCH, NAME, NEW, Place, fine, git, held, mlops, pulls, refs, start_place, variables
 
 from mlops_nb import patrol as patrol_module
@@ -25,9 +26,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 @pytest.fixture
 def hub(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     "Speak to the stand-in for gh from this process."
-    env = variables(place)
-    for name in ("GH_TOKEN", "MLOPS_NB_ACT_WORLD", "PATH"):
-        monkeypatch.setenv(name, env[name])
+    for name, value in variables(place).items():
+        if name in ("GH_TOKEN", "MLOPS_NB_ACT_WORLD", "PATH") or name.startswith("GIT_"):
+            monkeypatch.setenv(name, value)
     monkeypatch.delenv("MLOPS_NB_ALERTS", raising=False)
     said = []
     yield Hub(place.clone, said.append)
@@ -46,7 +47,7 @@ def test_what_the_contract_refuses_is_an_alarm_and_dry_tells_nobody(place: Place
     before, state = refs(place), (place.world.folder / "hub.json").read_bytes()
     out = fine(place, "patrol", "--asof", NEW, "--dry-run")
     git(place, "reset", "-q", "--hard", "HEAD^", folder=place.clone)
-    assert "drift: broken" in out and "distance" in out and f"alarm=true, due=false, asof={NEW}" in out and "would keep the issue 'Drift since" in out, out
+    assert "drift: broken" in out and "distance" in out and f"alarm=true, due=false, asof={NEW}" in out and "would keep the issue 'Drift since 2013-05-31: broken, (all) (contract)'" in out, out
     assert (refs(place), (place.world.folder / "hub.json").read_bytes()) == (before, state), "--dry-run changes nothing"
     page = out.splitlines()[-1].removeprefix("look: ")
     assert (place.clone / page).is_file() and not (place.clone / ".dvc/tmp/lookout").exists() and not git(place, "status", "--porcelain", folder=place.clone)
@@ -88,17 +89,19 @@ def test_an_episode_is_one_issue(place: Place, hub: Hub, monkeypatch: pytest.Mon
 
 def test_a_review_says_what_a_parameter_does(place: Place) -> None:
     before = {n: load_json(place.clone / f"metrics/{n}.json") for n in ("evaluate", "gate")}
-    set_parameters(place.clone / "params.yaml", {"gate.min_score": 0.01})
-    fine(place, "repro")
+    set_parameters(place.clone / "params.yaml", {"evaluate.resamples": 12})
+    done = run(["dvc", "repro", "-q", "gate"], place.clone, **variables(place), PYTHONPATH=str(place.clone))
+    assert done.returncode == 0, done.stderr
     after = {n: load_json(place.clone / f"metrics/{n}.json") for n in ("evaluate", "gate")}
     text = fine(place, "review", "--base", "main")
-    assert len(text.splitlines()) <= 40 and "`gate.min_score` `0.0` → `0.01`" in text and "not those of this code" not in text, text
+    assert len(text.splitlines()) <= 40 and "`evaluate.resamples` `10` → `12`" in text and "**The figures are not those of this code**: package" in text, text
+    assert before["evaluate"]["metrics"] != after["evaluate"]["metrics"]
     for name, score in after["evaluate"]["metrics"].items():
         old = before["evaluate"]["metrics"][name]
         if name == after["evaluate"]["metric"] or old != score:
             assert f"| {old['value']:.4f} [{old['low']:.4f}, {old['high']:.4f}] | {score['value']:.4f} [{score['low']:.4f}, {score['high']:.4f}] |" in text, name
     assert all(f"- {'✅' if c['passed'] else '❌'} {c['reason']}" in text for c in after["gate"]["checks"]) and ("Gate passed" in text) == after["gate"]["passed"]
-    git(place, "checkout", "-q", "--", ".", folder=place.clone)
+    git(place, "checkout", "-q", "--", ".", folder=place.clone), fine(place, "prepare", "--data")
     assert mlops(place, "review", "--base", "nowhere").code == 1
 
 

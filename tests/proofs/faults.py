@@ -35,7 +35,7 @@ from mlops_nb.world import TOKEN, World, change_hub, environment, merge, open_wo
 BIN, NAME, BRANCH, OLD, NEW = Path(sys.executable).parent, "model", "mlops-nb-retrain", "2013-04-30", "2013-05-31"
 OPEN_GATE = {"min_score": 0.0, "min_gain": -1.0, "max_loss": 1.0, "min_slice_score": 0.0}
 FAST = {"train.model": "linear", "train.rounds": 5, "train.search": {"method": "none"}, "evaluate.resamples": 10, "evaluate.importance_rows": 50,
-        "retrain.gate": OPEN_GATE, "retrain.clock": "next", "retrain.valid_window": "", "retrain.test_window": ""} | {f"gate.{k}": v for k, v in OPEN_GATE.items()}
+        "monitor.look_back": 2, "retrain.gate": OPEN_GATE, "retrain.clock": "next", "retrain.valid_window": "", "retrain.test_window": ""} | {f"gate.{k}": v for k, v in OPEN_GATE.items()}
 
 
 class Done(NamedTuple):
