@@ -60,7 +60,7 @@ def check_window(
         checks += found
     return checks
 
-# %% ../nbs/08j_drift.ipynb #1d478902
+# %% ../nbs/08j_drift.ipynb #5c7e8183
 STATES = ("quiet", "noticed", "changed", "changed and matters", "broken")
 RELIES = 0.05  # share of the importance from which on the model relies on a column
 
@@ -107,7 +107,7 @@ def finding_line(
 ) -> str:
     "Say a finding in a line."
     why = {"rows": "what chance explains", "days": "ordinary windows of this length", "least": "the least that counts"}[finding["basis"]]
-    figures = "" if finding["what"] in ("gone", "type", "new") else f" (effect {finding['effect']:.3f}; {why}: {finding['limit']:.3f})"
+    figures = "" if finding["what"] in ("gone", "type", "new", "contract") else f" (effect {finding['effect']:.3f}; {why}: {finding['limit']:.3f})"
     return f"{finding['severity'].upper() if finding['severity'] == 'broken' else finding['severity']}: {finding['column']}, {finding['what']}: {finding['words']}{figures}"
 
 # %% ../nbs/08j_drift.ipynb #47cf7891

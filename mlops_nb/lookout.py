@@ -63,7 +63,7 @@ def broken(
     line: str,  # what validate said
 ) -> dict[str, Any]:  # as metrics/drift.json
     "Make a verdict of rows that the contract refuses."
-    finding = {"column": "(all)", "what": "contract", "severity": "broken", "words": line}
+    finding = {"column": "(all)", "what": "contract", "severity": "broken", "effect": 1.0, "limit": 0.0, "basis": "least", "relies": 1.0, "words": line}
     return {"asof": day, "state": "broken", "alarm": True, "reason": line, "findings": [finding], "window": {"from": None, "to": day, "rows": None}, "notes": []}
 
 
@@ -95,7 +95,7 @@ def watched(
         say(f"  {stage}: rows up to {day}")
         if line := run_stage(folder, stage):
             if stage == "validate":
-                return broken(day, line.removeprefix("validate failed: "))
+                return broken(day, line.removeprefix("validate: ").partition(" · partial report: ")[0])
             raise UserError(f"could not look: {line}")
     found = load_json(folder / "metrics/drift.json")
     target = read_yaml(folder / "contract.yaml")["target"]

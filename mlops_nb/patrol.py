@@ -67,7 +67,7 @@ def issue_text(
     run = say_run()
     return "\n".join(["```", *lines, "```", "", f"**Policy**: {decision}", "", *([f"Look: {run}"] if run else []), "To silence or acknowledge a finding: `alerts.yaml`. This issue is kept by `mlops-nb patrol` and closes when the episode is over.", f"<!-- mlops-nb episodes {book} -->"])
 
-# %% ../nbs/11b_patrol.ipynb #a152c6ff
+# %% ../nbs/11b_patrol.ipynb #67b277bd
 def keep_drift_issue(
     root: Path,  # the project's root
     hub: Hub,
@@ -76,7 +76,8 @@ def keep_drift_issue(
     decision: str,
 ) -> None:
     "Open, update or close the issue of the episode that is going on."
-    going = [e for e in load_json(root / BOOK)["episodes"] if not e["ended"]]
+    now = [{"severity": f["severity"], "column": f["column"], "kind": f["what"], "since": found["asof"]} for f in found.get("findings", [])]
+    going = now if hub.dry else [e for e in load_json(root / BOOK)["episodes"] if not e["ended"]]  # nothing was sent, so the book has no episode of today
     least = read_settings(read_yaml(root / "params.yaml")).least
     worst = max((e["severity"] for e in going), key=STATES.index, default="quiet")
     if STATES.index(worst) < STATES.index(least):
@@ -95,7 +96,7 @@ def new_title(
     there = None if hub.dry else find_issue(hub, LABEL)
     return bool(there) and there["title"] != title
 
-# %% ../nbs/11b_patrol.ipynb #01169f50
+# %% ../nbs/11b_patrol.ipynb #bd63be20
 def patrol(
     root: Path,  # the project's root
     hub: Hub,
@@ -120,7 +121,7 @@ def patrol(
         keep_drift_issue(root, hub, found, lines, decision)
     put_summary("\n".join([f"### Drift: {found['state']}, rows up to {day}", "```", *lines, *told, "```", decision]))
     put_output(hub, state=found["state"], alarm=found["alarm"], due=result["decision"]["retrain"], asof=day, reasons="; ".join(result["decision"]["reasons"]))
-    hub.say(f"look: {result['folder'].relative_to(root)}/monitor.html")
+    hub.say(f"look: {result['folder'].relative_to(root)}/{'monitor' if 'labelled' in found else 'validate'}.html")
     return bool(found["alarm"])
 
 # %% ../nbs/11b_patrol.ipynb #45ffc671

@@ -20,7 +20,7 @@ from .registry import git_remote, run_git
 from .storage import git_text
 from .transfer import push
 
-# %% ../nbs/10c_propose.ipynb #e6e77678
+# %% ../nbs/10c_propose.ipynb #cea8c886
 SUBJECT = "retrain:"  # how a retraining's commit begins
 OFFERED, CANDIDATE = "refs/retrain/offered", "refs/retrain/candidate"
 
@@ -71,6 +71,9 @@ def propose(
     run_git(root, "fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", str(clone), f"+{new}:{CANDIDATE}")
     try:
         run_git(root, "push", "-q", f"--force-with-lease=refs/heads/{branch}:{tip}", remote, f"{CANDIDATE}:refs/heads/{branch}")
+    except UserError as error:
+        moved = any(words in str(error) for words in ("stale info", "cannot lock ref", "failed to update ref", "reference already exists"))
+        raise UserError(f"the branch {branch} of {remote} has moved while the candidate was made (another run? a person?), and was left as it is: look at its pull request, or run again") if moved else error from None
     finally:
         run_git(root, "update-ref", "-d", CANDIDATE)
     say(f"proposed: commit {new[:10]} on the branch {branch} of {remote}; nothing here was changed")

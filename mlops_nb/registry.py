@@ -193,7 +193,7 @@ def synchronise(
         run_git(root, "fetch", "--quiet", "--no-tags", "--force", remote, *[f"+{ref}:{ref}" for ref in missing])
     return there.get(lock, "")
 
-# %% ../nbs/08_registry.ipynb #8597ee9b
+# %% ../nbs/08_registry.ipynb #bcee03e3
 def enter(
     root: Path,  # the project's root
     tag: str,  # the entry's tag
@@ -203,6 +203,8 @@ def enter(
 ) -> None:
     "Make an entry: its tag and the registry's reference, both or neither. Raises Lost when the registry has moved on, UserError when it cannot be written."
     remote, name = git_remote(root), TAG.fullmatch(tag)["name"]
+    if run_git(root, "for-each-ref", "--format=%(objecttype)", f"refs/tags/{tag}").strip() == "commit":  # it would be met again and again
+        raise UserError(f"the tag {tag} is there already and says neither who nor why, so it is no entry of the registry: `git push {remote or 'origin'} ':refs/tags/{tag}'` and `git tag -d '{tag}'` remove it, then run again")
     lock, who = f"refs/registry/{name}", run_git(root, "var", "GIT_COMMITTER_IDENT").strip()
     last = max([e.when for e in read_entries(root, name)], default=0)
     who = re.sub(r"\d+ ([+-]\d{4})$", lambda m: f"{max(int(time.time()), last + 1)} {m[1]}", who)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Release', 'registered', 'prepare_release', 'taken_back', 'compare_answers', 'smoke', 'take_back', 'now_in']
 
-# %% ../nbs/11a_release.ipynb #c3fa1356
+# %% ../nbs/11a_release.ipynb #a896dbb6
 import os
 import subprocess
 import sys
@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from .base import UserError, load_table
 from .registry import check_stage, find_version, holder, model_name, read_entries, stage_stack, synchronise
-from .restore import fetch
-from .storage import git_text
+from .restore import fetch, known_version
+from .storage import git_text, open_store, whole_in_remote
 from .versions import bundle_of, register, rollback
 
 # %% ../nbs/11a_release.ipynb #a58a5cd5
@@ -68,7 +68,7 @@ def taken_back(
     "Tell whether a version was rolled back from a stage, or refused in its smoke test."
     return any(e.fields.get("Before") == version and e.fields.get("Action") == "rollback" for e in read_entries(root, model_name(root)) if e.stage)
 
-# %% ../nbs/11a_release.ipynb #8178e684
+# %% ../nbs/11a_release.ipynb #398ce0cb
 def compare_answers(
     recorded: Path,  # golden_answers.parquet
     now: Path,  # written by `mlops-nb predict`
@@ -91,6 +91,7 @@ def smoke(
     "Try a version as a server would get it. Raises UserError when it does not give the recorded answers."
     with tempfile.TemporaryDirectory(prefix="mlops_nb-smoke-") as place:
         bundle, out = Path(place) / "bundle", Path(place) / "answers.parquet"
+        whole_in_remote(open_store(root, need_remote=True), bundle_of(root, known_version(root, version).commit))  # a cache that has it would hide that the remote has not
         found = fetch(root, version, bundle)
         env = {k: v for k, v in os.environ.items() if not k.startswith(("MLOPS_NB_", "PYTHONPATH"))}
         started = time.perf_counter()

@@ -21,6 +21,8 @@ fail() { echo "setup: $1" >&2; exit 1; }
 if ! mkdir -p "${HOME:-/nonexistent}/.cache" 2>/dev/null || [ ! -w "$HOME/.cache" ]; then
     export UV_CACHE_DIR="$PWD/.venv/cache" PIP_CACHE_DIR="$PWD/.venv/cache/pip"
 fi
+compile=--compile-bytecode
+[ "${GITHUB_ACTIONS:-}" != true ] || compile= # a runner's environment lives for one job: what it imports is compiled then, the rest never
 export UV_PYTHON_DOWNLOADS=never PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_WARN_SCRIPT_LOCATION=1 PIP_ROOT_USER_ACTION=ignore UV_NO_PROGRESS=0
 
 if [ "$(cat .venv/locked 2>/dev/null)" != "$lock" ] || ! fits .venv/bin/python; then
@@ -31,14 +33,14 @@ if [ "$(cat .venv/locked 2>/dev/null)" != "$lock" ] || ! fits .venv/bin/python; 
     say "2/4 · $(grep -c '^[a-z].*==' requirements.txt) packages from the lock, each checked against its hash"
     sed -n '/^uv==/,/[^\\]$/p' requirements.txt > .venv/uv.txt
     .venv/bin/python -m pip install --quiet --quiet --no-deps --require-hashes --requirement .venv/uv.txt || fail "could not install uv; is there a network?"
-    sync() { VIRTUAL_ENV=.venv .venv/bin/uv pip sync "$@" --require-hashes --compile-bytecode --link-mode "${UV_LINK_MODE:-hardlink}" requirements.txt; }
+    sync() { VIRTUAL_ENV=.venv .venv/bin/uv pip sync "$@" --require-hashes $compile --link-mode "${UV_LINK_MODE:-hardlink}" requirements.txt; }
     { if [ -t 2 ]; then sync; else sync --quiet; fi; } || fail "could not install the lock; run again when the network is back, what was downloaded is kept"
     echo "$lock" > .venv/locked
 fi
 
 say "3/4 · this project, its git hooks and matplotlib's fonts"
 VIRTUAL_ENV=.venv .venv/bin/uv pip install --quiet --offline --no-deps --no-build-isolation --editable . || fail "could not install the project itself"
-.venv/bin/python -m compileall -q mlops_nb
+[ -z "$compile" ] || .venv/bin/python -m compileall -q mlops_nb
 for extra in $(cat .dvc/tmp/extras 2>/dev/null); do [ ! -f "extras/$extra.txt" ] || sh scripts/extra.sh "$extra" || exit 1; done
 cp scripts/environment.pth "$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mlops_nb_environment.pth"
 .venv/bin/python -c 'import os; os.makedirs(os.environ["IPYTHONDIR"], exist_ok=True); import matplotlib.font_manager' >/dev/null 2>&1

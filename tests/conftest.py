@@ -93,8 +93,8 @@ def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedPro
     return subprocess.run([str(path), *command[1:]], cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, timeout=600)
 
 
-def make_project(folder: Path) -> Path:
-    "Make a whole project with git and DVC on the sample's parameters and bring it up to date."
+def make_project(folder: Path, changes: dict | None = None) -> Path:
+    "Make a whole project with git and DVC on the sample's parameters, some of them changed (see `set_params`), and bring it up to date."
     files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     for file in [f for f in files if (ROOT / f).is_file() and f != "dvc.lock" and not f.startswith("metrics/")]:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
@@ -105,6 +105,7 @@ def make_project(folder: Path) -> Path:
     small["train"]["rounds"], small["evaluate"]["resamples"], small["evaluate"]["importance_rows"] = 15, 20, 100
     small["train"]["search"] = {"method": "tpe", "seconds": 0, "trials": 3, "space": {"hist_gradient_boosting": {"leaves": [4, 31], "l2": [0.0, 5.0]}, "random_forest": {"min_rows_per_leaf": [1, 50]}, "linear": {"l2": [0.01, 10.0]}}}
     (folder / "params.yaml").write_text(yaml.safe_dump(small, sort_keys=False))
+    set_params(folder, changes or {})
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
         subprocess.run([*git, *command], cwd=folder, check=True, capture_output=True)
