@@ -91,7 +91,8 @@ def test_the_table_and_the_page(project: Path) -> None:
 def test_an_interrupted_grid_leaves_nothing_running(project: Path) -> None:
     before = git(project, "status", "--porcelain")
     command = [Path(sys.executable).parent / "mlops-nb", "grid", "-S", "seed=11,12"]
-    started = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    hear = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell that runs the tests in the background has it ignored
+    started = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear)
     time.sleep(4)
     started.send_signal(signal.SIGINT)
     _, said = started.communicate(timeout=20)

@@ -220,7 +220,8 @@ def act_command(project: Path, home: Path, *words: str) -> subprocess.Popen:
     "Start `mlops-nb act` with an empty home."
     home.mkdir(exist_ok=True)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "MLOPS_NB_"))} | {"HOME": str(home), "TMPDIR": str(home.parent)}
-    return subprocess.Popen([str(BIN / "mlops-nb"), "act", *words], cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    hear = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell that runs the tests in the background has it ignored
+    return subprocess.Popen([str(BIN / "mlops-nb"), "act", *words], cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear)
 
 
 @needs_act

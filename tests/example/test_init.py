@@ -182,7 +182,7 @@ def test_command_line(tmp_path: Path) -> None:
     assert bad.returncode == 1 and len(bad.stderr.strip().splitlines()) == 1 and "no.csv" in bad.stderr
     good = run(["mlops-nb", "init", "p", "--data", "t.csv", "--target", "kept", "--time", "none", "--positive", "kept"], tmp_path)
     assert good.returncode == 0 and "cd p && make repro" in good.stdout, good.stderr
-    assert read_yaml(tmp_path / "p/contract.yaml")["positive"] == "kept" and ROOT.name not in (tmp_path / "p/params.yaml").read_text()
+    assert read_yaml(tmp_path / "p/contract.yaml")["positive"] == "kept" and str(ROOT) not in (tmp_path / "p/params.yaml").read_text()
 
 
 def test_a_query_of_a_database(tmp_path: Path) -> None:
