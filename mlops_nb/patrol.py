@@ -67,7 +67,7 @@ def issue_text(
     run = say_run()
     return "\n".join(["```", *lines, "```", "", f"**Policy**: {decision}", "", *([f"Look: {run}"] if run else []), "To silence or acknowledge a finding: `alerts.yaml`. This issue is kept by `mlops-nb patrol` and closes when the episode is over.", f"<!-- mlops-nb episodes {book} -->"])
 
-# %% ../nbs/11b_patrol.ipynb #67b277bd
+# %% ../nbs/11b_patrol.ipynb #e5a2eb67
 def keep_drift_issue(
     root: Path,  # the project's root
     hub: Hub,
@@ -85,7 +85,8 @@ def keep_drift_issue(
         return
     since, first = min(e["since"] for e in going), next(e for e in going if e["severity"] == worst)
     title = f"Drift since {since}: {worst}, {first['column']} ({first['kind']})" + (f" and {len(going) - 1} more" if len(going) > 1 else "")
-    keep_issue(hub, LABEL, title, issue_text(root, lines, decision), f"Now: {title}. Looked at rows up to {found['asof']}. {say_run()}".strip() if new_title(hub, title) else "")
+    body = "" if hub.dry else issue_text(root, lines, decision)
+    keep_issue(hub, LABEL, title, body, f"Now: {title}. Looked at rows up to {found['asof']}. {say_run()}".strip() if new_title(hub, title) else "")
 
 
 def new_title(
@@ -96,7 +97,7 @@ def new_title(
     there = None if hub.dry else find_issue(hub, LABEL)
     return bool(there) and there["title"] != title
 
-# %% ../nbs/11b_patrol.ipynb #bd63be20
+# %% ../nbs/11b_patrol.ipynb #dbee6168
 def patrol(
     root: Path,  # the project's root
     hub: Hub,
@@ -112,7 +113,8 @@ def patrol(
     result = look_out(root, day, refusals, hub.say)
     found, decision = result["found"], decision_line(result["decision"])
     lines = drift_lines(found) if "labelled" in found else [f"drift: broken: {found['reason']}"]
-    remember(root, "" if hub.dry else (find_issue(hub, LABEL) or {}).get("body", ""))
+    if not hub.dry:
+        remember(root, (find_issue(hub, LABEL) or {}).get("body", ""))
     told = send_alerts(root, {"findings": []} | found, day, hub.dry) if found["state"] != "not comparable" else []
     if namespace := read_settings(params).cloudwatch:
         told.append(emf_line({"findings": []} | found, namespace, params["package"]["name"], day))

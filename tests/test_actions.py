@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 from conftest import run
+from typer.testing import CliRunner
 from proofs.faults import BRANCH, NAME, NEW, Place, fine, git, held, mlops, pulls, refs, start_place, variables
 
 from mlops_nb import patrol as patrol_module
@@ -12,6 +13,7 @@ from mlops_nb.base import load_json
 from mlops_nb.hub import Hub
 from mlops_nb.lookout import broken
 from mlops_nb.patrol import LABEL, patrol, was_declined
+from mlops_nb.project import app
 from mlops_nb.registry import read_entries, stage_stack
 from mlops_nb.world import change_hub, merge
 
@@ -27,11 +29,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 def hub(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     "Speak to the stand-in for gh from this process."
     for name, value in variables(place).items():
-        if name in ("GH_TOKEN", "MLOPS_NB_ACT_WORLD", "PATH") or name.startswith("GIT_"):
+        if name in ("GH_TOKEN", "MLOPS_NB_ACT_WORLD", "MLOPS_NB_STORAGE", "PATH") or name.startswith("GIT_"):
             monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MLOPS_NB_ROOT", str(place.clone)), monkeypatch.chdir(place.clone)
     monkeypatch.delenv("MLOPS_NB_ALERTS", raising=False)
     said = []
     yield Hub(place.clone, said.append)
+
+
+def told(*words: str) -> str:
+    "Run a command in this process, where the libraries are imported already; give what it printed."
+    done = CliRunner().invoke(app, list(words))
+    assert done.exit_code == 0, (words, done.output, done.exception)
+    return done.output
 
 
 def issues(place: Place) -> list[dict]:
@@ -106,25 +116,25 @@ def test_a_review_says_what_a_parameter_does(place: Place) -> None:
 
 
 def test_from_a_proposal_to_a_version_and_back(place: Place, hub: Hub) -> None:
-    assert "v1.0.0" in fine(place, "release") and "passed" in fine(place, "smoke", "v1.0.0") and "v1.0.0 holds prod" in fine(place, "promote", "v1.0.0", "prod")
-    assert "nothing to release" in fine(place, "release") and held(place) == "v1.0.0"
+    assert "v1.0.0" in told("release") and "passed" in told("smoke", "v1.0.0") and "v1.0.0 holds prod" in told("promote", "v1.0.0", "prod")
+    assert "nothing to release" in told("release") and held(place) == "v1.0.0"
     main = refs(place)["refs/heads/main"]
-    fine(place, "propose", "--asof", NEW)
+    told("propose", "--asof", NEW)
     tip = refs(place)[f"refs/heads/{BRANCH}"]
     assert refs(place)["refs/heads/main"] == main == git(place, "rev-parse", f"{tip}^") and len(pulls(place)) == 1 and NEW in pulls(place)[0]["title"]
     assert pulls(place)[0]["body"].count("\n") <= 45 and "compared with the champion v1.0.0" in pulls(place)[0]["body"]
-    assert "offers this already" in fine(place, "propose", "--asof", NEW) and len(pulls(place)) == 1 and refs(place)[f"refs/heads/{BRANCH}"] == tip
+    assert "offers this already" in told("propose", "--asof", NEW) and len(pulls(place)) == 1 and refs(place)[f"refs/heads/{BRANCH}"] == tip
     number = pulls(place)[0]["number"]
     declined(place, hub, number, tip)
     assert merge(place.world, number) == tip and not pulls(place)
-    fine(place, "prepare", "--data")
-    assert "v1.0.1" in fine(place, "release") and (held(place, "staging"), held(place)) == ("v1.0.1", "v1.0.0")
-    assert "golden rows get their recorded answers" in fine(place, "smoke", "v1.0.1") and "v1.0.1 holds prod now, before: v1.0.0" in fine(place, "promote", "v1.0.1", "prod")
-    told = fine(place, "withdraw", "v1.0.1", "--why", "a try", "--tell")
-    assert "outputs: prod=v1.0.0" in told and (held(place, "staging"), held(place)) == ("v1.0.0", "v1.0.0")
+    told("prepare", "--data")
+    assert "v1.0.1" in told("release") and (held(place, "staging"), held(place)) == ("v1.0.1", "v1.0.0")
+    assert "golden rows get their recorded answers" in told("smoke", "v1.0.1") and "v1.0.1 holds prod now, before: v1.0.0" in told("promote", "v1.0.1", "prod")
+    taken = told("withdraw", "v1.0.1", "--why", "a try", "--tell")
+    assert "outputs: prod=v1.0.0" in taken and (held(place, "staging"), held(place)) == ("v1.0.0", "v1.0.0")
     assert [i["title"] for i in issues(place) if i["labels"] == ["mlops-nb-release"]] == ["Release of v1.0.1 failed"]
     entries = len(read_entries(place.world.bare, NAME))
-    assert "left as it is" in fine(place, "withdraw", "v1.0.1", "--why", "again") and "not released again" in fine(place, "release")
+    assert "left as it is" in told("withdraw", "v1.0.1", "--why", "again") and "not released again" in told("release")
     assert len(read_entries(place.world.bare, NAME)) == entries and stage_stack(read_entries(place.world.bare, NAME), "prod") == ["v1.0.0"], "twice does no harm"
 
 
@@ -137,7 +147,7 @@ def declined(place: Place, hub: Hub, number: int, tip: str) -> None:
     assert not was_declined(hub, BRANCH, tip)
     state("CLOSED")
     assert was_declined(hub, BRANCH, tip) and not was_declined(hub, BRANCH, "0" * 40) and not was_declined(hub, "another", tip)
-    assert "a no; delete the branch" in fine(place, "propose", "--asof", NEW) and not pulls(place)
+    assert "a no; delete the branch" in told("propose", "--asof", NEW) and not pulls(place)
     state("MERGED")
     assert not was_declined(hub, BRANCH, tip), "merged is a yes"
     state("OPEN")
