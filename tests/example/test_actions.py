@@ -29,7 +29,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 def hub(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     "Speak to the stand-in for gh from this process."
     for name, value in variables(place).items():
-        if name in ("GH_TOKEN", "MLOPS_NB_ACT_WORLD", "PATH") or name.startswith("GIT_"):
+        if name in ("GH_TOKEN", "MLOPS_NB_ACT_WORLD", "MLOPS_NB_STORAGE", "PATH") or name.startswith("GIT_"):
             monkeypatch.setenv(name, value)
     monkeypatch.setenv("MLOPS_NB_ROOT", str(place.clone)), monkeypatch.chdir(place.clone)
     monkeypatch.delenv("MLOPS_NB_ALERTS", raising=False)
