@@ -20,7 +20,7 @@ from .registry import git_remote, run_git
 from .storage import git_text
 from .transfer import push
 
-# %% ../nbs/10c_propose.ipynb #cea8c886
+# %% ../nbs/10c_propose.ipynb #2e661918
 SUBJECT = "retrain:"  # how a retraining's commit begins
 OFFERED, CANDIDATE = "refs/retrain/offered", "refs/retrain/candidate"
 
@@ -64,10 +64,11 @@ def propose(
     branch: str,  # the branch for proposals
     tip: str,  # what it pointed to when the run began, see `look_at_offer`
     say: Callable[[str], None],  # prints a line
+    send: Callable[[Path], Any] = push,  # sends the clone's bytes
 ) -> str:  # the commit
     "Send a candidate's bytes and its commit. Raises UserError; then the branch is as it was."
     remote, new = git_remote(root), run_git(clone, "rev-parse", "HEAD").strip()
-    push(clone)
+    send(clone)
     run_git(root, "fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", str(clone), f"+{new}:{CANDIDATE}")
     try:
         run_git(root, "push", "-q", f"--force-with-lease=refs/heads/{branch}:{tip}", remote, f"{CANDIDATE}:refs/heads/{branch}")
