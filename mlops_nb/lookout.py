@@ -43,11 +43,7 @@ def day_to_look(
         raise UserError(f"params.yaml: retrain.clock is {clock!r}, allowed are today (live data) and next (one retrain.every after data.asof); correct it")
     return str(asof) if given == str(asof) else str(next_day(str(asof), given, ""))
 
-<<<<<<< HEAD
 # %% ../nbs/10g_lookout.ipynb #5a41c25f
-=======
-# %% ../nbs/10g_lookout.ipynb #9934bf70
->>>>>>> 45f254029907834ac9216df18c00a805b44d0480
 STAGES = ("ingest", "validate", "monitor")
 
 
