@@ -8,8 +8,9 @@ for name; do
     case " $allowed " in *" $name "*) ;; *) fail "there is no '$name'; WITH may name: $allowed" ;; esac
 done
 if ! mkdir -p "${HOME:-/nonexistent}/.cache" 2>/dev/null || [ ! -w "$HOME/.cache" ]; then export UV_CACHE_DIR="$PWD/.venv/cache"; fi
+add() { VIRTUAL_ENV=.venv .venv/bin/uv pip install --quiet --no-deps --require-hashes --compile-bytecode --link-mode "${UV_LINK_MODE:-hardlink}" "$@"; }
 for name; do
-    VIRTUAL_ENV=.venv .venv/bin/uv pip install --quiet --no-deps --require-hashes --compile-bytecode --link-mode "${UV_LINK_MODE:-hardlink}" -r "extras/$name.txt" || fail "could not install $name; run again when the network is back"
+    add --offline -r "extras/$name.txt" 2>/dev/null || add -r "extras/$name.txt" || fail "could not install $name; run again when the network is back"
 done
 mkdir -p .dvc/tmp
 printf '%s\n' $(cat .dvc/tmp/extras 2>/dev/null) "$@" | sort -u > .dvc/tmp/extras.partial

@@ -21,6 +21,7 @@ fail() { echo "setup: $1" >&2; exit 1; }
 if ! mkdir -p "${HOME:-/nonexistent}/.cache" 2>/dev/null || [ ! -w "$HOME/.cache" ]; then
     export UV_CACHE_DIR="$PWD/.venv/cache" PIP_CACHE_DIR="$PWD/.venv/cache/pip"
 fi
+wheels="${PIP_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/pip}/mlops-nb" # uv itself, so that the next environment needs no network
 compile=--compile-bytecode
 [ "${GITHUB_ACTIONS:-}" != true ] || compile= # a runner's environment lives for one job: what it imports is compiled then, the rest never
 export UV_PYTHON_DOWNLOADS=never PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_WARN_SCRIPT_LOCATION=1 PIP_ROOT_USER_ACTION=ignore UV_NO_PROGRESS=0
@@ -32,9 +33,13 @@ if [ "$(cat .venv/locked 2>/dev/null)" != "$lock" ] || ! fits .venv/bin/python; 
 
     say "2/4 · $(grep -c '^[a-z].*==' requirements.txt) packages from the lock, each checked against its hash"
     sed -n '/^uv==/,/[^\\]$/p' requirements.txt > .venv/uv.txt
-    .venv/bin/python -m pip install --quiet --quiet --no-deps --require-hashes --requirement .venv/uv.txt || fail "could not install uv; is there a network?"
+    kept() { .venv/bin/python -m pip install --quiet --quiet --no-deps --no-index --find-links "$wheels" --require-hashes --requirement .venv/uv.txt; }
+    if ! kept 2>/dev/null; then
+        rm -f "$wheels"/uv-*.whl
+        .venv/bin/python -m pip download --quiet --quiet --no-deps --require-hashes --requirement .venv/uv.txt --dest "$wheels" && kept || fail "could not install uv; is there a network?"
+    fi
     sync() { VIRTUAL_ENV=.venv .venv/bin/uv pip sync "$@" --require-hashes $compile --link-mode "${UV_LINK_MODE:-hardlink}" requirements.txt; }
-    { if [ -t 2 ]; then sync; else sync --quiet; fi; } || fail "could not install the lock; run again when the network is back, what was downloaded is kept"
+    sync --quiet --offline 2>/dev/null || { if [ -t 2 ]; then sync; else sync --quiet; fi; } || fail "could not install the lock; run again when the network is back, what was downloaded is kept"
     echo "$lock" > .venv/locked
 fi
 
