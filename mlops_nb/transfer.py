@@ -80,7 +80,7 @@ def check_remote(
             elif found:
                 report["damaged"].append(found)
 
-# %% ../nbs/00_transfer.ipynb #b2cd6a00
+# %% ../nbs/00_transfer.ipynb #27091c7a
 def forget_dead_locks(
     root: Path,  # the project's root
 ) -> None:
@@ -90,7 +90,7 @@ def forget_dead_locks(
     def alive(pid: int) -> bool:
         try:
             process = psutil.Process(pid)
-            return process.status() != psutil.STATUS_ZOMBIE and any(word in " ".join(process.cmdline()) for word in ("dvc", "mlops-nb"))
+            return process.status() != psutil.STATUS_ZOMBIE and any(Path(word).stem in ("dvc", "mlops-nb") for word in process.cmdline())
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             return False
 
