@@ -72,13 +72,16 @@ def predict(
     rows = predict_file(bundle or project_root() / "models/bundle", source, out)
     typer.echo(f"{rows:,} rows answered: {out}")
 
-# %% ../nbs/13_actions.ipynb #28e4d920
+# %% ../nbs/13_actions.ipynb #1ff3dfcf
 @action_commands.command()
-def prepare(data: bool = typer.Option(False, "--data", help="bring what dvc.lock names as well, from the DVC remote or made anew")) -> None:
+def prepare(
+    data: bool = typer.Option(False, "--data", help="bring what dvc.lock names as well, from the DVC remote or made anew"),
+    source: bool = typer.Option(False, "--source", help="bring only the data that no stage makes and git does not hold"),
+) -> None:
     "Make a fresh clone ready: DVC remote from MLOPS_NB_STORAGE, a git identity where there is none. Example: mlops-nb prepare --data"
     from mlops_nb.runner import prepare as run
 
-    run(project_root(), data, typer.echo)
+    run(project_root(), "all" if data else "source" if source else "", typer.echo)
 
 
 @action_commands.command()

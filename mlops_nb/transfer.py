@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['check_storage', 'check_remote', 'forget_dead_locks', 'dvc_quiet', 'send', 'bring_to_cache', 'push', 'more', 'pull']
 
-# %% ../nbs/00_transfer.ipynb #cd12b17e
+# %% ../nbs/00_transfer.ipynb #d5738d47
 import json
 import logging
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .base import UserError, progress
-from .storage import Named, Store, cache_path, damage, download, listing, look_at_remote, named_outs, open_store, read_content, talking_to
+from .storage import Named, Store, cache_path, damage, download, listing, look_at_remote, named_outs, open_store, read_content, talking_to, tracked_outs
 
 # %% ../nbs/00_transfer.ipynb #ab3903e0
 def check_storage(
@@ -161,7 +161,7 @@ def bring_to_cache(
             pass
     return len(came)
 
-# %% ../nbs/00_transfer.ipynb #b85f10bb
+# %% ../nbs/00_transfer.ipynb #e775d9a9
 def push(
     root: Path,  # the project's root
 ) -> str:  # what was done, a line
@@ -192,12 +192,13 @@ def more(
 
 def pull(
     root: Path,  # the project's root
+    only_given: bool = False,  # True: only the data that no stage makes
 ) -> str:  # what was done, a line
-    "Bring what dvc.lock names from the remote into cache and folder. Raises UserError; what was edited here is not overwritten."
+    "Bring what dvc.lock and .dvc files name from the remote into cache and folder. Raises UserError; what was edited here is not overwritten."
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    store, outs = open_store(root, need_remote=True), named_outs(root)
+    store, outs = open_store(root, need_remote=True), tracked_outs(root) if only_given else named_outs(root)
     local = Store(store.cache, None, "")
     before = check_storage(local, outs)
     if before["damaged"]:
@@ -206,7 +207,7 @@ def pull(
     before = check_storage(local, outs) if came else before
     with dvc_quiet():
         try:
-            Repo(str(root)).checkout()
+            Repo(str(root)).checkout([str(root / o.path) for o in outs] if only_given else None)
         except DvcException as error:
             changed = ", ".join(str(error).replace(f"{root}/", "").splitlines()[1:]) or str(error)
             raise UserError(f"what was changed here and is nowhere else was not overwritten ({changed[:200]}): move it away, or `dvc checkout --force` throws it away") from error
