@@ -103,7 +103,7 @@ def forget_dead_locks(
     if not any(alive(h["pid"]) for h in holders):
         path.unlink(missing_ok=True)
 
-# %% ../nbs/00_transfer.ipynb #ed41c080
+# %% ../nbs/00_transfer.ipynb #9fc0de41
 @contextmanager
 def dvc_quiet() -> Iterator[list[logging.LogRecord]]:  # what DVC logged
     "Keep DVC's log lines instead of printing them."
@@ -154,7 +154,7 @@ def bring_to_cache(
     came: list[Path] = []
     look_at_remote(store, to_write=False)
     with ThreadPoolExecutor(8) as pool:
-        folders = [o for o in outs if o.md5.endswith(".dir")]
+        folders = {o.md5: o for o in outs if o.md5.endswith(".dir")}.values()  # raw and clean are often the same bytes
         list(pool.map(get, folders))
         files = list({f.md5: f for out in outs for f in listing(store, out)}.values())
         for _ in progress(pool.map(get, files), "pull", len(files)):
