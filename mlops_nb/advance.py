@@ -113,7 +113,7 @@ def commit_apart(
     run_git(clone, "commit", "-q", "--no-verify", "-F", "-", given="\n".join([f"retrain: data through {day}" if day else "retrain: the data as they are now", "", *body]) + "\n")
     return run_git(clone, "rev-parse", "HEAD").strip()
 
-# %% ../nbs/10d_advance.ipynb #42177e03
+# %% ../nbs/10d_advance.ipynb #25b9fd89
 def bring_home(
     root: Path,  # the project's root
     clone: Path,  # see `run_apart`
@@ -142,6 +142,7 @@ def settle(
     "Finish what an interrupted run had begun to bring home, and remove what else it left; the caller holds the lock. Raises UserError."
     folder, journal = work_folder(root), read_journal(root)
     if journal is None and not folder.exists():
+        forget_git_locks(root)  # a git that was killed while looking leaves one too
         return None
     end_orphans(root, MARK)
     forget_git_locks(root)

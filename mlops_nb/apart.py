@@ -6,7 +6,7 @@
 __all__ = ['LARGE', 'MARK', 'snapshot', 'clone_commit', 'clone_workspace', 'set_parameters', 'environment_of', 'work_on',
            'end_with_pipe', 'worker', 'start_worker', 'end_group', 'failure_line', 'end_orphans', 'tidy', 'finish']
 
-# %% ../nbs/08e_apart.ipynb #1a4fef78
+# %% ../nbs/08e_apart.ipynb #0ab402c4
 import io
 import json
 import os
@@ -25,8 +25,9 @@ import yaml
 
 from .base import UserError, remove
 from .experiments import ask_git
+from .registry import complaint
 
-# %% ../nbs/08e_apart.ipynb #601a63c5
+# %% ../nbs/08e_apart.ipynb #e6ae1e1a
 LARGE = 10_000_000  # bytes; an unknown file of this size is data that someone left lying about
 
 
@@ -42,7 +43,7 @@ def snapshot(
     def git(*words: str, given: str | None = None) -> str:
         done = subprocess.run(["git", *words], cwd=root, env=env, input=given, capture_output=True, text=True)
         if done.returncode:
-            raise UserError(f"git {words[0]} failed in {root}: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}; the workspace could not be recorded")
+            raise UserError(f"git {words[0]} failed in {root}: {complaint(done)}; the workspace could not be recorded")
         return done.stdout.strip()
 
     git("read-tree", head)
@@ -50,7 +51,7 @@ def snapshot(
     git("update-index", "--add", "-z", "--stdin", given="".join(f"{f}\0" for f in new))
     return git("commit-tree", git("write-tree"), "-p", head, "-m", "grid: the workspace")
 
-# %% ../nbs/08e_apart.ipynb #bf67a568
+# %% ../nbs/08e_apart.ipynb #463b04c0
 def clone_commit(
     root: Path,  # the project's root
     folder: Path,  # where the clone goes
@@ -63,7 +64,7 @@ def clone_commit(
     for words in (["clone", "-q", "--shared", "--no-checkout", str(root), str(folder)], ["-C", str(folder), "checkout", "-q", "--detach", commit]):
         done = subprocess.run(["git", "-c", "advice.detachedHead=false", *words], cwd=root, capture_output=True, text=True)
         if done.returncode:
-            raise UserError(f"git {words[0]} failed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+            raise UserError(f"git {'clone' if 'clone' in words else 'checkout'} failed for {folder}: {complaint(done)}")
     for key in ("user.name", "user.email"):
         known = subprocess.run(["git", "config", key], cwd=root, capture_output=True, text=True).stdout.strip()
         subprocess.run(["git", "config", key, known or "grid@localhost"], cwd=folder, check=True)
@@ -88,7 +89,7 @@ def clone_workspace(
     clone_commit(root, folder, commit, cache)
     done = subprocess.run(["git", "reset", "-q", "--soft", f"{commit}^"], cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        raise UserError(f"git reset failed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+        raise UserError(f"git reset failed in {folder}: {complaint(done)}")
 
 # %% ../nbs/08e_apart.ipynb #f7a38cd0
 def set_parameters(

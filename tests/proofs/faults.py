@@ -428,13 +428,13 @@ FAULTS = {"remote gone": remote_gone, "token missing": token_missing, "two at on
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--only", choices=FAULTS, help="one fault")
+    parser.add_argument("--only", choices=FAULTS, nargs="+", default=list(FAULTS), help="these faults")
     parser.add_argument("--seed", type=int, default=1, help="of the moments of kills")
     given = parser.parse_args()
     MOMENTS, started, base = random.Random(given.seed), time.monotonic(), Path(tempfile.mkdtemp(prefix="faults-"))
     try:
         place = make_place(base)
-        for name in [given.only] if given.only else FAULTS:
+        for name in given.only:
             print(f"\n{name} · after {(time.monotonic() - started) / 60:.1f} min", flush=True)
             restore(place, "released")
             FAULTS[name](place)
