@@ -71,6 +71,14 @@ def test_it_has_its_own_name_and_a_first_commit(project: Path) -> None:
     assert log.strip() == "Start My Shop from its data" and "data/source.dvc" in listed and "my_shop/train.py" in listed
 
 
+def test_its_notebooks_keep_the_rules_of_the_house(project: Path) -> None:
+    import os
+
+    env = os.environ | {"PYTHONPATH": str(project)}
+    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/test_notebooks.py", "-k", "not examples"], cwd=project, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "[100%]" in done.stdout, done.stdout[-3000:] + done.stderr[-1000:]
+
+
 def test_the_draft_says_what_it_saw(project: Path) -> None:
     columns = read_yaml(project / "contract.yaml")["columns"]
     roles = {name: rules.get("role", "feature") for name, rules in columns.items()}
