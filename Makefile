@@ -40,8 +40,8 @@ ci-retrain: setup  ## the same for retrain; ACT="--world ../world" keeps what it
 ci-release: setup  ## the same for release
 	@$(ACT_THERE) && $(BIN)/mlops-nb act release $(ACT)
 
-export: setup  ## export the notebooks' code into the package, clean the notebooks
-	@$(BIN)/nbdev_clean && $(BIN)/mlops-nb clean && $(BIN)/mlops-nb code
+export: setup  ## format and clean the notebooks, export their code into the package
+	@$(BIN)/nbdev_clean && $(BIN)/mlops-nb clean && $(BIN)/ruff format --quiet --no-cache . && $(BIN)/mlops-nb code
 
 bench: setup  ## measure: start-up, cost of notebooks, nothing to do, memory
 	@$(BIN)/python tests/bench/bench.py

@@ -1,4 +1,5 @@
 "Hand setuptools what settings.ini says."
+
 from configparser import ConfigParser
 
 from setuptools import setup
@@ -11,7 +12,11 @@ setup(
     description=settings["description"],
     python_requires=f">={settings['min_python']},<3.13",
     install_requires=settings["requirements"].split(),
-    extras_require={key.removesuffix("_requirements"): value.split() for key, value in settings.items() if key.endswith("_requirements")},
+    extras_require={
+        key.removesuffix("_requirements"): value.split()
+        for key, value in settings.items()
+        if key.endswith("_requirements")
+    },
     license="Apache-2.0",
     keywords=settings["keywords"].split(),
     author=settings["author"],

@@ -1,4 +1,5 @@
 "What the tests share: the project's root, samples of it, and a way to run a stage and look at its one line."
+
 import multiprocessing
 import os
 import shutil
@@ -36,8 +37,20 @@ def sample():
         shutil.rmtree(folder.parent, ignore_errors=True)
 
 
-FORKS = multiprocessing.get_context("forkserver")  # a fork of this very process would hang where OpenMP's threads have been at work
-FORKS.set_forkserver_preload(["mlops_nb.stage", "mlops_nb.train", "IPython", "matplotlib.pyplot", "pyarrow.csv", "papermill", "mlops_nb.versions", "dvc.repo"])
+# a fork of this very process would hang where OpenMP's threads have been at work
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    [
+        "mlops_nb.stage",
+        "mlops_nb.train",
+        "IPython",
+        "matplotlib.pyplot",
+        "pyarrow.csv",
+        "papermill",
+        "mlops_nb.versions",
+        "dvc.repo",
+    ]
+)
 
 
 def forked_stage(folder: Path, stage: str) -> None:
@@ -55,12 +68,18 @@ def forked_stage(folder: Path, stage: str) -> None:
 
 
 def run_forked(folder: Path, stage: str) -> tuple[int, str, str]:
-    "Run a stage as the command line does, in a fork of a process that has imported the libraries and done nothing with them."
+    """Run a stage as the command line does, in a fork of a process that has imported the libraries
+    and done nothing with them.
+    """
     child = FORKS.Process(target=forked_stage, args=(folder, stage))
     child.start()
     child.join(300)
     assert child.exitcode is not None, f"{stage} in {folder} did not end within 300 s"
-    return child.exitcode, (folder.parent / "stdout").read_text(), (folder.parent / "stderr").read_text()
+    return (
+        child.exitcode,
+        (folder.parent / "stdout").read_text(),
+        (folder.parent / "stderr").read_text(),
+    )
 
 
 def expect_failure(folder: Path, stage: str, *words: str) -> str:
@@ -90,20 +109,52 @@ def set_params(folder: Path, changes: dict) -> None:
 def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedProcess:
     "Run a command of the environment in a folder."
     path = Path(sys.executable).parent / command[0]
-    return subprocess.run([str(path), *command[1:]], cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, timeout=600)
+    return subprocess.run(
+        [str(path), *command[1:]],
+        cwd=folder,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
 
 
 def make_project(folder: Path, changes: dict | None = None) -> Path:
-    "Make a whole project with git and DVC on the sample's parameters, some of them changed (see `set_params`), and bring it up to date."
-    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    for file in [f for f in files if (ROOT / f).is_file() and f != "dvc.lock" and not f.startswith("metrics/")]:
+    """Make a whole project with git and DVC on the sample's parameters, some of them changed (see
+    `set_params`), and bring it up to date.
+    """
+    files = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    for file in [
+        f
+        for f in files
+        if (ROOT / f).is_file() and f != "dvc.lock" and not f.startswith("metrics/")
+    ]:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, folder / file)
     if (ROOT / "data/source").is_dir():
         shutil.copytree(ROOT / "data/source", folder / "data/source")
     small = sample_params(ROOT)
-    small["train"]["rounds"], small["evaluate"]["resamples"], small["evaluate"]["importance_rows"] = 15, 20, 100
-    small["train"]["search"] = {"method": "tpe", "seconds": 0, "trials": 3, "space": {"hist_gradient_boosting": {"leaves": [4, 31], "l2": [0.0, 5.0]}, "random_forest": {"min_rows_per_leaf": [1, 50]}, "linear": {"l2": [0.01, 10.0]}}}
+    (
+        small["train"]["rounds"],
+        small["evaluate"]["resamples"],
+        small["evaluate"]["importance_rows"],
+    ) = 15, 20, 100
+    small["train"]["search"] = {
+        "method": "tpe",
+        "seconds": 0,
+        "trials": 3,
+        "space": {
+            "hist_gradient_boosting": {"leaves": [4, 31], "l2": [0.0, 5.0]},
+            "random_forest": {"min_rows_per_leaf": [1, 50]},
+            "linear": {"l2": [0.01, 10.0]},
+        },
+    }
     (folder / "params.yaml").write_text(yaml.safe_dump(small, sort_keys=False))
     set_params(folder, changes or {})
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
@@ -123,4 +174,8 @@ def repro(folder: Path, **env: str) -> subprocess.CompletedProcess:
 def ran(result: subprocess.CompletedProcess) -> list[str]:
     "List the stages that a run ran."
     assert result.returncode == 0, result.stdout + result.stderr
-    return [line.split("'")[1] for line in result.stdout.splitlines() if line.startswith("Running stage '")]
+    return [
+        line.split("'")[1]
+        for line in result.stdout.splitlines()
+        if line.startswith("Running stage '")
+    ]

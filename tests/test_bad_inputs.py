@@ -1,4 +1,5 @@
 "What a user does wrong ends in one line that says what, where and what to do; nothing is lost."
+
 import os
 import resource
 import subprocess
@@ -6,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, expect_failure, run, set_params
-
 
 
 def test_unknown_parameter(sample) -> None:
@@ -21,10 +21,16 @@ def test_unknown_section(sample) -> None:
     expect_failure(folder, "ingest", "trian", "did you mean train")
 
 
-@pytest.mark.parametrize(("name", "value", "words"), [
-    ("ingest.max_rows", "many", ("'many'", "int")), ("ingest.max_rows", True, ("True", "int")), ("validate.max_bad_rows", "1e-3", ("'1e-3'", "1.0e-3")),
-    ("train.model", "xgboost", ("'xgboost'", "hist_gradient_boosting")), ("evaluate.slice_columns", "carrier", ("list[str]",)),
-])
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("ingest.max_rows", "many", ("'many'", "int")),
+        ("ingest.max_rows", True, ("True", "int")),
+        ("validate.max_bad_rows", "1e-3", ("'1e-3'", "1.0e-3")),
+        ("train.model", "xgboost", ("'xgboost'", "hist_gradient_boosting")),
+        ("evaluate.slice_columns", "carrier", ("list[str]",)),
+    ],
+)
 def test_wrong_type_of_parameter(sample, name: str, value, words: tuple) -> None:
     folder = sample(None)
     set_params(folder, {name: value})
@@ -71,7 +77,9 @@ def test_model_of_other_versions(sample) -> None:
     path = folder / "models/model.skops"
     with zipfile.ZipFile(path) as old:
         members = {n: old.read(n) for n in old.namelist()}
-    members["versions.json"] = json.dumps(json.loads(members["versions.json"]) | {"scikit-learn": "1.2.3"}).encode()
+    members["versions.json"] = json.dumps(
+        json.loads(members["versions.json"]) | {"scikit-learn": "1.2.3"}
+    ).encode()
     with zipfile.ZipFile(path, "w") as new:
         for name, content in members.items():
             new.writestr(name, content)
@@ -81,9 +89,14 @@ def test_model_of_other_versions(sample) -> None:
 def test_disk_without_room(sample) -> None:
     folder = sample("validate")
     before = sorted(p.name for p in (folder / "data").rglob("*"))
-    code = f"from conftest import *; from mlops_nb.sample import run_in; r = run_in(Path({str(folder)!r}), 'features'); sys.stderr.write(r.stderr); sys.exit(r.returncode)"
+    code = (
+        "from conftest import *; from mlops_nb.sample import run_in; r = "
+        f"run_in(Path({str(folder)!r}), 'features'); sys.stderr.write(r.stderr); "
+        "sys.exit(r.returncode)"
+    )
 
-    quiet = {k: v for k, v in os.environ.items() if not k.startswith("COV")}  # coverage would want to write, too
+    # coverage would want to write, too
+    quiet = {k: v for k, v in os.environ.items() if not k.startswith("COV")}
 
     def little_room() -> None:
         import signal
@@ -91,21 +104,47 @@ def test_disk_without_room(sample) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
-    result = subprocess.run([str(ROOT / ".venv/bin/python") if (ROOT / ".venv").exists() else "python", "-c", code], cwd=ROOT / "tests", env=quiet, preexec_fn=little_room, capture_output=True, text=True)
-    assert result.returncode == 1 and "cannot write" in result.stderr and "MB free" in result.stderr and "Traceback" not in result.stderr, result.stderr
-    assert before == sorted(p.name for p in (folder / "data").rglob("*") if "features" not in p.parts[-2:])
+    result = subprocess.run(
+        [str(ROOT / ".venv/bin/python") if (ROOT / ".venv").exists() else "python", "-c", code],
+        cwd=ROOT / "tests",
+        env=quiet,
+        preexec_fn=little_room,
+        capture_output=True,
+        text=True,
+    )
+    assert (
+        result.returncode == 1
+        and "cannot write" in result.stderr
+        and "MB free" in result.stderr
+        and "Traceback" not in result.stderr
+    ), result.stderr
+    assert before == sorted(
+        p.name for p in (folder / "data").rglob("*") if "features" not in p.parts[-2:]
+    )
 
 
 def test_command_line_mistakes(tmp_path: Path) -> None:
-    for command, word in ((["stage", "nonsense"], "unknown stage nonsense"), (["why", "nonsense"], "unknown stage nonsense"), (["nonsense"], "No such command")):
+    for command, word in (
+        (["stage", "nonsense"], "unknown stage nonsense"),
+        (["why", "nonsense"], "unknown stage nonsense"),
+        (["nonsense"], "No such command"),
+    ):
         result = run(["mlops-nb", *command], ROOT)
         assert result.returncode != 0 and word in result.stderr and "Traceback" not in result.stderr
     result = run(["mlops-nb", "gate"], tmp_path)
-    assert result.returncode == 1 and "no project at or above" in result.stderr and len(result.stderr.strip().splitlines()) == 1
+    assert (
+        result.returncode == 1
+        and "no project at or above" in result.stderr
+        and len(result.stderr.strip().splitlines()) == 1
+    )
 
 
 def test_an_unknown_parameter_stops_the_pipeline_before_it_starts(sample) -> None:
     folder = sample(None)
     set_params(folder, {"train.round": 5})
     result = run(["mlops-nb", "repro"], folder)
-    assert result.returncode == 1 and "did you mean rounds" in result.stderr and len(result.stderr.strip().splitlines()) == 1
+    assert (
+        result.returncode == 1
+        and "did you mean rounds" in result.stderr
+        and len(result.stderr.strip().splitlines()) == 1
+    )

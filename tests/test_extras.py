@@ -1,4 +1,5 @@
 "The extras' locks: hashes for everything, no addresses, nothing that the base lock has, and the names that settings.ini gives."
+
 import re
 import subprocess
 from configparser import ConfigParser
@@ -17,7 +18,11 @@ def asked() -> dict[str, list[str]]:
     "Read what settings.ini asks for beside the base, name by name."
     config = ConfigParser(delimiters=["="])
     config.read(ROOT / "settings.ini", encoding="utf-8")
-    found = {key.removesuffix("_requirements"): value.split() for key, value in config["DEFAULT"].items() if key.endswith("_requirements")}
+    found = {
+        key.removesuffix("_requirements"): value.split()
+        for key, value in config["DEFAULT"].items()
+        if key.endswith("_requirements")
+    }
     return {name: packages for name, packages in found.items() if name != "dev"}
 
 
@@ -35,7 +40,9 @@ def test_a_lock_holds_hashes_and_only_what_the_base_lacks(path: Path) -> None:
     assert not own.keys() & locked(ROOT / "requirements.txt").keys()
     assert "://" not in text and "--index" not in text and "--find" not in text
     blocks = re.split(r"^(?=[\w.-]+==)", text, flags=re.M)[1:]
-    assert len(blocks) == len(own) and all(re.search(r"--hash=sha256:[0-9a-f]{64}\b", block) for block in blocks)
+    assert len(blocks) == len(own) and all(
+        re.search(r"--hash=sha256:[0-9a-f]{64}\b", block) for block in blocks
+    )
 
 
 def test_locks_agree_where_they_overlap() -> None:
@@ -48,6 +55,11 @@ def test_locks_agree_where_they_overlap() -> None:
 
 @pytest.mark.parametrize("words", [[], ["nothing"], ["s3 nothing"]])
 def test_an_unknown_extra_is_one_line_naming_the_others(words: list[str]) -> None:
-    done = subprocess.run(["sh", "scripts/extra.sh", *" ".join(words).split()], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        ["sh", "scripts/extra.sh", *" ".join(words).split()],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1 and done.stdout == ""
     assert all(name in done.stderr for name in asked())

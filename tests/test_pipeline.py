@@ -1,4 +1,5 @@
 "The pipeline as a whole: one name everywhere, exact dependencies, nothing reruns without reason, the same bytes twice."
+
 import json
 import shutil
 import subprocess
@@ -24,15 +25,25 @@ def paths(entries: list) -> set[str]:
 def test_dependencies_are_exactly_the_imports(name: str) -> None:
     notebooks = {n: read_notebook(p) for n, p in project_notebooks(ROOT).items()}
     modules = {n: projection(nb, exported_only=True) for n, nb in notebooks.items()}
-    needed = {f"projection/modules/{m}.py" for m in import_closure(projection(notebooks[name]), modules) if m != name}
+    needed = {
+        f"projection/modules/{m}.py"
+        for m in import_closure(projection(notebooks[name]), modules)
+        if m != name
+    }
     listed = {d for d in DVC[name]["deps"] if d.startswith("projection/")}
     assert listed == needed | {f"projection/notebooks/{name}.py"}
 
 
 def test_code_projects_every_notebook() -> None:
     notebooks = {n: read_notebook(p) for n, p in project_notebooks(ROOT).items()}
-    wanted = {f"projection/modules/{n}.py" for n, nb in notebooks.items() if projection(nb, exported_only=True)}
-    assert paths(DVC["code"]["outs"]) == wanted | {f"projection/notebooks/{n}.py" for n in stage_names(ROOT)}
+    wanted = {
+        f"projection/modules/{n}.py"
+        for n, nb in notebooks.items()
+        if projection(nb, exported_only=True)
+    }
+    assert paths(DVC["code"]["outs"]) == wanted | {
+        f"projection/notebooks/{n}.py" for n in stage_names(ROOT)
+    }
 
 
 @pytest.mark.parametrize("name", stage_names(ROOT))
@@ -56,12 +67,20 @@ def test_no_stage_depends_on_a_file_inside_a_directory_out() -> None:
     outs = {o for s in DVC.values() for o in paths([*s.get("outs", []), *s.get("metrics", [])])}
     for name, stage in DVC.items():
         for dep in stage["deps"]:
-            assert dep in outs or not any(dep.startswith(o + "/") for o in outs), f"{name} depends on {dep}"
+            assert dep in outs or not any(dep.startswith(o + "/") for o in outs), (
+                f"{name} depends on {dep}"
+            )
 
 
 def test_export_and_clean_leave_the_tree_unchanged(tmp_path: Path) -> None:
     copy = tmp_path / "a copy"
-    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    files = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
     for file in files:
         if (ROOT / file).is_file():
             (copy / file).parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +88,11 @@ def test_export_and_clean_leave_the_tree_unchanged(tmp_path: Path) -> None:
     for command in (["nbdev_export"], ["nbdev_clean"]):
         result = run(command, copy, PYTHONPATH=str(copy), IN_TEST="")
         assert result.returncode == 0, result.stderr
-    changed = [f for f in files if (ROOT / f).is_file() and (ROOT / f).read_bytes() != (copy / f).read_bytes()]
+    changed = [
+        f
+        for f in files
+        if (ROOT / f).is_file() and (ROOT / f).read_bytes() != (copy / f).read_bytes()
+    ]
     assert not changed, f"run `make export` and commit: {changed}"
 
 
@@ -91,7 +114,14 @@ def edit(folder: Path, name: str, old: str, new: str) -> None:
 
 
 def test_results_are_all_there(project: Path) -> None:
-    for file in ("metrics/evaluate.json", "metrics/gate.json", "reports/index.html", "models/bundle/model.skops", "models/bundle/reference.bin", "MODEL_CARD.md"):
+    for file in (
+        "metrics/evaluate.json",
+        "metrics/gate.json",
+        "reports/index.html",
+        "models/bundle/model.skops",
+        "models/bundle/reference.bin",
+        "MODEL_CARD.md",
+    ):
         assert (project / file).is_file(), file
     assert isinstance(json.loads((project / "metrics/gate.json").read_text())["passed"], bool)
 
@@ -107,20 +137,36 @@ def test_prose_and_outputs_are_free(project: Path) -> None:
     notebook = read_notebook(path)
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
-            cell["outputs"], cell["execution_count"] = [{"output_type": "stream", "name": "stdout", "text": ["noise"]}], 7
+            cell["outputs"], cell["execution_count"] = (
+                [{"output_type": "stream", "name": "stdout", "text": ["noise"]}],
+                7,
+            )
     path.write_text(json.dumps(notebook, indent=1))
     assert explain_rerun(project) == {}
     assert ran(repro(project)) in ([], ["code"])
-    edit(project, "train", "# Train, in other words", "# Train")  # a rebuilt report would show the new prose
+    # a rebuilt report would show the new prose
+    edit(project, "train", "# Train, in other words", "# Train")
     assert (project / "models/bundle/provenance.json").read_bytes() == before
 
 
 def test_a_function_reruns_exactly_the_stages_that_import_it(project: Path) -> None:
-    edit(project, "validate", "Compare a file's columns with the contract.", "Compare a file's columns with what was agreed.")
+    edit(
+        project,
+        "validate",
+        "Compare a file's columns with the contract.",
+        "Compare a file's columns with what was agreed.",
+    )
     assert "function check_columns changed" in str(explain_rerun(project)["validate"])
     assert ran(repro(project)) == ["code", "validate"]
-    edit(project, "contract", "Tell how a model has to treat a column.", "Tell how models have to treat a column.")
-    importers = [n for n in stage_names(project) if "projection/modules/contract.py" in DVC[n]["deps"]]
+    edit(
+        project,
+        "contract",
+        "Tell how a model has to treat a column.",
+        "Tell how models have to treat a column.",
+    )
+    importers = [
+        n for n in stage_names(project) if "projection/modules/contract.py" in DVC[n]["deps"]
+    ]
     assert ran(repro(project)) == ["code", *importers]
 
 
@@ -145,7 +191,11 @@ def test_a_hand_edit_of_a_module_is_neither_used_nor_lost(project: Path) -> None
     before = module.read_text()
     module.write_text(before.replace("def judge(", "def judge_differently("))
     result = run(["mlops-nb", "stage", "gate"], project, PYTHONPATH=str(project))
-    assert result.returncode == 1 and "nbdev_update" in result.stderr and len(result.stderr.strip().splitlines()) == 1
+    assert (
+        result.returncode == 1
+        and "nbdev_update" in result.stderr
+        and len(result.stderr.strip().splitlines()) == 1
+    )
     edit(project, "gate", "## One check", "## One single check")
     assert repro(project).returncode != 0 and "judge_differently" in module.read_text()
     module.write_text(before)
@@ -157,7 +207,9 @@ def test_dvc_shows_metrics_parameters_and_plots(project: Path, tmp_path: Path) -
     assert "metrics/evaluate.json" in shown.stdout and shown.returncode == 0
     assert run(["dvc", "params", "diff"], project).returncode == 0
     plots = run(["dvc", "plots", "show", "--json", "-o", str(tmp_path)], project)
-    assert plots.returncode == 0 and all(next(iter(plot)) in plots.stdout for plot in read_yaml(ROOT / "dvc.yaml")["plots"]), plots.stderr
+    assert plots.returncode == 0 and all(
+        next(iter(plot)) in plots.stdout for plot in read_yaml(ROOT / "dvc.yaml")["plots"]
+    ), plots.stderr
     assert not json.loads(plots.stdout).get("errors")
 
 
@@ -171,8 +223,16 @@ def test_reports_hold_no_addresses_and_nothing_from_the_network(project: Path) -
 def test_a_failing_cell_is_named_and_leaves_a_partial_report(project: Path) -> None:
     edit(project, "gate", "verdict = judge(", "1 / 0\nverdict = judge(")
     result = repro(project)
-    assert result.returncode != 0 and "gate: code cell" in result.stderr and "`1 / 0`" in result.stderr and "ZeroDivisionError" in result.stderr
-    assert "reports/failed/gate.html" in result.stderr and "ZeroDivisionError" in (project / "reports/failed/gate.html").read_text()
+    assert (
+        result.returncode != 0
+        and "gate: code cell" in result.stderr
+        and "`1 / 0`" in result.stderr
+        and "ZeroDivisionError" in result.stderr
+    )
+    assert (
+        "reports/failed/gate.html" in result.stderr
+        and "ZeroDivisionError" in (project / "reports/failed/gate.html").read_text()
+    )
     edit(project, "gate", "1 / 0\nverdict = judge(", "verdict = judge(")
     assert repro(project).returncode == 0 and not (project / "reports/failed/gate.html").exists()
 

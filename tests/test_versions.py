@@ -1,4 +1,5 @@
 "Versions of a real project: made, compared with the champion, brought back, rebuilt; and what is lost or damaged is named."
+
 import json
 import os
 import shutil
@@ -19,7 +20,9 @@ from mlops_nb.versions import model_lines, promote, register, rollback
 
 
 def git(folder: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout
 
 
 def refused(function, *arguments) -> str:
@@ -33,7 +36,11 @@ def refused(function, *arguments) -> str:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "A project with a DVC remote, whose first model was registered."
-    os.environ |= {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "Ann"), ("EMAIL", "ann@example.org"))}
+    os.environ |= {
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "Ann"), ("EMAIL", "ann@example.org"))
+    }
     folder = make_project(tmp_path_factory.mktemp("versions") / "p")
     set_params(folder, {"gate.min_score": -9.0, "gate.min_gain": -9.0, "gate.max_loss": 9.0})
     assert repro(folder).returncode == 0
@@ -53,7 +60,9 @@ def test_a_closed_gate_is_closed(project: Path) -> None:
     gate = project / "metrics/gate.json"
     gate.write_text(gate.read_text().replace("false", "true"))
     git(project, "commit", "-qam", "sabotage")
-    assert "somebody edited it" in refused(register, project) or "not up to date" in refused(register, project)
+    assert "somebody edited it" in refused(register, project) or "not up to date" in refused(
+        register, project
+    )
     git(project, "checkout", "-q", "-")
     run(["dvc", "checkout"], project)
     assert read_entries(project, model_name(project)) == []
@@ -61,26 +70,47 @@ def test_a_closed_gate_is_closed(project: Path) -> None:
 
 def test_register_promote_compare_roll_back(project: Path) -> None:
     assert "v1.0.0 registered" in register(project) and "nothing to do" in register(project)
-    assert "holds prod now" in promote(project, "latest", "prod", "for a test") and "nothing to do" in promote(project, "v1.0.0", "prod")
+    assert "holds prod now" in promote(
+        project, "latest", "prod", "for a test"
+    ) and "nothing to do" in promote(project, "v1.0.0", "prod")
     assert ran(repro(project)) == [] and read_champion(project)["version"] is None
     rounds = yaml.safe_load((project / "params.yaml").read_text())["train"]["rounds"]
     set_params(project, {"train.rounds": rounds - 4})
     assert "evaluate" in ran(repro(project))
     champion = load_json(project / "metrics/evaluate.json")["champion"]
-    assert champion["version"] == "v1.0.0" == read_champion(project)["version"] and champion["state"] == "compared", champion
-    assert champion["difference"]["low"] <= champion["difference"]["value"] <= champion["difference"]["high"]
-    assert "not_worse_than_champion" in [c["name"] for c in load_json(project / "metrics/gate.json")["checks"]]
+    assert (
+        champion["version"] == "v1.0.0" == read_champion(project)["version"]
+        and champion["state"] == "compared"
+    ), champion
+    assert (
+        champion["difference"]["low"]
+        <= champion["difference"]["value"]
+        <= champion["difference"]["high"]
+    )
+    assert "not_worse_than_champion" in [
+        c["name"] for c in load_json(project / "metrics/gate.json")["checks"]
+    ]
     git(project, "commit", "-qam", "fewer rounds")
-    assert "v1.0.1 registered" in register(project, "fewer rounds") and "before: v1.0.0" in promote(project, "v1.0.1", "prod")
-    assert "v1.0.0 holds prod again" in rollback(project, "prod", "slow", "v1.0.1") and "nothing to do" in rollback(project, "prod", "slow", "v1.0.1")
-    assert "no earlier version" in refused(rollback, project, "prod") and "no version 'v7'" in refused(promote, project, "v7", "prod")
+    assert "v1.0.1 registered" in register(project, "fewer rounds") and "before: v1.0.0" in promote(
+        project, "v1.0.1", "prod"
+    )
+    assert "v1.0.0 holds prod again" in rollback(
+        project, "prod", "slow", "v1.0.1"
+    ) and "nothing to do" in rollback(project, "prod", "slow", "v1.0.1")
+    assert "no earlier version" in refused(
+        rollback, project, "prod"
+    ) and "no version 'v7'" in refused(promote, project, "v7", "prod")
     assert holder(read_entries(project, model_name(project)), "prod").version == "v1.0.0"
     assert "rollback  v1.0.0 prod · Ann: slow" in "\n".join(model_lines(project, True))
 
 
 def test_a_version_comes_back_and_is_made_again(project: Path) -> None:
     line = fetch(project, "v1.0.0")
-    assert "all other metrics the same" in line and "nothing was overwritten" not in line and fetch(project, "v1.0.0") == line
+    assert (
+        "all other metrics the same" in line
+        and "nothing was overwritten" not in line
+        and fetch(project, "v1.0.0") == line
+    )
     card = project / "models/versions/v1.0.0/gate.json"
     card.chmod(0o644)
     card.write_text("{}")
@@ -90,9 +120,18 @@ def test_a_version_comes_back_and_is_made_again(project: Path) -> None:
 
 
 def test_the_command_line_says_it_in_one_line(project: Path) -> None:
-    for words in (["promote", "v9", "prod"], ["promote", "v1.0.0", "production"], ["rollback", "staging"], ["fetch", "v9"]):
+    for words in (
+        ["promote", "v9", "prod"],
+        ["promote", "v1.0.0", "production"],
+        ["rollback", "staging"],
+        ["fetch", "v9"],
+    ):
         result = run(["mlops-nb", *words], project, PYTHONPATH=str(project))
-        assert result.returncode == 1 and len(result.stderr.strip().splitlines()) == 1 and result.stderr.startswith("mlops-nb: "), result.stderr
+        assert (
+            result.returncode == 1
+            and len(result.stderr.strip().splitlines()) == 1
+            and result.stderr.startswith("mlops-nb: ")
+        ), result.stderr
     assert run(["mlops-nb", "storage", "--deep"], project, PYTHONPATH=str(project)).returncode == 0
     assert "v1.0.1" in run(["mlops-nb", "models"], project, PYTHONPATH=str(project)).stdout
 
@@ -104,7 +143,9 @@ def clone(project: Path, tmp_path: Path) -> Path:
     git(tmp_path, "clone", "-q", str(project), "q")
     store = open_store(project)
     shutil.copytree(store.url, tmp_path / "remote")
-    (folder / ".dvc/config.local").write_text(f"['remote \"storage\"']\n    url = {tmp_path / 'remote'}\n")
+    (folder / ".dvc/config.local").write_text(
+        f"['remote \"storage\"']\n    url = {tmp_path / 'remote'}\n"
+    )
     return folder
 
 
@@ -127,7 +168,11 @@ def test_what_is_lost_or_damaged_is_named_and_left(clone: Path, tmp_path: Path) 
     for content in (whole[:10], b"x" + whole[1:]):  # the same in the remote
         far.chmod(0o644)
         far.write_bytes(content)
-        assert "/model.skops" in refused(pull, clone) and far.read_bytes() == content and not kept.exists()
+        assert (
+            "/model.skops" in refused(pull, clone)
+            and far.read_bytes() == content
+            and not kept.exists()
+        )
     far.unlink()
     assert "not in the DVC remote" in refused(pull, clone)
     (tmp_path / "remote").rename(tmp_path / "elsewhere")
@@ -146,4 +191,6 @@ def test_a_lock_that_names_what_is_nowhere(clone: Path) -> None:
     bundle = next(o for o in named_outs(clone) if o.path == "models/bundle")
     lock.write_text(lock.read_text().replace(bundle.md5, "0" * 32 + ".dir"))
     assert "models/bundle" in refused(pull, clone) and "models/bundle" in refused(push, clone)
-    assert json.dumps(check_storage(open_store(clone), named_outs(clone))).count("models/bundle") >= 1
+    assert (
+        json.dumps(check_storage(open_store(clone), named_outs(clone))).count("models/bundle") >= 1
+    )

@@ -29,9 +29,11 @@ PYTHON = str(ROOT / ".venv/bin/python")
 COMMAND = str(ROOT / ".venv/bin/mlops-nb")
 REPRO = [PYTHON, "-m", "dvc", "repro"]
 Row = tuple[str, str, str, str, str]  # what, this project, beside it, how they compare, target
-Costs = dict[str, tuple[float, float, float]]  # seconds, processor seconds and peak MB by stage; of `dvc repro` under "all"
+# seconds, processor seconds and peak MB by stage; of `dvc repro` under "all"
+Costs = dict[str, tuple[float, float, float]]
 
-# Starts a stage's command as DVC would, and notes seconds, processor seconds and peak memory of it and its children.
+# Starts a stage's command as DVC would, and notes seconds, processor seconds and peak memory of it
+# and its children.
 TIMER = """
 import json, os, sys, time
 started = time.perf_counter()
@@ -91,7 +93,8 @@ except SystemExit as end:
     raise
 """
 
-# What a script made from a notebook begins with: what the runner says of threads, figures drawn to files, nothing displayed.
+# What a script made from a notebook begins with: what the runner says of threads, figures drawn to
+# files, nothing displayed.
 SCRIPT = '''"""The Run section of {notebook}, without the notebook."""
 import os
 {threads}
@@ -99,7 +102,7 @@ def display(*values, **options): pass
 from pathlib import Path
 trial = Path("bench/trial")
 '''
-FIGURES = '''
+FIGURES = """
 import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -110,7 +113,7 @@ def save_figures(_plot=plt, _seen=[]):
         _plot.savefig(f"bench/{name}-{{len(_seen)}}.png")
     _plot.close("all")
 plt.show = save_figures
-'''
+"""
 
 
 def say(text: str) -> None:
@@ -123,30 +126,60 @@ def clean_environment(code: Path) -> dict[str, str]:
     dropped = ("PYTHON", "MLOPS_NB_", "GIT_", "IN_TEST", "DVC_", "COVERAGE_", "VIRTUAL_ENV")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
     path = os.pathsep.join([str(Path(PYTHON).parent), kept.get("PATH", os.defpath)])
-    author = {f"GIT_{who}_{what}": "bench@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    author = {
+        f"GIT_{who}_{what}": "bench@example.com"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
     return kept | author | {"PATH": path, "PYTHONPATH": str(code), "DVC_NO_ANALYTICS": "1"}
 
 
 def run(command: list[str], folder: Path, code: Path = ROOT) -> tuple[float, str]:
-    "Run a command in a folder; give its seconds and what it printed. Ends the bench when the command fails."
+    """Run a command in a folder; give its seconds and what it printed.
+
+    Ends the bench when the command fails.
+    """
     started = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, env=clean_environment(code), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=clean_environment(code),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     seconds = time.perf_counter() - started
     if done.returncode:
-        sys.exit(f"bench: {' '.join(command)} ended with {done.returncode} in {folder}:\n{(done.stdout + done.stderr)[-3000:]}")
+        sys.exit(
+            f"bench: {' '.join(command)} ended with {done.returncode} in {folder}:\n"
+            f"{(done.stdout + done.stderr)[-3000:]}"
+        )
     return seconds, done.stdout
 
 
 def copy_project(folder: Path) -> Path:
     "Copy the working tree, uncommitted edits and all, without anything the pipeline has made."
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     for name in sorted(set(listed.stdout.split("\0")) - {"", "dvc.lock", "MODEL_CARD.md"}):
         if (ROOT / name).is_file() and not name.startswith("metrics/"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     (folder / "bench").mkdir()
-    (folder / ".gitignore").write_text((folder / ".gitignore").read_text(encoding="utf-8") + "/bench/\n", encoding="utf-8")
-    for command in (["git", "init", "-q"], ["git", "add", "-A"], ["git", "commit", "-qm", "bench", "--no-verify"], [PYTHON, "-m", "compileall", "-q", "mlops_nb"]):
+    (folder / ".gitignore").write_text(
+        (folder / ".gitignore").read_text(encoding="utf-8") + "/bench/\n", encoding="utf-8"
+    )
+    for command in (
+        ["git", "init", "-q"],
+        ["git", "add", "-A"],
+        ["git", "commit", "-qm", "bench", "--no-verify"],
+        [PYTHON, "-m", "compileall", "-q", "mlops_nb"],
+    ):
         run(command, folder, folder)
     return folder
 
@@ -155,7 +188,14 @@ def empty_project(folder: Path) -> Path:
     "Make a project of one stage whose notebook holds one parameter and nothing else."
     for name in ("nbs", ".dvc/tmp"):
         (folder / name).mkdir(parents=True)
-    cell = {"cell_type": "code", "id": "a", "metadata": {"tags": ["parameters"]}, "outputs": [], "execution_count": None, "source": "n: int = 1"}
+    cell = {
+        "cell_type": "code",
+        "id": "a",
+        "metadata": {"tags": ["parameters"]},
+        "outputs": [],
+        "execution_count": None,
+        "source": "n: int = 1",
+    }
     notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
     (folder / "nbs/01_empty.ipynb").write_text(json.dumps(notebook))
     (folder / "settings.ini").touch()
@@ -168,7 +208,14 @@ def copying_pipeline(folder: Path) -> Path:
     "Make a DVC pipeline of ten stages, each of which copies a small file, and run it."
     folder.mkdir()
     (folder / "0.txt").write_text("something\n")
-    stages = {f"copy{n}": {"cmd": f"cp {n}.txt {n + 1}.txt", "deps": [f"{n}.txt"], "outs": [f"{n + 1}.txt"]} for n in range(10)}
+    stages = {
+        f"copy{n}": {
+            "cmd": f"cp {n}.txt {n + 1}.txt",
+            "deps": [f"{n}.txt"],
+            "outs": [f"{n + 1}.txt"],
+        }
+        for n in range(10)
+    }
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
     for command in (["git", "init", "-q"], [PYTHON, "-m", "dvc", "init", "-q"], REPRO):
         run(command, folder)
@@ -180,13 +227,24 @@ def row(what: str, here: float, beside: float, unit: str = "s", target: float | 
     digits = 0 if unit == "MB" else 2
     ratio = here / beside if beside else float("nan")
     aim = f"at most {target:.1f} times: {'met' if ratio <= target else 'MISSED'}" if target else ""
-    return what, f"{here:.{digits}f} {unit}", f"{beside:.{digits}f} {unit}", f"{ratio:.2f} times", aim
+    return (
+        what,
+        f"{here:.{digits}f} {unit}",
+        f"{beside:.{digits}f} {unit}",
+        f"{ratio:.2f} times",
+        aim,
+    )
 
 
 def start_up(work: Path, code: Path, repeats: int = 7) -> list[Row]:
     "Time Python, the import of papermill and an empty stage in turn, and the parts of the stage."
     folder = empty_project(work / "empty")
-    commands = {"python": [PYTHON, "-c", "pass"], "papermill": [PYTHON, "-c", "import papermill"], "stage": [COMMAND, "stage", "empty"], "parts": [PYTHON, "-c", PARTS]}
+    commands = {
+        "python": [PYTHON, "-c", "pass"],
+        "papermill": [PYTHON, "-c", "import papermill"],
+        "stage": [COMMAND, "stage", "empty"],
+        "parts": [PYTHON, "-c", PARTS],
+    }
     seconds, parts = {name: [] for name in commands}, []
     for number in range(repeats + 1):  # the first round only warms up
         for name, command in commands.items():
@@ -194,21 +252,36 @@ def start_up(work: Path, code: Path, repeats: int = 7) -> list[Row]:
             took, printed = run(command, folder, code)
             seconds[name] += [took] if number else []
         begun, took_by_part, ended = json.loads(printed.splitlines()[-1])
-        parts.append({"Python, start": begun - started, **took_by_part, "Python, end": time.time() - ended})
+        parts.append(
+            {"Python, start": begun - started, **took_by_part, "Python, end": time.time() - ended}
+        )
     python, papermill, stage, _ = (median(seconds[name]) for name in commands)
     inside = {part: median(p[part] for p in parts[1:]) for part in parts[0]}
     more = stage - papermill
     return [
         ("python -c pass", f"{python:.2f} s", "", "", ""),
         ("import papermill", f"{papermill:.2f} s", "", "", ""),
-        ("an empty stage", f"{stage:.2f} s", f"{papermill:.2f} s", f"{more:+.2f} s", f"at most +1.0 s: {'met' if more <= 1 else 'MISSED'}"),
-        *((f"  {part}", f"{took:.2f} s", "", f"{took / sum(inside.values()):.0%}", "") for part, took in inside.items()),
+        (
+            "an empty stage",
+            f"{stage:.2f} s",
+            f"{papermill:.2f} s",
+            f"{more:+.2f} s",
+            f"at most +1.0 s: {'met' if more <= 1 else 'MISSED'}",
+        ),
+        *(
+            (f"  {part}", f"{took:.2f} s", "", f"{took / sum(inside.values()):.0%}", "")
+            for part, took in inside.items()
+        ),
     ]
 
 
 def nothing_to_do(project: Path, copies: Path, repeats: int = 5) -> list[Row]:
     "Time `dvc repro` where everything is up to date, here and in the pipeline of copies, in turn."
-    commands = {"here": (REPRO, project), "copies": (REPRO, copies), "mlops-nb": ([COMMAND, "repro"], project)}
+    commands = {
+        "here": (REPRO, project),
+        "copies": (REPRO, copies),
+        "mlops-nb": ([COMMAND, "repro"], project),
+    }
     seconds = {name: [] for name in commands}
     for number in range(repeats + 1):  # the first round only warms up
         say(f"nothing to do, round {number} of {repeats}")
@@ -219,11 +292,16 @@ def nothing_to_do(project: Path, copies: Path, repeats: int = 5) -> list[Row]:
             if number:
                 seconds[name].append(took)
     here, beside, command = (median(seconds[name]) for name in commands)
-    return [row("dvc repro", here, beside, target=1.5), row("mlops-nb repro, with its summary", command, beside)]
+    return [
+        row("dvc repro", here, beside, target=1.5),
+        row("mlops-nb repro, with its summary", command, beside),
+    ]
 
 
 def small_project(folder: Path) -> Path:
-    "Make a copy of the project whose pipeline has run on the small parameters of the parameters cells."
+    """Make a copy of the project whose pipeline has run on the small parameters of the parameters
+    cells.
+    """
     copy_project(folder)
     (folder / "params.yaml").write_text(yaml.safe_dump(sample_params(folder), sort_keys=False))
     say("running the pipeline on a sample, so that there is nothing to do")
@@ -232,24 +310,49 @@ def small_project(folder: Path) -> Path:
 
 
 def many_experiments(folder: Path, count: int) -> None:
-    "Give a project refs of experiments as a grid would leave them: the workspace's files with other parameters and scores."
+    """Give a project refs of experiments as a grid would leave them.
+
+    The workspace's files with other parameters and scores.
+    """
     head = run(["git", "rev-parse", "HEAD"], folder)[1].strip()
-    params, metrics = (folder / "params.yaml").read_text(encoding="utf-8"), json.loads((folder / "metrics/evaluate.json").read_text(encoding="utf-8"))
+    params, metrics = (
+        (folder / "params.yaml").read_text(encoding="utf-8"),
+        json.loads((folder / "metrics/evaluate.json").read_text(encoding="utf-8")),
+    )
     stream = []
     for number in range(count):
         metrics["metrics"][metrics["metric"]]["value"] = 0.5 + number / 1000
-        files = {"params.yaml": re.sub(r"(?m)^(  rounds:).*$", rf"\1 {number + 1}", params), "metrics/evaluate.json": json.dumps(metrics)}
-        files |= {name: (folder / name).read_text(encoding="utf-8") for name in ("metrics/gate.json", "metrics/train.json")}
+        files = {
+            "params.yaml": re.sub(r"(?m)^(  rounds:).*$", rf"\1 {number + 1}", params),
+            "metrics/evaluate.json": json.dumps(metrics),
+        }
+        files |= {
+            name: (folder / name).read_text(encoding="utf-8")
+            for name in ("metrics/gate.json", "metrics/train.json")
+        }
         files["dvc.lock"] = (folder / "dvc.lock").read_text(encoding="utf-8") + f"# {number}\n"
-        stream.append(f"commit refs/exps/{head[:2]}/{head[2:]}/bench-{number}\ncommitter bench <bench@example.com> {1700000000 + number} +0000\ndata 5\nbench\nfrom {head}\n")
-        stream += [f"M 100644 inline {name}\ndata {len(text.encode())}\n{text}\n" for name, text in files.items()]
-    subprocess.run(["git", "fast-import", "--quiet"], cwd=folder, input="".join(stream).encode(), check=True)
+        stream.append(
+            f"commit refs/exps/{head[:2]}/{head[2:]}/bench-{number}\ncommitter bench "
+            f"<bench@example.com> {1700000000 + number} +0000\ndata 5\nbench\nfrom {head}\n"
+        )
+        stream += [
+            f"M 100644 inline {name}\ndata {len(text.encode())}\n{text}\n"
+            for name, text in files.items()
+        ]
+    subprocess.run(
+        ["git", "fast-import", "--quiet"], cwd=folder, input="".join(stream).encode(), check=True
+    )
 
 
 def table_of_experiments(project: Path, count: int = 50, repeats: int = 5) -> list[Row]:
-    "Time `mlops-nb experiments` beside `dvc exp show`, with the machine at rest and with every core busy."
+    """Time `mlops-nb experiments` beside `dvc exp show`, with the machine at rest and with every
+    core busy.
+    """
     many_experiments(project, count)
-    commands = {"here": [COMMAND, "experiments"], "dvc": [PYTHON, "-m", "dvc", "exp", "show", "--csv"]}
+    commands = {
+        "here": [COMMAND, "experiments"],
+        "dvc": [PYTHON, "-m", "dvc", "exp", "show", "--csv"],
+    }
     rows = []
     for state, burners in (("at rest", 0), ("every core busy", os.cpu_count() or 1)):
         burning = [subprocess.Popen([PYTHON, "-c", "while True: pass"]) for _ in range(burners)]
@@ -259,7 +362,10 @@ def table_of_experiments(project: Path, count: int = 50, repeats: int = 5) -> li
                 for name, command in commands.items():
                     took, printed = run(command, project, project)
                     if f"bench-{count - 1}" not in printed:
-                        sys.exit(f"bench: {' '.join(command)} does not list the experiments:\n{printed[-3000:]}")
+                        sys.exit(
+                            f"bench: {' '.join(command)} does not list the experiments:\n"
+                            f"{printed[-3000:]}"
+                        )
                     seconds[name] += [took] if number else []
         finally:
             for process in burning:
@@ -267,7 +373,14 @@ def table_of_experiments(project: Path, count: int = 50, repeats: int = 5) -> li
                 process.wait()
         here, beside = (median(seconds[name]) for name in commands)
         what, *middle, _ = row(f"{count} experiments, {state}", here, beside)
-        rows.append((what, *middle, f"at most 2.0 s: {'met' if max(seconds['here']) <= 2 else 'MISSED'} (worst {max(seconds['here']):.2f} s)"))
+        rows.append(
+            (
+                what,
+                *middle,
+                f"at most 2.0 s: {'met' if max(seconds['here']) <= 2 else 'MISSED'} (worst "
+                f"{max(seconds['here']):.2f} s)",
+            )
+        )
     return rows
 
 
@@ -278,23 +391,47 @@ def only_imports(source: str) -> bool:
 
 
 def run_cells(notebook: dict[str, Any]) -> list[str]:
-    "Choose the cells that do a stage's work: imports before the parameters, then everything from `## Run` on, or from the parameters where there is no such heading."
+    """Choose the cells that do a stage's work.
+
+    Imports before the parameters, then everything from `## Run` on, or from the parameters where
+    there is no such heading.
+    """
     cells = [(c, "".join(c["source"])) for c in notebook["cells"]]
-    given = next(i for i, (c, _) in enumerate(cells) if "parameters" in c["metadata"].get("tags", []))
-    start = next((i for i, (c, s) in enumerate(cells) if c["cell_type"] == "markdown" and re.search(r"^## Run\b", s, re.M)), given + 1)
+    given = next(
+        i for i, (c, _) in enumerate(cells) if "parameters" in c["metadata"].get("tags", [])
+    )
+    start = next(
+        (
+            i
+            for i, (c, s) in enumerate(cells)
+            if c["cell_type"] == "markdown" and re.search(r"^## Run\b", s, re.M)
+        ),
+        given + 1,
+    )
     code = [(i, s) for i, (c, s) in enumerate(cells) if c["cell_type"] == "code"]
-    return [s for i, s in code if (i < given and only_imports(s)) or (i >= start and "stage_parameters(" not in s)]
+    return [
+        s
+        for i, s in code
+        if (i < given and only_imports(s)) or (i >= start and "stage_parameters(" not in s)
+    ]
 
 
 def plain_script(name: str, path: Path, values: dict[str, Any]) -> str:
     "Write the script that does a stage's work without its notebook."
     source = without_magics("\n\n".join(run_cells(read_notebook(path))))
-    source = re.sub(r"^from IPython\.display import ([\w, ]+)$", lambda m: " = ".join([n.strip() for n in m[1].split(",")] + ["display"]), source, flags=re.M)
+    source = re.sub(
+        r"^from IPython\.display import ([\w, ]+)$",
+        lambda m: " = ".join([n.strip() for n in m[1].split(",")] + ["display"]),
+        source,
+        flags=re.M,
+    )
     given = "".join(f"{key} = {value!r}\n" for key, value in values.items())
     figures = FIGURES.format(name=name) if re.search(r"\bplt\b", source) else ""
     runner = (path.parents[1] / "mlops_nb/stage.py").read_text(encoding="utf-8")
     threads = "\n".join(re.findall(r"os\.environ\.setdefault\([^()]*\)", runner))
-    return SCRIPT.format(notebook=path.name, threads=threads) + figures + given + "\n" + source + "\n"
+    return (
+        SCRIPT.format(notebook=path.name, threads=threads) + figures + given + "\n" + source + "\n"
+    )
 
 
 def write_scripts(folder: Path) -> None:
@@ -302,17 +439,26 @@ def write_scripts(folder: Path) -> None:
     params, declared = read_yaml(folder / "params.yaml"), all_declared(folder)
     (folder / "scripts_plain").mkdir()
     for name in stage_names(folder):
-        text = plain_script(name, project_notebooks(folder)[name], resolve_parameters(name, params, declared))
+        text = plain_script(
+            name, project_notebooks(folder)[name], resolve_parameters(name, params, declared)
+        )
         (folder / f"scripts_plain/{name}.py").write_text(text, encoding="utf-8")
 
 
 def set_commands(folder: Path, plain: bool) -> None:
-    "Put the timer before every stage's command; make the stages plain scripts that write no report, if asked."
+    """Put the timer before every stage's command.
+
+    Make the stages plain scripts that write no report, if asked.
+    """
     pipeline = read_yaml(folder / "dvc.yaml")
     for name, stage in pipeline["stages"].items():
         if plain and name != "code":
             stage["cmd"] = f"python -P scripts_plain/{name}.py"
-            stage["outs"] = [out for out in stage["outs"] if out not in (f"reports/{name}.html", f"reports/{name}.ipynb")]
+            stage["outs"] = [
+                out
+                for out in stage["outs"]
+                if out not in (f"reports/{name}.html", f"reports/{name}.ipynb")
+            ]
         stage["cmd"] = f"python -I -S bench/timer.py {name} {stage['cmd']}"
     (folder / "bench/timer.py").write_text(TIMER)
     (folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False, width=1000))
@@ -327,22 +473,39 @@ def cold_run(folder: Path, plain: bool) -> Costs:
     seconds, _ = run(REPRO, folder, folder)
     lines = [json.loads(line) for line in (folder / "bench/costs.jsonl").read_text().splitlines()]
     say(f"cold pipeline, {'plain scripts' if plain else 'notebooks'}: {seconds:.1f} s")
-    return {name: (took, busy, peak) for name, took, busy, peak in lines} | {"all": (seconds, sum(line[2] for line in lines), 0.0)}
+    return {name: (took, busy, peak) for name, took, busy, peak in lines} | {
+        "all": (seconds, sum(line[2] for line in lines), 0.0)
+    }
 
 
 def results(folder: Path) -> dict[str, bytes]:
     "Read the results that a pipeline wrote, timings left out."
-    return {p.name: p.read_bytes() for p in sorted((folder / "metrics").glob("*.json")) if p.name != "timings.json"}
+    return {
+        p.name: p.read_bytes()
+        for p in sorted((folder / "metrics").glob("*.json"))
+        if p.name != "timings.json"
+    }
 
 
 def warm_up(code: Path) -> None:
     "Read every library once, so that the first pipeline does not pay for the disk."
     names = ", ".join(f"mlops_nb.{p.stem}" for p in sorted((code / "mlops_nb").glob("[a-z]*.py")))
-    run([PYTHON, "-c", f"import {names}, matplotlib.pyplot, dvclive, nbdev.export, papermill.execute"], code, code)
+    run(
+        [
+            PYTHON,
+            "-c",
+            f"import {names}, matplotlib.pyplot, dvclive, nbdev.export, papermill.execute",
+        ],
+        code,
+        code,
+    )
 
 
 def cold_runs(work: Path, repeats: int) -> tuple[Costs, Costs, bool]:
-    "Run the cold pipeline with notebooks and with plain scripts in turn; give the medians and whether all results agree."
+    """Run the cold pipeline with notebooks and with plain scripts in turn.
+
+    Give the medians and whether all results agree.
+    """
     runs: dict[bool, list[Costs]] = {False: [], True: []}
     found = []
     for number in range(repeats):
@@ -352,16 +515,27 @@ def cold_runs(work: Path, repeats: int) -> tuple[Costs, Costs, bool]:
             found.append(results(folder))
             if number or plain:
                 shutil.rmtree(folder)
-    here, beside = ({n: tuple(median(r[n][i] for r in part) for i in range(3)) for n in part[0]} for part in (runs[False], runs[True]))
+    here, beside = (
+        {n: tuple(median(r[n][i] for r in part) for i in range(3)) for n in part[0]}
+        for part in (runs[False], runs[True])
+    )
     return here, beside, all(f == found[0] for f in found) and len(found[0]) > 0
 
 
 def cold_rows(here: Costs, beside: Costs, same: bool) -> list[Row]:
     "Compare the seconds of the two cold pipelines."
     rows = [row(name, here[name][0], beside[name][0]) for name in here if name != "all"]
-    dvc = [c["all"][0] - sum(cost[0] for n, cost in c.items() if n != "all") for c in (here, beside)]
+    dvc = [
+        c["all"][0] - sum(cost[0] for n, cost in c.items() if n != "all") for c in (here, beside)
+    ]
     rows += [row("DVC itself", *dvc), row("all", here["all"][0], beside["all"][0], target=1.3)]
-    rows.append(row("all, had the scripts no stage `code`", here["all"][0], beside["all"][0] - beside["code"][0]))
+    rows.append(
+        row(
+            "all, had the scripts no stage `code`",
+            here["all"][0],
+            beside["all"][0] - beside["code"][0],
+        )
+    )
     rows.append(row("all stages, processor time", here["all"][1], beside["all"][1]))
     return [*rows, ("metrics/*.json", "", "", "the same bytes" if same else "DIFFERENT", "")]
 
@@ -372,26 +546,61 @@ def memory_rows(here: Costs, beside: Costs) -> list[Row]:
 
 
 def drift_checks(code: Path) -> list[Row]:
-    "Time profiles and their comparison, and measure the memory of profiling many rows, each in a process of its own."
+    """Time profiles and their comparison, and measure the memory of profiling many rows, each in a
+    process of its own.
+    """
     measured = {}
     for what in ("profile", "compare", "memory"):
         say(f"drift checks: {what}")
-        measured[what] = json.loads(run([PYTHON, str(ROOT / "tests/bench/drift.py"), what], code, code)[1].splitlines()[-1])
-    ours, theirs, peak = measured["profile"]["here"], measured["profile"]["beside"], measured["memory"]["MB"]
+        measured[what] = json.loads(
+            run([PYTHON, str(ROOT / "tests/bench/drift.py"), what], code, code)[1].splitlines()[-1]
+        )
+    ours, theirs, peak = (
+        measured["profile"]["here"],
+        measured["profile"]["beside"],
+        measured["memory"]["MB"],
+    )
     return [
-        ("profile of 300,000 × 20", f"{ours:.2f} s", f"{theirs:.2f} s", f"{theirs / ours:.2f} times as fast", f"at least 1.7 times: {'met' if theirs >= 1.7 * ours else 'MISSED'}"),
-        *((f"compare, {what}", f"{took:.2f} s", "", "", f"at most 0.3 s: {'met' if took <= 0.3 else 'MISSED'}" if what.startswith("20") else "") for what, took in measured["compare"].items()),
-        (f"profile of {measured['memory']['rows']:,} × 20 in batches", f"{peak:.0f} MB", "", "", f"at most 1000 MB: {'met' if peak <= 1000 else 'MISSED'}"),
+        (
+            "profile of 300,000 × 20",
+            f"{ours:.2f} s",
+            f"{theirs:.2f} s",
+            f"{theirs / ours:.2f} times as fast",
+            f"at least 1.7 times: {'met' if theirs >= 1.7 * ours else 'MISSED'}",
+        ),
+        *(
+            (
+                f"compare, {what}",
+                f"{took:.2f} s",
+                "",
+                "",
+                f"at most 0.3 s: {'met' if took <= 0.3 else 'MISSED'}"
+                if what.startswith("20")
+                else "",
+            )
+            for what, took in measured["compare"].items()
+        ),
+        (
+            f"profile of {measured['memory']['rows']:,} × 20 in batches",
+            f"{peak:.0f} MB",
+            "",
+            "",
+            f"at most 1000 MB: {'met' if peak <= 1000 else 'MISSED'}",
+        ),
     ]
 
 
 def show(sections: dict[str, list[Row]]) -> None:
     "Print all sections as one table."
     head: Row = ("", "this project", "beside it", "compared", "target")
-    widths = [max(len(r[i]) for rows in [[head], *sections.values()] for r in rows) for i in range(5)]
+    widths = [
+        max(len(r[i]) for rows in [[head], *sections.values()] for r in rows) for i in range(5)
+    ]
 
     def line(cells: Row) -> str:
-        return "  ".join(c.ljust(w) if i in (0, 4) else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths))).rstrip()
+        return "  ".join(
+            c.ljust(w) if i in (0, 4) else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths))
+        ).rstrip()
 
     print(line(head))
     for title, rows in sections.items():
@@ -400,9 +609,19 @@ def show(sections: dict[str, list[Row]]) -> None:
 
 def main() -> None:
     "Measure and print."
-    parser = argparse.ArgumentParser(description="Measure start-up, nothing to do, the cost of notebooks and memory.")
-    parser.add_argument("--skip-cold", action="store_true", help="leave out the cold pipelines and their memory")
-    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="run the cold pipelines N times in turn and take medians")
+    parser = argparse.ArgumentParser(
+        description="Measure start-up, nothing to do, the cost of notebooks and memory."
+    )
+    parser.add_argument(
+        "--skip-cold", action="store_true", help="leave out the cold pipelines and their memory"
+    )
+    parser.add_argument(
+        "--repeat",
+        type=int,
+        default=1,
+        metavar="N",
+        help="run the cold pipelines N times in turn and take medians",
+    )
     options = parser.parse_args()
     if options.repeat < 1:
         parser.error("--repeat must be at least 1")
@@ -415,11 +634,15 @@ def main() -> None:
             warm_up(code)
             cold = cold_runs(work, options.repeat)
         project = work / "notebooks0" if cold else small_project(work / "small")
-        sections["NOTHING TO DO (beside it: ten stages of cp)"] = nothing_to_do(project, copying_pipeline(work / "copies"))
+        sections["NOTHING TO DO (beside it: ten stages of cp)"] = nothing_to_do(
+            project, copying_pipeline(work / "copies")
+        )
         sections["TABLE OF EXPERIMENTS (beside it: dvc exp show)"] = table_of_experiments(project)
         sections["DRIFT CHECKS (beside it: one why.log)"] = drift_checks(code)
         if cold:
-            sections["COLD PIPELINE (beside it: the Run sections as plain scripts)"] = cold_rows(*cold)
+            sections["COLD PIPELINE (beside it: the Run sections as plain scripts)"] = cold_rows(
+                *cold
+            )
             sections["PEAK MEMORY (beside it: plain scripts)"] = memory_rows(*cold[:2])
     show(sections)
 

@@ -4,6 +4,7 @@ profile: seconds of `make_profile` and of one `why.log` call on 300,000 rows by 
 compare: seconds of comparing the profiles of two such tables; with a reference of 365 days; of 100 columns.
 memory: peak MB of profiling 10 million rows in batches, merged.
 """
+
 import json
 import resource
 import sys
@@ -20,12 +21,19 @@ from mlops_nb.reference import make_reference
 
 
 def table(rows: int, columns: int, seed: int) -> pd.DataFrame:
-    "Make numbers of four kinds, whole ones and many zeros among them, and every fifth column categories."
+    """Make numbers of four kinds, whole ones and many zeros among them, and every fifth column
+    categories.
+    """
     rng, made = np.random.default_rng(seed), {}
     for n in range(columns):
         made[f"c{n}"] = [
-            lambda: rng.normal(size=rows), lambda: rng.poisson(6, rows).astype("float64"), lambda: np.where(rng.random(rows) < 0.9, 0.0, rng.exponential(size=rows)),
-            lambda: np.where(rng.random(rows) < 0.1, np.nan, rng.lognormal(size=rows)), lambda: rng.choice(np.array([f"category {i}" for i in range(4 + 10 * n)], dtype=object), rows),
+            lambda: rng.normal(size=rows),
+            lambda: rng.poisson(6, rows).astype("float64"),
+            lambda: np.where(rng.random(rows) < 0.9, 0.0, rng.exponential(size=rows)),
+            lambda: np.where(rng.random(rows) < 0.1, np.nan, rng.lognormal(size=rows)),
+            lambda: rng.choice(
+                np.array([f"category {i}" for i in range(4 + 10 * n)], dtype=object), rows
+            ),
         ][n % 5]()
     return pd.DataFrame(made)
 
@@ -48,15 +56,29 @@ def profile(rounds: int = 3) -> dict[str, float]:
 
 def compare(rounds: int = 5) -> dict[str, float]:
     took = {}
-    for name, columns, days in (("20 columns", 20, 1), ("20 columns, 365 days", 20, 365), ("100 columns, 365 days", 100, 365)):
+    for name, columns, days in (
+        ("20 columns", 20, 1),
+        ("20 columns, 365 days", 20, 365),
+        ("100 columns, 365 days", 100, 365),
+    ):
         rows, seconds = table(300_000, columns, 1), []
-        times = pd.Series(np.datetime64("2023-01-01") + np.arange(len(rows)) * days // len(rows)) if days > 1 else None
-        reference, now = make_reference(rows, kinds_of(rows), times, {}), make_profile(table(300_000, columns, 2))
+        times = (
+            pd.Series(np.datetime64("2023-01-01") + np.arange(len(rows)) * days // len(rows))
+            if days > 1
+            else None
+        )
+        reference, now = (
+            make_reference(rows, kinds_of(rows), times, {}),
+            make_profile(table(300_000, columns, 2)),
+        )
         week = np.datetime64("2024-02-01") + np.arange(7) if days > 1 else None
         for _ in range(rounds):
             started = time.perf_counter()
             window = look_at([now], reference, week)
-            verdict(check_window(window, reference, learn_noise(reference, window.days, 0.01)), reference)
+            verdict(
+                check_window(window, reference, learn_noise(reference, window.days, 0.01)),
+                reference,
+            )
             seconds.append(time.perf_counter() - started)
         took[name] = max(seconds)
     return took
@@ -68,7 +90,11 @@ def memory(rows: int = 10_000_000, batch: int = 250_000) -> dict[str, float]:
         part = make_profile(table(batch, 20, start))
         merged = part if merged is None else merged.merge(part)
     counted = merged.get_column("c0").get_metric("counts").n.value
-    return {"rows": counted, "MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)}
+    return {
+        "rows": counted,
+        "MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        / (2**20 if sys.platform == "darwin" else 2**10),
+    }
 
 
 if __name__ == "__main__":

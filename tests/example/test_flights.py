@@ -1,4 +1,5 @@
 "What the example's data can do wrong, and what it should give."
+
 from pathlib import Path
 
 import pandas as pd
@@ -15,16 +16,29 @@ def change(folder: Path, where: str, edit) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("edit", "words"), [
-    (lambda t: t.drop(columns="distance"), ("lacks the column `distance`",)),
-    (lambda t: t.rename(columns={"distance": "distance_km"}), ("lacks the column `distance`", "`distance_km`", "renamed")),
-    (lambda t: t.astype({"distance": "object"}).assign(distance=lambda t: t["distance"].where(t.index > 3, "far")).astype({"distance": "str"}), ("distance: not an integer", "'far'")),
-    (lambda t: t.assign(temp=None), ("all values are missing in column `temp`",)),
-    (lambda t: pd.concat([t, t.head(40)]), ("40 of", "duplicate of scheduled")),
-    (lambda t: t.assign(carrier="ZZ"), ("carrier: not an allowed value", "'ZZ'")),
-    (lambda t: t.assign(distance=-1), ("distance: outside 1 to 6000",)),
-    (lambda t: t.assign(distance=float("inf")), ("distance: not an integer", "inf")),
-])
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda t: t.drop(columns="distance"), ("lacks the column `distance`",)),
+        (
+            lambda t: t.rename(columns={"distance": "distance_km"}),
+            ("lacks the column `distance`", "`distance_km`", "renamed"),
+        ),
+        (
+            lambda t: (
+                t.astype({"distance": "object"})
+                .assign(distance=lambda t: t["distance"].where(t.index > 3, "far"))
+                .astype({"distance": "str"})
+            ),
+            ("distance: not an integer", "'far'"),
+        ),
+        (lambda t: t.assign(temp=None), ("all values are missing in column `temp`",)),
+        (lambda t: pd.concat([t, t.head(40)]), ("40 of", "duplicate of scheduled")),
+        (lambda t: t.assign(carrier="ZZ"), ("carrier: not an allowed value", "'ZZ'")),
+        (lambda t: t.assign(distance=-1), ("distance: outside 1 to 6000",)),
+        (lambda t: t.assign(distance=float("inf")), ("distance: not an integer", "inf")),
+    ],
+)
 def test_bad_data(sample, edit, words: tuple) -> None:
     folder = sample("ingest")
     path = change(folder, "data/raw", edit)
@@ -36,9 +50,14 @@ def test_bad_data(sample, edit, words: tuple) -> None:
 def test_few_bad_rows_are_kept_aside_with_the_reason(sample) -> None:
     folder = sample("ingest")
     set_params(folder, {"validate.max_bad_rows": 0.1})
-    path = change(folder, "data/raw", lambda t: t.assign(distance=t["distance"].where(t.index > 2, -5)))
+    path = change(
+        folder, "data/raw", lambda t: t.assign(distance=t["distance"].where(t.index > 2, -5))
+    )
     assert run_in(folder, "validate").returncode == 0
-    aside, clean = pd.read_parquet(folder / "data/quarantine" / path.name), pd.read_parquet(folder / "data/clean" / path.name)
+    aside, clean = (
+        pd.read_parquet(folder / "data/quarantine" / path.name),
+        pd.read_parquet(folder / "data/clean" / path.name),
+    )
     assert aside["reason"].tolist() == ["distance: outside 1 to 6000"] * 3
     assert len(aside) + len(clean) == len(pd.read_parquet(path))
 
@@ -46,7 +65,9 @@ def test_few_bad_rows_are_kept_aside_with_the_reason(sample) -> None:
 def test_one_class_target(sample) -> None:
     folder = sample("validate")
     for path in (folder / "data/clean").glob("*.parquet"):
-        pd.read_parquet(path).assign(late=False).astype({"late": "boolean"}).to_parquet(path, index=False)
+        pd.read_parquet(path).assign(late=False).astype({"late": "boolean"}).to_parquet(
+            path, index=False
+        )
     expect_failure(folder, "features", "only one answer", "late is False", "train window")
 
 
@@ -75,7 +96,12 @@ def test_a_column_known_too_late_cannot_be_a_feature(sample) -> None:
     set_params(folder, {"features.derived": ["dep_delay"]})
     expect_failure(folder, "features", "'dep_delay'", "defines")
     text = (folder / "contract.yaml").read_text()
-    (folder / "contract.yaml").write_text(text.replace("nullable: true, max_missing: 0.3, known: false, sensitive: false, source: computed", "nullable: true, max_missing: 0.3, known: true, sensitive: false, source: computed"))
+    (folder / "contract.yaml").write_text(
+        text.replace(
+            "nullable: true, max_missing: 0.3, known: false, sensitive: false, source: computed",
+            "nullable: true, max_missing: 0.3, known: true, sensitive: false, source: computed",
+        )
+    )
     expect_failure(folder, "features", "target late", "known: false")
 
 

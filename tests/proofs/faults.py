@@ -5,6 +5,7 @@
 
 On a small sample project in a small GitHub on disk (mlops_nb.world), with the commands that the workflows call.
 """
+
 import argparse
 import json
 import os
@@ -32,10 +33,26 @@ from mlops_nb.storage import named_outs, open_store, whole_in_remote  # noqa: E4
 from mlops_nb.versions import bundle_of  # noqa: E402
 from mlops_nb.world import TOKEN, World, change_hub, environment, merge, open_world, world_git  # noqa: E402
 
-BIN, NAME, BRANCH, OLD, NEW = Path(sys.executable).parent, "model", "mlops-nb-retrain", "2013-04-30", "2013-05-31"
+BIN, NAME, BRANCH, OLD, NEW = (
+    Path(sys.executable).parent,
+    "model",
+    "mlops-nb-retrain",
+    "2013-04-30",
+    "2013-05-31",
+)
 OPEN_GATE = {"min_score": 0.0, "min_gain": -1.0, "max_loss": 1.0, "min_slice_score": 0.0}
-FAST = {"train.model": "linear", "train.rounds": 5, "train.search": {"method": "none"}, "evaluate.resamples": 10, "evaluate.importance_rows": 50,
-        "monitor.look_back": 2, "retrain.gate": OPEN_GATE, "retrain.clock": "next", "retrain.valid_window": "", "retrain.test_window": ""} | {f"gate.{k}": v for k, v in OPEN_GATE.items()}
+FAST = {
+    "train.model": "linear",
+    "train.rounds": 5,
+    "train.search": {"method": "none"},
+    "evaluate.resamples": 10,
+    "evaluate.importance_rows": 50,
+    "monitor.look_back": 2,
+    "retrain.gate": OPEN_GATE,
+    "retrain.clock": "next",
+    "retrain.valid_window": "",
+    "retrain.test_window": "",
+} | {f"gate.{k}": v for k, v in OPEN_GATE.items()}
 
 
 class Done(NamedTuple):
@@ -74,20 +91,45 @@ def variables(place: Place) -> dict[str, str]:
     "Say what a job's step sees."
     env = {k: v for k, v in environment(place.world).items() if k != "GITHUB_ACTIONS"}
     (place.world.folder / "tmp").mkdir(exist_ok=True)
-    return env | {"GH_TOKEN": TOKEN, "GITHUB_REF_NAME": "main", "MLOPS_NB_STORAGE": str(place.storage), "TMPDIR": str(place.world.folder / "tmp"), "PATH": f"{BIN}{os.pathsep}{env['PATH']}"}
+    return env | {
+        "GH_TOKEN": TOKEN,
+        "GITHUB_REF_NAME": "main",
+        "MLOPS_NB_STORAGE": str(place.storage),
+        "TMPDIR": str(place.world.folder / "tmp"),
+        "PATH": f"{BIN}{os.pathsep}{env['PATH']}",
+    }
 
 
-def begin(place: Place, *words: str, clone: Path | None = None, before: Callable[[], None] | None = None, **env: str) -> subprocess.Popen:
+def begin(
+    place: Place,
+    *words: str,
+    clone: Path | None = None,
+    before: Callable[[], None] | None = None,
+    **env: str,
+) -> subprocess.Popen:
     "Start a command in a group of its own."
     folder = clone or place.clone
-    return subprocess.Popen([str(BIN / "mlops-nb"), *words], cwd=folder, env=variables(place) | {"PYTHONPATH": str(folder)} | env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=before)
+    return subprocess.Popen(
+        [str(BIN / "mlops-nb"), *words],
+        cwd=folder,
+        env=variables(place) | {"PYTHONPATH": str(folder)} | env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=before,
+    )
 
 
 def end(process: subprocess.Popen) -> Done:
     "Wait for a command; nothing it printed may be a traceback."
     out, err = process.communicate(timeout=600)
     if "Traceback" in out + err:
-        sys.exit(f"FAILED: a traceback: {' '.join(map(str, process.args[1:]))}\n{out[-1500:]}\n{err[-3000:]}")
+        sys.exit(
+            f"FAILED: a traceback: {' '.join(map(str, process.args[1:]))}\n{out[-1500:]}\n"
+            f"{err[-3000:]}"
+        )
     return Done(process.returncode, out, err)
 
 
@@ -118,27 +160,63 @@ def git(place: Place, *words: str, folder: Path | None = None) -> str:
 
 def refs(place: Place) -> dict[str, str]:
     "List every ref of the bare remote."
-    return dict(line.split(" ")[::-1] for line in git(place, "for-each-ref", "--format=%(objectname) %(refname)").splitlines())
+    return dict(
+        line.split(" ")[::-1]
+        for line in git(place, "for-each-ref", "--format=%(objectname) %(refname)").splitlines()
+    )
 
 
 def sound(place: Place, claim: str) -> None:
     "See that git, tags and DVC are consistent, and nothing of a run is left."
     for folder in (place.world.bare, place.clone):
-        done = subprocess.run(["git", "fsck", "--no-dangling"], cwd=folder, capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", "fsck", "--no-dangling"], cwd=folder, capture_output=True, text=True
+        )
         assert done.returncode == 0 and "error" not in done.stderr, (folder, done.stderr)
     entries, seen = read_entries(place.world.bare, NAME), refs(place)
     newest = max(entries, key=lambda e: e.when)
-    assert seen[f"refs/registry/{NAME}"] == seen[f"refs/tags/{NAME}#{newest.stage}#{newest.number}" if newest.stage else f"refs/tags/{NAME}@{newest.version}"], "the registry's reference is not its last tag"
+    assert (
+        seen[f"refs/registry/{NAME}"]
+        == seen[
+            f"refs/tags/{NAME}#{newest.stage}#{newest.number}"
+            if newest.stage
+            else f"refs/tags/{NAME}@{newest.version}"
+        ]
+    ), "the registry's reference is not its last tag"
     for stage in ("staging", "prod"):
         numbers = [e.number for e in entries if e.stage == stage]
-        assert numbers == list(range(1, len(numbers) + 1)) and stage_stack(entries, stage), (stage, numbers)
+        assert numbers == list(range(1, len(numbers) + 1)) and stage_stack(entries, stage), (
+            stage,
+            numbers,
+        )
     for commit in {e.commit for e in entries if not e.stage}:
         assert whole_in_remote(open_store(place.clone), bundle_of(place.clone, commit)) > 0
-    assert f"{len([e for e in entries if not e.stage])} versions" in fine(place, "models") and named_outs(place.clone), "models"
-    left = [p for p in (".dvc/tmp/retrain/work", ".dvc/tmp/retrain/journal.json", ".dvc/tmp/lookout") if (place.clone / p).exists()]
-    left += [p.name for p in (place.world.folder / "tmp").iterdir()] + [str(p) for f in (place.clone / ".git", place.world.bare) for p in dead_locks(f)]
-    left += [r for r in git(place, "for-each-ref", "--format=%(refname)", "refs/retrain/candidate", folder=place.clone).split()]
-    check(not left, f"{claim}: git, tags and DVC are consistent, nothing is left" + (f", but {left}" if left else ""))
+    assert f"{len([e for e in entries if not e.stage])} versions" in fine(
+        place, "models"
+    ) and named_outs(place.clone), "models"
+    left = [
+        p
+        for p in (".dvc/tmp/retrain/work", ".dvc/tmp/retrain/journal.json", ".dvc/tmp/lookout")
+        if (place.clone / p).exists()
+    ]
+    left += [p.name for p in (place.world.folder / "tmp").iterdir()] + [
+        str(p) for f in (place.clone / ".git", place.world.bare) for p in dead_locks(f)
+    ]
+    left += [
+        r
+        for r in git(
+            place,
+            "for-each-ref",
+            "--format=%(refname)",
+            "refs/retrain/candidate",
+            folder=place.clone,
+        ).split()
+    ]
+    check(
+        not left,
+        f"{claim}: git, tags and DVC are consistent, nothing is left"
+        + (f", but {left}" if left else ""),
+    )
 
 
 def held(place: Place, stage: str = "prod") -> str:
@@ -156,14 +234,21 @@ def proposed(place: Place, claim: str) -> None:
     "Propose, and see that the branch and one pull request are there."
     fine(place, "propose", "--asof", NEW)
     tip = refs(place)[f"refs/heads/{BRANCH}"]
-    check(len(pulls(place)) == 1 and git(place, "rev-parse", f"{tip}^") == refs(place)["refs/heads/main"], f"{claim}: the next run proposes, one commit on main, one pull request")
+    check(
+        len(pulls(place)) == 1
+        and git(place, "rev-parse", f"{tip}^") == refs(place)["refs/heads/main"],
+        f"{claim}: the next run proposes, one commit on main, one pull request",
+    )
     sound(place, claim)
 
 
 def released(place: Place, claim: str, version: str = "v1.0.1") -> None:
     "Release, and see that the version holds prod."
     fine(place, "release"), fine(place, "smoke", version), fine(place, "promote", version, "prod")
-    check(held(place) == version == held(place, "staging"), f"{claim}: the next run releases {version}")
+    check(
+        held(place) == version == held(place, "staging"),
+        f"{claim}: the next run releases {version}",
+    )
     sound(place, claim)
 
 
@@ -191,7 +276,10 @@ def start_place(base: Path) -> Place:
     project = base / "project"
     project.mkdir(parents=True)
     make_project(project, FAST)
-    for words in (["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "April"]):
+    for words in (
+        ["add", "-A"],
+        ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "April"],
+    ):
         subprocess.run(["git", *words], cwd=project, check=True)
     place = Place(open_world(project, base / "world"), base / "kept")
     take_stands(place.world)
@@ -202,7 +290,10 @@ def start_place(base: Path) -> Place:
 
 
 def make_place(base: Path) -> Place:
-    "Make a world in two kept states: v1.0.0 holds prod (released), and the next month's candidate is merged on top (merged)."
+    """Make a world in two kept states.
+
+    V1.0.0 holds prod (released), and the next month's candidate is merged on top (merged).
+    """
     place = start_place(base)
     released(place, "a project", "v1.0.0")
     keep(place, "released")
@@ -210,7 +301,10 @@ def make_place(base: Path) -> Place:
     merge(place.world, pulls(place)[0]["number"])
     fine(place, "prepare", "--data")
     keep(place, "merged")
-    shutil.copytree(place.clone / ".dvc/cache", place.kept / "released/clone/.dvc/cache", dirs_exist_ok=True)  # what was computed once is not computed at every fault
+    # what was computed once is not computed at every fault
+    shutil.copytree(
+        place.clone / ".dvc/cache", place.kept / "released/clone/.dvc/cache", dirs_exist_ok=True
+    )
     return place
 
 
@@ -223,7 +317,12 @@ def remote_gone(place: Place) -> None:
     "The repository is away, then DVC's remote."
     before, away = refs(place), place.world.folder / "away"
     place.world.bare.rename(away)
-    for words in (("patrol", "--asof", NEW), ("propose", "--asof", NEW), ("release",), ("withdraw", "v1.0.0", "--why", "x")):
+    for words in (
+        ("patrol", "--asof", NEW),
+        ("propose", "--asof", NEW),
+        ("release",),
+        ("withdraw", "v1.0.0", "--why", "x"),
+    ):
         one_line(mlops(place, *words), f"no repository, {words[0]}", "origin.git")
     away.rename(place.world.bare)
     place.storage.parent.rename(away)
@@ -244,7 +343,10 @@ def token_missing(place: Place) -> None:
     "gh has no token: nothing can be said, what was pushed stays."
     for words in (("patrol", "--asof", NEW), ("propose", "--asof", NEW)):
         one_line(mlops(place, *words, GH_TOKEN=""), f"no token, {words[0]}", "GH_TOKEN")
-    check(f"refs/heads/{BRANCH}" in refs(place) and not pulls(place), "no token: the branch is there, the pull request is not")
+    check(
+        f"refs/heads/{BRANCH}" in refs(place) and not pulls(place),
+        "no token: the branch is there, the pull request is not",
+    )
     proposed(place, "no token")
 
 
@@ -261,7 +363,9 @@ def twice(place: Place) -> None:
     proposed(place, "two proposals in one clone")
     restore(place, "released")
     second = another(place)
-    one, other = both(begin(place, "propose", "--asof", NEW), begin(place, "propose", "--asof", NEW, clone=second))
+    one, other = both(
+        begin(place, "propose", "--asof", NEW), begin(place, "propose", "--asof", NEW, clone=second)
+    )
     if other.code:
         one_line(other, "two proposals in two clones", BRANCH)
     check(one.code == 0 and len(pulls(place)) == 1, "two proposals in two clones: one pull request")
@@ -271,7 +375,12 @@ def twice(place: Place) -> None:
     one, other = both(begin(place, "release"), begin(place, "release", clone=second))
     if other.code:
         one_line(other, "two releases", "run again")
-    check(one.code == 0 and [e.version for e in read_entries(place.world.bare, NAME) if not e.stage] == ["v1.0.0", "v1.0.1"], "two releases: one version was registered")
+    check(
+        one.code == 0
+        and [e.version for e in read_entries(place.world.bare, NAME) if not e.stage]
+        == ["v1.0.0", "v1.0.1"],
+        "two releases: one version was registered",
+    )
     released(place, "two releases")
 
 
@@ -288,7 +397,10 @@ def kill(process: subprocess.Popen, seconds: float) -> bool:
 
 def killed(place: Place, count: int = 4) -> None:
     "SIGKILL at several moments of a proposal and of a release."
-    for state, words, finish in (("released", ("propose", "--asof", NEW), proposed), ("merged", ("release",), released)):
+    for state, words, finish in (
+        ("released", ("propose", "--asof", NEW), proposed),
+        ("merged", ("release",), released),
+    ):
         restore(place, state)
         began = time.monotonic()
         fine(place, *words)
@@ -298,7 +410,10 @@ def killed(place: Place, count: int = 4) -> None:
             moment = MOMENTS.uniform(number, number + 1) / count * whole
             if kill(begin(place, *words), moment):
                 moments.append(f"{moment:.1f} s")
-            check(held(place) == "v1.0.0" and read_yaml(place.clone / "dvc.lock")["stages"], f"{words[0]} killed after {moment:.1f} of {whole:.1f} s: prod is v1.0.0")
+            check(
+                held(place) == "v1.0.0" and read_yaml(place.clone / "dvc.lock")["stages"],
+                f"{words[0]} killed after {moment:.1f} of {whole:.1f} s: prod is v1.0.0",
+            )
             remove(place.world.folder / "tmp")  # the machine's, gone with it
             finish(place, f"{words[0]} killed after {moment:.1f} s")
         check(len(moments) >= count - 1, f"{words[0]}: killed after {', '.join(moments)}")
@@ -311,12 +426,18 @@ def person_commits(place: Place, text: str, branch: str = "main") -> None:
     git(place, "clone", "-q", "-b", branch, "origin.git", "person", folder=place.world.folder)
     with (folder / "README.md").open("a", encoding="utf-8") as readme:
         readme.write(f"\n{text}\n")
-    git(place, "commit", "-qam", text, folder=folder), git(place, "push", "-q", "origin", f"HEAD:{branch}", folder=folder)
+    (
+        git(place, "commit", "-qam", text, folder=folder),
+        git(place, "push", "-q", "origin", f"HEAD:{branch}", folder=folder),
+    )
 
 
 def pull_main(place: Place) -> None:
     "Bring the job's clone to main, as checkout does."
-    git(place, "fetch", "-q", "origin", folder=place.clone), git(place, "reset", "-q", "--hard", "origin/main", folder=place.clone)
+    (
+        git(place, "fetch", "-q", "origin", folder=place.clone),
+        git(place, "reset", "-q", "--hard", "origin/main", folder=place.clone),
+    )
 
 
 def branch_there(place: Place) -> None:
@@ -324,7 +445,12 @@ def branch_there(place: Place) -> None:
     fine(place, "propose", "--asof", NEW)
     person_commits(place, "a person's correction", BRANCH)
     before = refs(place)
-    one_line(mlops(place, "propose", "--asof", "2013-06-30"), "a person's commit on the branch", BRANCH, "a person's correction")
+    one_line(
+        mlops(place, "propose", "--asof", "2013-06-30"),
+        "a person's commit on the branch",
+        BRANCH,
+        "a person's correction",
+    )
     untouched(place, before, "a person's commit on the branch")
     git(place, "update-ref", "-d", f"refs/heads/{BRANCH}")
     with change_hub(place.world) as hub:
@@ -351,7 +477,10 @@ def tag_there(place: Place) -> None:
                 git(place, "tag", "-d", f"{NAME}@v1.0.1", folder=folder)
             released(place, f"{kind} tag removed")
         else:
-            check(before[f"refs/tags/{NAME}@v1.0.1"] == refs(place)[f"refs/tags/{NAME}@v1.0.1"], f"{kind} tag: as it was")
+            check(
+                before[f"refs/tags/{NAME}@v1.0.1"] == refs(place)[f"refs/tags/{NAME}@v1.0.1"],
+                f"{kind} tag: as it was",
+            )
             released(place, f"{kind} tag", "v1.0.2")
 
 
@@ -361,11 +490,15 @@ def small_files(size: int) -> Callable[[], None]:
 
 
 def disk_full(place: Place) -> None:
-    "Writing fails: no file may grow beyond a few kilobytes; where mounting is allowed, a disk without room as well."
+    """Writing fails.
+
+    No file may grow beyond a few kilobytes; where mounting is allowed, a disk without room as well.
+    """
     before = refs(place)
     for size in (20_000, 200_000):
         for words in (("patrol", "--asof", NEW), ("propose", "--asof", NEW)):
-            done = mlops(place, *words, before=small_files(size), PYTHONDONTWRITEBYTECODE="1")  # Python 3.11 leaves modules cut short and then trusts them (cpython 126606)
+            # Python 3.11 leaves modules cut short and then trusts them (cpython 126606)
+            done = mlops(place, *words, before=small_files(size), PYTHONDONTWRITEBYTECODE="1")
             if done.code:
                 one_line(done, f"files of {size} bytes at most, {words[0]}")
     untouched(place, before, "disk full")
@@ -374,13 +507,19 @@ def disk_full(place: Place) -> None:
     full = place.world.folder / "full"
     full.mkdir()
     need = sum(f.lstat().st_size + 4096 for f in place.clone.rglob("*") if not f.is_symlink())
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={need + 3_000_000}", "tmpfs", str(full)], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={need + 3_000_000}", "tmpfs", str(full)],
+        capture_output=True,
+    ).returncode:
         print("left out: no tmpfs may be mounted here")
         return
     try:
         shutil.copytree(place.clone, full / "clone", symlinks=True)
         for words in (("propose", "--asof", "2013-06-30"), ("patrol", "--asof", "2013-06-30")):
-            one_line(mlops(place, *words, clone=full / "clone", PYTHONDONTWRITEBYTECODE="1"), f"a disk without room, {words[0]}")
+            one_line(
+                mlops(place, *words, clone=full / "clone", PYTHONDONTWRITEBYTECODE="1"),
+                f"a disk without room, {words[0]}",
+            )
     finally:
         subprocess.run(["umount", str(full)], check=True)
     sound(place, "a disk without room")
@@ -390,7 +529,10 @@ def no_data(place: Place) -> None:
     "The day is past the end of the data."
     before = refs(place)
     told = fine(place, "patrol", "--asof", "2015-06-30")
-    check("due=false" in told and "not comparable" in told, f"no data, patrol: {next(line for line in told.splitlines() if 'not' in line)}")
+    check(
+        "due=false" in told and "not comparable" in told,
+        f"no data, patrol: {next(line for line in told.splitlines() if 'not' in line)}",
+    )
     one_line(mlops(place, "propose", "--asof", "2015-06-30"), "no data, propose", "rows")
     untouched(place, before, "no data")
     proposed(place, "no data")
@@ -398,16 +540,39 @@ def no_data(place: Place) -> None:
 
 def broken_notebook(place: Place) -> None:
     "A cell raises; a cell is no Python."
-    for name, words, code in (("04_train.ipynb", ("propose", "--asof", NEW), "raise ValueError('a mistake')"), ("04_train.ipynb", ("propose", "--asof", NEW), "if True print(1)"), ("09_monitor.ipynb", ("patrol", "--asof", NEW), "1 / 0")):
+    for name, words, code in (
+        ("04_train.ipynb", ("propose", "--asof", NEW), "raise ValueError('a mistake')"),
+        ("04_train.ipynb", ("propose", "--asof", NEW), "if True print(1)"),
+        ("09_monitor.ipynb", ("patrol", "--asof", NEW), "1 / 0"),
+    ):
         path = place.clone / "nbs" / name
         notebook = json.loads(path.read_text(encoding="utf-8"))
-        notebook["cells"].append({"cell_type": "code", "execution_count": None, "id": "broken00", "metadata": {}, "outputs": [], "source": [code]})
+        notebook["cells"].append(
+            {
+                "cell_type": "code",
+                "execution_count": None,
+                "id": "broken00",
+                "metadata": {},
+                "outputs": [],
+                "source": [code],
+            }
+        )
         save_json(path, notebook)
-        git(place, "commit", "-qam", "a mistake", folder=place.clone), git(place, "push", "-q", "origin", "HEAD:main", folder=place.clone)
+        (
+            git(place, "commit", "-qam", "a mistake", folder=place.clone),
+            git(place, "push", "-q", "origin", "HEAD:main", folder=place.clone),
+        )
         before = refs(place)
-        one_line(mlops(place, *words), f"`{code}` in {name}, {words[0]}", name.partition("_")[2].removesuffix(".ipynb"))
+        one_line(
+            mlops(place, *words),
+            f"`{code}` in {name}, {words[0]}",
+            name.partition("_")[2].removesuffix(".ipynb"),
+        )
         untouched(place, before, f"`{code}` in {name}")
-        git(place, "revert", "--no-edit", "HEAD", folder=place.clone), git(place, "push", "-q", "origin", "HEAD:main", folder=place.clone)
+        (
+            git(place, "revert", "--no-edit", "HEAD", folder=place.clone),
+            git(place, "push", "-q", "origin", "HEAD:main", folder=place.clone),
+        )
         fine(place, *words)
         sound(place, f"`{code}` in {name} taken back, {words[0]} again")
 
@@ -415,23 +580,45 @@ def broken_notebook(place: Place) -> None:
 def month_missed(place: Place) -> None:
     "The schedule was off for a month: the clock takes two steps at once."
     told = fine(place, "patrol", "--asof", "2013-06-30")
-    check("asof=2013-06-30" in told and "due=true" in told, "a month missed: the look goes to the second month, and it is time")
+    check(
+        "asof=2013-06-30" in told and "due=true" in told,
+        "a month missed: the look goes to the second month, and it is time",
+    )
     fine(place, "propose", "--asof", "2013-06-30")
-    check(merge(place.world, pulls(place)[0]["number"]), "a month missed: one proposal for both, merged")
+    check(
+        merge(place.world, pulls(place)[0]["number"]),
+        "a month missed: one proposal for both, merged",
+    )
     fine(place, "prepare", "--data")
     released(place, "a month missed")
 
 
-FAULTS = {"remote gone": remote_gone, "token missing": token_missing, "two at once": twice, "killed": killed, "branch there": branch_there, "tag there": tag_there,
-          "disk full": disk_full, "no data": no_data, "broken notebook": broken_notebook, "month missed": month_missed}
+FAULTS = {
+    "remote gone": remote_gone,
+    "token missing": token_missing,
+    "two at once": twice,
+    "killed": killed,
+    "branch there": branch_there,
+    "tag there": tag_there,
+    "disk full": disk_full,
+    "no data": no_data,
+    "broken notebook": broken_notebook,
+    "month missed": month_missed,
+}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--only", choices=FAULTS, nargs="+", default=list(FAULTS), help="these faults")
+    parser.add_argument(
+        "--only", choices=FAULTS, nargs="+", default=list(FAULTS), help="these faults"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the moments of kills")
     given = parser.parse_args()
-    MOMENTS, started, base = random.Random(given.seed), time.monotonic(), Path(tempfile.mkdtemp(prefix="faults-"))
+    MOMENTS, started, base = (
+        random.Random(given.seed),
+        time.monotonic(),
+        Path(tempfile.mkdtemp(prefix="faults-")),
+    )
     try:
         place = make_place(base)
         for name in given.only:

@@ -27,19 +27,38 @@ from conftest import make_project, repro, run  # noqa: E402
 from mlops_nb.apart import MARK  # noqa: E402
 from mlops_nb.experiments import collect_experiments  # noqa: E402
 
-GRID = ["-S", "train.model=hist_gradient_boosting,random_forest,linear", "-S", "train.rounds=5,10", "-S", "train.leaves=7,15", "--jobs", "2"]
+GRID = [
+    "-S",
+    "train.model=hist_gradient_boosting,random_forest,linear",
+    "-S",
+    "train.rounds=5,10",
+    "-S",
+    "train.leaves=7,15",
+    "--jobs",
+    "2",
+]
 KINDS = ("group", "alone", "all")
 LIMIT = 900  # seconds that one run may take
 
 
 def git(folder: Path, *words: str) -> str:
     "Ask git."
-    return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["git", *words], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def start(folder: Path) -> subprocess.Popen:
     "Start the grid in a process group of its own."
-    return subprocess.Popen([ROOT / ".venv/bin/mlops-nb", "grid", *GRID], cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    return subprocess.Popen(
+        [ROOT / ".venv/bin/mlops-nb", "grid", *GRID],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def started_by(folder: Path) -> list[int]:
@@ -47,7 +66,10 @@ def started_by(folder: Path) -> list[int]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+            if (
+                process.environ().get(MARK) == str(folder)
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
                 found.append(process.pid)
     return found
 
@@ -68,14 +90,38 @@ def trouble_after_kill(folder: Path, before: tuple[str, str]) -> str:
     deadline = time.monotonic() + 5
     while started_by(folder) and time.monotonic() < deadline:
         time.sleep(0.1)
-    orphans, now = started_by(folder), (git(folder, "status", "--porcelain"), git(folder, "symbolic-ref", "HEAD") + git(folder, "stash", "list"))
-    return "; ".join(([f"{len(orphans)} processes go on"] if orphans else []) + (["the workspace changed"] if now != before else []))
+    orphans, now = (
+        started_by(folder),
+        (
+            git(folder, "status", "--porcelain"),
+            git(folder, "symbolic-ref", "HEAD") + git(folder, "stash", "list"),
+        ),
+    )
+    return "; ".join(
+        ([f"{len(orphans)} processes go on"] if orphans else [])
+        + (["the workspace changed"] if now != before else [])
+    )
 
 
 def leftovers(folder: Path) -> list[str]:
     "Name what a finished grid should not have left."
-    refs = [r for r in git(folder, "for-each-ref", "--format=%(refname)", "refs/exps", "refs/stash").split() if not r.split("/")[-1].startswith("grid-")]
-    return refs + [str(p) for p in (folder / ".dvc/tmp/grid/work", folder / ".dvc/tmp/grid/failed") if p.exists()] + [str(p) for p in (folder / ".git").rglob("*.lock")] + [f"process {p}" for p in started_by(folder)]
+    refs = [
+        r
+        for r in git(
+            folder, "for-each-ref", "--format=%(refname)", "refs/exps", "refs/stash"
+        ).split()
+        if not r.split("/")[-1].startswith("grid-")
+    ]
+    return (
+        refs
+        + [
+            str(p)
+            for p in (folder / ".dvc/tmp/grid/work", folder / ".dvc/tmp/grid/failed")
+            if p.exists()
+        ]
+        + [str(p) for p in (folder / ".git").rglob("*.lock")]
+        + [f"process {p}" for p in started_by(folder)]
+    )
 
 
 def restored(folder: Path, best: dict) -> str:
@@ -84,28 +130,56 @@ def restored(folder: Path, best: dict) -> str:
     if applied.returncode:
         return applied.stderr.strip().splitlines()[-1]
     files = git(folder, "ls-tree", "-r", "--name-only", "-z", best["commit"]).split("\0")[:-1]
-    wrong = [f for f in files if subprocess.run(["git", "show", f"{best['commit']}:{f}"], cwd=folder, capture_output=True).stdout != (folder / f).read_bytes()]
+    wrong = [
+        f
+        for f in files
+        if subprocess.run(
+            ["git", "show", f"{best['commit']}:{f}"], cwd=folder, capture_output=True
+        ).stdout
+        != (folder / f).read_bytes()
+    ]
     again = repro(folder)
     ran = [line for line in again.stdout.splitlines() if line.startswith("Running stage")]
     if wrong or ran or again.returncode:
         return f"differs: {wrong}; ran: {ran} {again.stderr[-300:]}"
-    metrics = {p.name: p.read_bytes() for p in (folder / "metrics").glob("*.json") if p.name != "timings.json"}
+    metrics = {
+        p.name: p.read_bytes()
+        for p in (folder / "metrics").glob("*.json")
+        if p.name != "timings.json"
+    }
     forced = run(["dvc", "repro", "-f"], folder, PYTHONPATH=str(folder))
-    after = {p.name: p.read_bytes() for p in (folder / "metrics").glob("*.json") if p.name != "timings.json"}
+    after = {
+        p.name: p.read_bytes()
+        for p in (folder / "metrics").glob("*.json")
+        if p.name != "timings.json"
+    }
     value = json.loads(after["evaluate.json"])["metrics"][best["metric"]]["value"]
-    return "" if forced.returncode == 0 and after == metrics and value == best["value"] else f"dvc repro -f gives other metrics: {value}, {forced.stderr[-300:]}"
+    return (
+        ""
+        if forced.returncode == 0 and after == metrics and value == best["value"]
+        else f"dvc repro -f gives other metrics: {value}, {forced.stderr[-300:]}"
+    )
 
 
 def main() -> int:
     "Kill, resume, judge; 1 when something is wrong."
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=3, help="how often the grid is killed (3)")
     parser.add_argument("--seed", type=int, default=1, help="chooses the moments (1)")
     chosen = parser.parse_args()
-    folder, moments, wrong = Path(tempfile.mkdtemp(prefix="mlops_nb-grid-")).resolve() / "project", random.Random(chosen.seed), []
+    folder, moments, wrong = (
+        Path(tempfile.mkdtemp(prefix="mlops_nb-grid-")).resolve() / "project",
+        random.Random(chosen.seed),
+        [],
+    )
     folder.mkdir()
     make_project(folder)
-    before = (git(folder, "status", "--porcelain"), git(folder, "symbolic-ref", "HEAD") + git(folder, "stash", "list"))
+    before = (
+        git(folder, "status", "--porcelain"),
+        git(folder, "symbolic-ref", "HEAD") + git(folder, "stash", "list"),
+    )
     for number in range(chosen.kills):
         kind, moment, grid = KINDS[number % len(KINDS)], moments.uniform(0.5, 40), start(folder)
         with suppress(subprocess.TimeoutExpired):
@@ -113,24 +187,41 @@ def main() -> int:
         strike(kind, grid, folder)
         trouble = trouble_after_kill(folder, before)
         there = sum(r["kind"] == "experiment" for r in collect_experiments(folder)["rows"])
-        print(f"kill {number + 1}: {kind:<6} after {moment:>4.1f} s, {there:>2} of 12 there  {trouble or 'workspace untouched, nothing goes on'}", flush=True)
+        print(
+            f"kill {number + 1}: {kind:<6} after {moment:>4.1f} s, {there:>2} of 12 there  "
+            f"{trouble or 'workspace untouched, nothing goes on'}",
+            flush=True,
+        )
         wrong += [trouble] if trouble else []
     started, grid = time.perf_counter(), start(folder)
     printed, _ = grid.communicate(timeout=LIMIT)
-    print(f"resumed: {time.perf_counter() - started:.0f} s · {printed.splitlines()[0]} · {printed.splitlines()[-1]}")
+    print(
+        f"resumed: {time.perf_counter() - started:.0f} s · {printed.splitlines()[0]} · "
+        f"{printed.splitlines()[-1]}"
+    )
     started = time.perf_counter()
     shown = run(["mlops-nb", "experiments"], folder)
     seconds = time.perf_counter() - started
     rows = [r for r in collect_experiments(folder)["rows"] if r["kind"] == "experiment"]
-    combinations = {tuple(r["params"][k] for k in ("train.model", "train.rounds", "train.leaves")) for r in rows if r["rank"]}
-    print(f"{len(rows)} rows, {len(combinations)} combinations complete; the table took {seconds:.2f} s; left behind: {leftovers(folder) or 'nothing'}")
+    combinations = {
+        tuple(r["params"][k] for k in ("train.model", "train.rounds", "train.leaves"))
+        for r in rows
+        if r["rank"]
+    }
+    print(
+        f"{len(rows)} rows, {len(combinations)} combinations complete; the table took "
+        f"{seconds:.2f} s; left behind: {leftovers(folder) or 'nothing'}"
+    )
     wrong += [f"exit code {grid.returncode}"] if grid.returncode or shown.returncode else []
     wrong += ["rows"] if (len(rows), len(combinations)) != (12, 12) else []
     wrong += ["table slower than 2 s"] if seconds > 2 else []
     wrong += leftovers(folder)
     best = rows[0]
     problem = restored(folder, best)
-    print(f"best: {best['name']}, {best['metric']} {best['value']:.4f}; {problem or 'restored byte for byte, nothing to do, and dvc repro -f gives the same metrics'}")
+    print(
+        f"best: {best['name']}, {best['metric']} {best['value']:.4f}; "
+        f"{problem or 'restored byte for byte, nothing to do, and dvc repro -f gives the same metrics'}"
+    )
     wrong += [problem] if problem else []
     print("grid: " + ("; ".join(wrong) + f"; kept in {folder}" if wrong else "all is well"))
     if not wrong:

@@ -27,7 +27,11 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [ROOT / ".venv/bin/mlops-nb", "repro"]
 LIMIT = 1200  # seconds that one run may take
 KINDS = ("all", "parent", "stage stays")
-SAMPLE = {"ingest": {"max_rows": 10000}, "train": {"rounds": 20}, "evaluate": {"min_slice_rows": 60, "resamples": 20, "importance_rows": 300}}
+SAMPLE = {
+    "ingest": {"max_rows": 10000},
+    "train": {"rounds": 20},
+    "evaluate": {"min_slice_rows": 60, "resamples": 20, "importance_rows": 300},
+}
 
 
 class Process(NamedTuple):
@@ -45,25 +49,52 @@ def take_sample(params: Path) -> None:
             text = re.sub(rf"(?m)^(  {key}:) +\S+", rf"\1 {value}", text)
     params.write_text(text, encoding="utf-8")
     held = yaml.safe_load(text)
-    assert all(held[name][key] == value for name, section in SAMPLE.items() for key, value in section.items()), "params.yaml: the sample's keys are gone"
+    assert all(
+        held[name][key] == value
+        for name, section in SAMPLE.items()
+        for key, value in section.items()
+    ), "params.yaml: the sample's keys are gone"
 
 
 def make_clone(folder: Path, full: bool) -> dict[str, str]:
-    "Clone HEAD without its results; give the environment that keeps its package and DVC's state its own."
+    """Clone HEAD without its results.
+
+    Give the environment that keeps its package and DVC's state its own.
+    """
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-    for path in [folder / "dvc.lock", folder / "MODEL_CARD.md", *(folder / "metrics").glob("*.json")]:
+    for path in [
+        folder / "dvc.lock",
+        folder / "MODEL_CARD.md",
+        *(folder / "metrics").glob("*.json"),
+    ]:
         path.unlink(missing_ok=True)
     if not full:
         take_sample(folder / "params.yaml")
-    own = {"DVC_SITE_CACHE_DIR": "site", "DVC_GLOBAL_CONFIG_DIR": "global", "DVC_SYSTEM_CONFIG_DIR": "system"}
+    own = {
+        "DVC_SITE_CACHE_DIR": "site",
+        "DVC_GLOBAL_CONFIG_DIR": "global",
+        "DVC_SYSTEM_CONFIG_DIR": "system",
+    }
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLOPS_NB_"))}
-    return kept | {"PYTHONPATH": str(folder), "PYTHONUNBUFFERED": "1"} | {k: str(folder.parent / v) for k, v in own.items()}
+    return (
+        kept
+        | {"PYTHONPATH": str(folder), "PYTHONUNBUFFERED": "1"}
+        | {k: str(folder.parent / v) for k, v in own.items()}
+    )
 
 
 def start(folder: Path, env: dict[str, str], log: Path) -> subprocess.Popen:
     "Start the pipeline in a process group of its own."
     with log.open("wb") as stream:
-        return subprocess.Popen(COMMAND, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)
+        return subprocess.Popen(
+            COMMAND,
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def members(group: int) -> list[Process]:
@@ -73,12 +104,23 @@ def members(group: int) -> list[Process]:
         with suppress(OSError, ValueError, IndexError):
             state, _, itself = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
             if int(itself) == group and state != "Z":
-                found.append(Process(int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")))
+                found.append(
+                    Process(
+                        int(entry.name),
+                        (entry / "cmdline")
+                        .read_bytes()
+                        .replace(b"\0", b" ")
+                        .decode(errors="replace"),
+                    )
+                )
     return found
 
 
 def end(group: int, spared: str | None = None) -> int:
-    "Kill a run's processes by their ids, but not those whose command matches; give how many were killed."
+    """Kill a run's processes by their ids, but not those whose command matches.
+
+    Give how many were killed.
+    """
     killed = 0
     for process in members(group):
         if spared is None or not re.search(spared, process.words):
@@ -92,7 +134,9 @@ def running_stage(log: Path) -> str:
     "Name the stage a run was in, by what DVC printed last."
     text = log.read_text(errors="replace")
     started = re.findall(r"Running stage '(\w+)'", text)
-    return ("after " if "Use `dvc push`" in text else "") + (started[-1] if started else "before the first")
+    return ("after " if "Use `dvc push`" in text else "") + (
+        started[-1] if started else "before the first"
+    )
 
 
 def strike(kind: str, run: subprocess.Popen) -> int:
@@ -112,12 +156,20 @@ def strike(kind: str, run: subprocess.Popen) -> int:
 def results(folder: Path) -> dict[str, bytes]:
     "Read what has to be the same: dvc.lock, which names every output by its hash, and the metrics."
     paths = [folder / "dvc.lock", *sorted((folder / "metrics").glob("*.json"))]
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in paths if p.exists() and p.name != "timings.json"}
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes()
+        for p in paths
+        if p.exists() and p.name != "timings.json"
+    }
 
 
 def leftovers(folder: Path) -> list[str]:
     "Name files of a temporary name that are still there."
-    found = [*folder.glob("*.partial"), *folder.glob("*/**/*.partial"), *folder.glob(".mlops_nb-export")]
+    found = [
+        *folder.glob("*.partial"),
+        *folder.glob("*/**/*.partial"),
+        *folder.glob(".mlops_nb-export"),
+    ]
     return [p.relative_to(folder).as_posix() for p in found]
 
 
@@ -137,14 +189,21 @@ def judge(folder: Path, env: dict[str, str], wanted: dict[str, bytes]) -> str:
     log = folder.parent / "again.txt"
     code, _ = plain_run(folder, env, log)
     if code:
-        return f"the next run exited {code}: " + " | ".join(log.read_text(errors="replace").strip().splitlines()[-4:])
+        return f"the next run exited {code}: " + " | ".join(
+            log.read_text(errors="replace").strip().splitlines()[-4:]
+        )
     found = results(folder)
     different = [n for n in sorted(wanted.keys() | found.keys()) if wanted.get(n) != found.get(n)]
     left = leftovers(folder)
-    return "; ".join(([f"differs: {', '.join(different)}"] if different else []) + ([f"left behind: {', '.join(left)}"] if left else []))
+    return "; ".join(
+        ([f"differs: {', '.join(different)}"] if different else [])
+        + ([f"left behind: {', '.join(left)}"] if left else [])
+    )
 
 
-def one_kill(base: Path, number: int, kind: str, moment: float, wanted: dict[str, bytes], full: bool) -> bool:
+def one_kill(
+    base: Path, number: int, kind: str, moment: float, wanted: dict[str, bytes], full: bool
+) -> bool:
     "Kill one run, run again, print what came of it; True when all is well."
     folder = base / f"kill-{number}" / "project"
     env, log = make_clone(folder, full), folder.parent / "killed.txt"
@@ -159,7 +218,11 @@ def one_kill(base: Path, number: int, kind: str, moment: float, wanted: dict[str
         end(run.pid)
         run.wait(10)
     outcome = trouble or "same bytes"
-    print(f"{number:>3}  {moment:>6.2f} s  {kind:<11}  {orphans} went on  {stage:<16}  {'it had ended; ' if ended else ''}{outcome}", flush=True)
+    print(
+        f"{number:>3}  {moment:>6.2f} s  {kind:<11}  {orphans} went on  {stage:<16}  "
+        f"{'it had ended; ' if ended else ''}{outcome}",
+        flush=True,
+    )
     if not trouble:
         shutil.rmtree(folder.parent)
     return not trouble
@@ -177,20 +240,40 @@ def reference(base: Path, full: bool) -> tuple[dict[str, bytes], float]:
 
 def main() -> int:
     "Kill as often as asked; 1 when a kill was not survived."
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=30, help="how many runs to kill (30)")
     parser.add_argument("--seed", type=int, default=1, help="chooses the moments (1)")
     parser.add_argument("--full", action="store_true", help="all rows instead of a sample")
     chosen = parser.parse_args()
-    base, moments, failed = Path(tempfile.mkdtemp(prefix="mlops_nb-kill-")), random.Random(chosen.seed), []
+    base, moments, failed = (
+        Path(tempfile.mkdtemp(prefix="mlops_nb-kill-")),
+        random.Random(chosen.seed),
+        [],
+    )
     wanted, seconds = reference(base, chosen.full)
-    print(f"kill: an undisturbed run takes {seconds:.1f} s; {chosen.kills} kills at moments of seed {chosen.seed}", flush=True)
+    print(
+        f"kill: an undisturbed run takes {seconds:.1f} s; {chosen.kills} kills at moments of seed "
+        f"{chosen.seed}",
+        flush=True,
+    )
     for number in range(1, chosen.kills + 1):
-        if not one_kill(base, number, KINDS[number % len(KINDS) - 1], moments.uniform(0, seconds), wanted, chosen.full):
+        if not one_kill(
+            base,
+            number,
+            KINDS[number % len(KINDS) - 1],
+            moments.uniform(0, seconds),
+            wanted,
+            chosen.full,
+        ):
             failed.append(number)
     if not failed:
         shutil.rmtree(base)
-    print(f"kill: {chosen.kills - len(failed)} of {chosen.kills} survived" + (f"; not survived: {failed}, kept in {base}" if failed else ""))
+    print(
+        f"kill: {chosen.kills - len(failed)} of {chosen.kills} survived"
+        + (f"; not survived: {failed}, kept in {base}" if failed else "")
+    )
     return 1 if failed else 0
 
 

@@ -42,17 +42,43 @@ from mlops_nb.transfer import dvc_quiet  # noqa: E402
 from mlops_nb.versions import bundle_of  # noqa: E402
 
 NAME, OLD, NEW, RESULT = "model", "2013-04-30", "2013-05-31", "metrics/retrain.json"
-FAST = {"train.model": "linear", "train.rounds": 5, "train.search.method": "none", "evaluate.resamples": 10, "evaluate.importance_rows": 50, "gate.max_loss": 1.0, "gate.min_score": 0.0, "gate.min_gain": -1.0, "gate.min_slice_score": 0.0}
-KINDS, LANDING = ("time", "all", "time", "time", "all", "step", "again", "step", "again", "step"), ("step", "again")
+FAST = {
+    "train.model": "linear",
+    "train.rounds": 5,
+    "train.search.method": "none",
+    "evaluate.resamples": 10,
+    "evaluate.importance_rows": 50,
+    "gate.max_loss": 1.0,
+    "gate.min_score": 0.0,
+    "gate.min_gain": -1.0,
+    "gate.min_slice_score": 0.0,
+}
+KINDS, LANDING = (
+    ("time", "all", "time", "time", "all", "step", "again", "step", "again", "step"),
+    ("step", "again"),
+)
 LIMIT = 900  # seconds that one run may take
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["mlops_nb.advance", "dvc.repo", "dvc.repo.index", "dvc.repo.checkout", "dvc_data.index.checkout", "psutil", "ruamel.yaml", "configobj"])
+FORKS.set_forkserver_preload(
+    [
+        "mlops_nb.advance",
+        "dvc.repo",
+        "dvc.repo.index",
+        "dvc.repo.checkout",
+        "dvc_data.index.checkout",
+        "psutil",
+        "ruamel.yaml",
+        "configobj",
+    ]
+)
 SHARES = dict(zip(STEPS, (0.02, 0.25, 0.3, 0.12, 0.01)))  # how long a step lasts, of all of landing
 
 
 def git(folder: Path, *words: str) -> str:
     "Ask git."
-    return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        ["git", *words], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess:
@@ -61,18 +87,29 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess:
 
 
 def make_world(world: Path) -> Path:
-    "Make a small project whose champion knows April, with a remote repository, DVC's cache and remote beside it."
+    """Make a small project whose champion knows April, with a remote repository, DVC's cache and
+    remote beside it.
+    """
     project = world / "project"
     project.mkdir(parents=True)
     make_project(project)
     set_parameters(project / "params.yaml", FAST)
-    git(project, "config", "user.name", "proof"), git(project, "config", "user.email", "proof@example.org")
-    for words in (["cache", "dir", str(world / "cache")], ["remote", "modify", "storage", "url", str(world / "storage")]):
+    (
+        git(project, "config", "user.name", "proof"),
+        git(project, "config", "user.email", "proof@example.org"),
+    )
+    for words in (
+        ["cache", "dir", str(world / "cache")],
+        ["remote", "modify", "storage", "url", str(world / "storage")],
+    ):
         assert run(["dvc", *words], project).returncode == 0
     assert command(project, "repro").returncode == 0
     git(project, "add", "-A"), git(project, "commit", "-qm", "April")
     git(world, "init", "-q", "--bare", "bare.git")
-    git(project, "remote", "add", "origin", "../bare.git"), git(project, "push", "-q", "origin", "HEAD")
+    (
+        git(project, "remote", "add", "origin", "../bare.git"),
+        git(project, "push", "-q", "origin", "HEAD"),
+    )
     for words in (["register"], ["promote", "latest", "prod"]):
         done = command(project, *words)
         assert done.returncode == 0, done.stderr
@@ -108,7 +145,9 @@ def child(folder: Path, recovery: bool, said: Path) -> None:
 
 
 def start(folder: Path, recovery: bool = False) -> multiprocessing.Process:
-    "Start a retraining as the command line does, in a fork of a process that has imported the libraries and done nothing with them."
+    """Start a retraining as the command line does, in a fork of a process that has imported the
+    libraries and done nothing with them.
+    """
     process = FORKS.Process(target=child, args=(folder, recovery, folder.parent / "said"))
     process.start()
     return process
@@ -126,7 +165,10 @@ def started_by(folder: Path) -> list[int]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+            if (
+                process.environ().get(MARK) == str(folder)
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
                 found.append(process.pid)
     return found
 
@@ -151,11 +193,21 @@ def strike(process: multiprocessing.Process, folder: Path, everything: bool) -> 
     process.join()
 
 
-def wait_for(process: multiprocessing.Process, folder: Path, step: str, delay: float, again: bool = False) -> None:
-    "Wait until the journal has come to a step, and a while longer; where it stood there from the start, until the first file has changed."
-    first = lambda: (folder / "MODEL_CARD.md").stat().st_ino if (folder / "MODEL_CARD.md").exists() else 0  # of the files that change, in their order
+def wait_for(
+    process: multiprocessing.Process, folder: Path, step: str, delay: float, again: bool = False
+) -> None:
+    """Wait until the journal has come to a step, and a while longer.
+
+    Where it stood there from the start, until the first file has changed.
+    """
+    # of the files that change, in their order
+    first = lambda: (
+        (folder / "MODEL_CARD.md").stat().st_ino if (folder / "MODEL_CARD.md").exists() else 0
+    )
     before = first()
-    while process.exitcode is None and (step_of(folder) != step or (again and step == STEPS[0] and first() == before)):
+    while process.exitcode is None and (
+        step_of(folder) != step or (again and step == STEPS[0] and first() == before)
+    ):
         time.sleep(0.001)
     process.join(delay)
 
@@ -164,7 +216,9 @@ def champion(folder: Path) -> str:
     "Say which version holds prod, by this repository's tags; see that exactly one does."
     entries = read_entries(folder, NAME)
     numbers = [e.number for e in entries if e.stage == "prod"]
-    assert numbers == list(range(1, len(numbers) + 1)) and stage_stack(entries, "prod"), f"history of prod: {numbers}"
+    assert numbers == list(range(1, len(numbers) + 1)) and stage_stack(entries, "prod"), (
+        f"history of prod: {numbers}"
+    )
     return holder(entries, "prod").version
 
 
@@ -173,14 +227,26 @@ def look(folder: Path, old: str) -> dict:
     remote = git(folder, "remote")
     held = champion(folder.parent / "bare.git" if remote else folder)
     assert held in ("v1.0.0", "v1.0.1"), held
-    entry = next(e for e in read_entries(folder.parent / "bare.git" if remote else folder, NAME) if e.version == held)
+    entry = next(
+        e
+        for e in read_entries(folder.parent / "bare.git" if remote else folder, NAME)
+        if e.version == held
+    )
     store = open_store(folder)
     assert whole_in_remote(store, bundle_of(folder, entry.commit)) > 0
     head = git(folder, "rev-parse", "HEAD")
-    assert head == old or (git(folder, "rev-parse", "HEAD^") == old and git(folder, "log", "-1", "--format=%s") == f"retrain: data through {NEW}"), head
+    assert head == old or (
+        git(folder, "rev-parse", "HEAD^") == old
+        and git(folder, "log", "-1", "--format=%s") == f"retrain: data through {NEW}"
+    ), head
     assert git(folder, "symbolic-ref", "HEAD").startswith("refs/heads/")
-    assert subprocess.run(["git", "fsck", "--no-dangling"], cwd=folder, capture_output=True).returncode == 0, "fsck"
-    changed = [line[3:] for line in git(folder, "status", "--porcelain").splitlines() if RESULT not in line]
+    assert (
+        subprocess.run(["git", "fsck", "--no-dangling"], cwd=folder, capture_output=True).returncode
+        == 0
+    ), "fsck"
+    changed = [
+        line[3:] for line in git(folder, "status", "--porcelain").splitlines() if RESULT not in line
+    ]
     clean, under_way = not changed, bool(step_of(folder))
     assert clean or under_way, f"changed without a journal: {changed}"
     assert held == "v1.0.0" or head != old, "the new champion's commit is not there"
@@ -194,18 +260,34 @@ def clock(folder: Path) -> set[str]:
     "Collect what day it is, by params.yaml, dvc.lock and the metrics."
     stages = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
     lock = {str(stages[s]["params"]["params.yaml"]["data.asof"]) for s in ("ingest", "features")}
-    return {str(read_yaml(folder / "params.yaml")["data"]["asof"]), json.loads((folder / "metrics/evaluate.json").read_text())["to"], *lock}
+    return {
+        str(read_yaml(folder / "params.yaml")["data"]["asof"]),
+        json.loads((folder / "metrics/evaluate.json").read_text())["to"],
+        *lock,
+    }
 
 
 def unfinished(folder: Path, old: str) -> str:
     "Say what a finished retraining lacks or has left; nothing if all is well."
     found = look(folder, old)
-    left = [str(p.relative_to(folder)) for p in (folder / ".dvc/tmp/retrain/work", folder / ".dvc/tmp/retrain/journal.json") if p.exists()]
-    left += [str(p) for place in (folder / ".git", folder.parent / "bare.git") for p in dead_locks(place)]
-    left += [f"process {p}" for p in started_by(folder)] + git(folder, "for-each-ref", "--format=%(refname)", "refs/retrain").split()
+    left = [
+        str(p.relative_to(folder))
+        for p in (folder / ".dvc/tmp/retrain/work", folder / ".dvc/tmp/retrain/journal.json")
+        if p.exists()
+    ]
+    left += [
+        str(p) for place in (folder / ".git", folder.parent / "bare.git") for p in dead_locks(place)
+    ]
+    left += [f"process {p}" for p in started_by(folder)] + git(
+        folder, "for-each-ref", "--format=%(refname)", "refs/retrain"
+    ).split()
     with dvc_quiet():
         state = Repo(str(folder)).status()
-    wrong = [] if found == {"champion": "v1.0.1", "new": True, "clean": True, "journal": False} else [str(found)]
+    wrong = (
+        []
+        if found == {"champion": "v1.0.1", "new": True, "clean": True, "journal": False}
+        else [str(found)]
+    )
     wrong += [f"left: {left}"] if left else []
     wrong += [f"dvc status: {state}"] if state else []
     wrong += [f"here {champion(folder)} holds prod"] if champion(folder) != "v1.0.1" else []
@@ -227,13 +309,20 @@ def kill_once(folder: Path, kind: str, moments: random.Random, times: dict[str, 
         moment = f"{seconds:.2f} s"
     late = process.exitcode is not None
     if late and kind != "step":
-        times[name] = (times[name] + time.perf_counter() - began) / 2  # the machine is faster now than when it was measured
+        # the machine is faster now than when it was measured
+        times[name] = (times[name] + time.perf_counter() - began) / 2
     strike(process, folder, kind == "all")
     return "" if late else moment
 
 
-def one_kill(world: Path, kind: str, moments: random.Random, times: dict[str, float], finish: bool) -> tuple[str, dict]:
-    "Kill once and look; run again where something is under way, or to the end when asked; what happened in a line, and what was found after the kill."
+def one_kill(
+    world: Path, kind: str, moments: random.Random, times: dict[str, float], finish: bool
+) -> tuple[str, dict]:
+    """Kill once and look.
+
+    Run again where something is under way, or to the end when asked; what happened in a line, and
+    what was found after the kill.
+    """
     folder, old = world / "project", git(world / "kept/project", "rev-parse", "HEAD")
     if kind == "cold":
         (world / "cache/runs").rename(world / "runs")
@@ -251,7 +340,10 @@ def one_kill(world: Path, kind: str, moments: random.Random, times: dict[str, fl
     then = "then the new champion" if complete else "left to the next kill"
     if not moment:
         return "", found | {"complete": complete}
-    return f"{kind:<5} {moment:<26} {'new' if found['new'] else 'old'} commit, {found['champion']}, {'clean' if found['clean'] else 'files under way'}, journal: {at or '-'}; {then}", found | {"complete": complete}
+    return (
+        f"{kind:<5} {moment:<26} {'new' if found['new'] else 'old'} commit, {found['champion']}, "
+        f"{'clean' if found['clean'] else 'files under way'}, journal: {at or '-'}; {then}"
+    ), found | {"complete": complete}
 
 
 def refused(world: Path) -> str:
@@ -266,9 +358,24 @@ def refused(world: Path) -> str:
     print(done.stdout.splitlines()[-2] + "\n" + done.stdout.splitlines()[-1])
     after = json.loads((folder / RESULT).read_text())
     kept = folder / "reports/refused" / NEW / "reports/gate.html"
-    good = done.returncode == 1 and before == git(folder, "rev-parse", "HEAD") and tags == git(folder, "tag") and clock(folder) == {OLD}
-    good = good and git(folder, "status", "--porcelain").split() == ["??", RESULT] and after["outcome"] == "refused" and kept.is_file() and "refused" in done.stdout.splitlines()[-1]
-    return "" if good and "up to date" in run(["dvc", "status"], folder).stdout else f"refused: {done.returncode} {done.stdout[-500:]} {done.stderr[-500:]}"
+    good = (
+        done.returncode == 1
+        and before == git(folder, "rev-parse", "HEAD")
+        and tags == git(folder, "tag")
+        and clock(folder) == {OLD}
+    )
+    good = (
+        good
+        and git(folder, "status", "--porcelain").split() == ["??", RESULT]
+        and after["outcome"] == "refused"
+        and kept.is_file()
+        and "refused" in done.stdout.splitlines()[-1]
+    )
+    return (
+        ""
+        if good and "up to date" in run(["dvc", "status"], folder).stdout
+        else f"refused: {done.returncode} {done.stdout[-500:]} {done.stderr[-500:]}"
+    )
 
 
 def two_at_once(world: Path) -> str:
@@ -281,12 +388,20 @@ def two_at_once(world: Path) -> str:
     second = command(folder, "retrain")
     print(second.stderr.strip())
     first.join(LIMIT)
-    good = second.returncode == 1 and f"process {first.pid}" in second.stderr and first.exitcode == 0
-    return unfinished(folder, old) if good else f"two at once: {second.returncode} {second.stderr} {first.exitcode}"
+    good = (
+        second.returncode == 1 and f"process {first.pid}" in second.stderr and first.exitcode == 0
+    )
+    return (
+        unfinished(folder, old)
+        if good
+        else f"two at once: {second.returncode} {second.stderr} {first.exitcode}"
+    )
 
 
 def measure(world: Path) -> dict[str, float]:
-    "Time a run with and without DVC's run cache, and keep the state at which it begins to change the project."
+    """Time a run with and without DVC's run cache, and keep the state at which it begins to change
+    the project.
+    """
     folder, times = world / "project", {}
     for name in ("warm",) if (world / "landing").exists() else ("cold", "warm"):
         restore(world, "kept", True)
@@ -298,7 +413,12 @@ def measure(world: Path) -> dict[str, float]:
         times[name] = time.perf_counter() - began
         printed = (world / "said").read_text()
         assert process.exitcode == 0, printed
-        print(printed if name == "cold" else f"with the run cache: {times['warm']:.0f} s, of which landing {time.perf_counter() - landing:.1f} s")
+        print(
+            printed
+            if name == "cold"
+            else f"with the run cache: {times['warm']:.0f} s, of which landing "
+            f"{time.perf_counter() - landing:.1f} s"
+        )
     times["landing"] = time.perf_counter() - landing
     times |= {"recovery": times["landing"], "cold": times.get("cold", 4 * times["warm"])}
     shutil.rmtree(world / "landing", ignore_errors=True)
@@ -313,14 +433,31 @@ def measure(world: Path) -> dict[str, float]:
 
 def main() -> int:
     "Kill, look, run again, look; 1 when something is wrong."
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100, help="how often a retraining is killed (100)")
-    parser.add_argument("--cold", type=int, default=3, help="how many of them with an empty run cache (3)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--kills", type=int, default=100, help="how often a retraining is killed (100)"
+    )
+    parser.add_argument(
+        "--cold", type=int, default=3, help="how many of them with an empty run cache (3)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="chooses the moments (1)")
-    parser.add_argument("--kinds", nargs="+", choices=sorted(set(KINDS)), default=KINDS, help="the kinds of kill that take turns (half of them before landing, half while landing)")
+    parser.add_argument(
+        "--kinds",
+        nargs="+",
+        choices=sorted(set(KINDS)),
+        default=KINDS,
+        help="the kinds of kill that take turns (half of them before landing, half while landing)",
+    )
     parser.add_argument("--world", type=Path, help="the folder that an earlier run has kept")
     chosen = parser.parse_args()
-    world, moments, wrong, found = (chosen.world or Path(tempfile.mkdtemp(prefix="mlops_nb-retrain-"))).resolve(), random.Random(chosen.seed), [], []
+    world, moments, wrong, found = (
+        (chosen.world or Path(tempfile.mkdtemp(prefix="mlops_nb-retrain-"))).resolve(),
+        random.Random(chosen.seed),
+        [],
+        [],
+    )
     began = time.perf_counter()
     if not chosen.world:
         make_world(world)
@@ -331,7 +468,9 @@ def main() -> int:
         kind = "cold" if number < chosen.cold else chosen.kinds[number % len(chosen.kinds)]
         if kind in LANDING or not waiting:
             restore(world, "landing" if kind in LANDING else "kept", remote=number // 5 % 2 == 0)
-        last = chosen.kinds[(number + 1) % len(chosen.kinds)] in LANDING or number + 1 == chosen.kills
+        last = (
+            chosen.kinds[(number + 1) % len(chosen.kinds)] in LANDING or number + 1 == chosen.kills
+        )
         try:
             line, state = one_kill(world, kind, moments, times, finish=last)
             waiting = not state["complete"]
@@ -347,8 +486,20 @@ def main() -> int:
         print(f"kill {number:>3}: {line}", flush=True)
     wrong += [problem for work in (refused, two_at_once) if (problem := work(world))]
     count = lambda test: sum(map(test, found))
-    print(f"{chosen.kills} kills ({late} more came after the run's end and do not count): {count(lambda f: f['champion'] == 'v1.0.0')} left the old champion, {count(lambda f: f['champion'] == 'v1.0.1')} the new one; {count(lambda f: not f['clean'])} left files under way, {count(lambda f: f['journal'])} a journal; {count(lambda f: f['complete'])} next runs ended with the new champion, the others were killed again" if len(found) == chosen.kills else f"{len(wrong)} went wrong")
-    print(f"retrain: {'; '.join(wrong) + f'; kept in {world}' if wrong else 'all is well'}, {time.perf_counter() - began:.0f} s")
+    print(
+        f"{chosen.kills} kills ({late} more came after the run's end and do not count): "
+        f"{count(lambda f: f['champion'] == 'v1.0.0')} left the old champion, "
+        f"{count(lambda f: f['champion'] == 'v1.0.1')} the new one; "
+        f"{count(lambda f: not f['clean'])} left files under way, {count(lambda f: f['journal'])} "
+        f"a journal; {count(lambda f: f['complete'])} next runs ended with the new champion, the "
+        "others were killed again"
+        if len(found) == chosen.kills
+        else f"{len(wrong)} went wrong"
+    )
+    print(
+        f"retrain: {'; '.join(wrong) + f'; kept in {world}' if wrong else 'all is well'}, "
+        f"{time.perf_counter() - began:.0f} s"
+    )
     if not wrong:
         shutil.rmtree(world)
     return 1 if wrong else 0

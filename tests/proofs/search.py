@@ -5,6 +5,7 @@
 
 Works in a copy of this folder, which must have been brought up to date by `mlops-nb repro`. Compares on the test window, on the same draws of days.
 """
+
 import argparse
 import json
 import os
@@ -22,13 +23,25 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def stage(work: Path, seed: int, limit: float | None = None, **search) -> dict:
-    "Run the stage train in a copy with a search; kill it with all it started after `limit` seconds. Give metrics/train.json."
+    """Run the stage train in a copy with a search; kill it with all it started after `limit`
+    seconds.
+
+    Give metrics/train.json.
+    """
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["seed"] = seed
     params["train"]["search"] |= search
     (work / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     env = os.environ | {"MLOPS_NB_ROOT": str(work)}
-    process = subprocess.Popen([str(Path(sys.executable).parent / "mlops-nb"), "stage", "train"], cwd=work, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        [str(Path(sys.executable).parent / "mlops-nb"), "stage", "train"],
+        cwd=work,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     try:
         text, _ = process.communicate(timeout=limit or 900)
     except subprocess.TimeoutExpired:
@@ -43,18 +56,37 @@ def stage(work: Path, seed: int, limit: float | None = None, **search) -> dict:
 
 
 def on_test(work: Path, given: Path) -> dict[str, float]:
-    "Compare the copy's model with one of the settings of params.yaml on the test window: the difference with its interval."
+    """Compare the copy's model with one of the settings of params.yaml on the test window.
+
+    The difference with its interval.
+    """
     from mlops_nb.base import load_json, load_table
     from mlops_nb.evaluate import resample_units
     from mlops_nb.metrics import interval, primary, resample_weights
     from mlops_nb.model import learn_values, load_model, predict_scores
 
-    listing, rows = load_json(ROOT / "data/features/features.json"), load_table(ROOT / "data/features/test.parquet")
-    names, answer, values = list(listing["features"]), listing["answer"], learn_values(rows[listing["target"]], listing["answer"])
-    ours, theirs = (predict_scores(load_model(path), rows[names], answer) for path in (work / "models/model.skops", given))
+    listing, rows = (
+        load_json(ROOT / "data/features/features.json"),
+        load_table(ROOT / "data/features/test.parquet"),
+    )
+    names, answer, values = (
+        list(listing["features"]),
+        listing["answer"],
+        learn_values(rows[listing["target"]], listing["answer"]),
+    )
+    ours, theirs = (
+        predict_scores(load_model(path), rows[names], answer)
+        for path in (work / "models/model.skops", given)
+    )
     units, _ = resample_units(rows, listing["time"], listing["group"])
-    draws = [primary(values, ours, answer, w) - primary(values, theirs, answer, w) for w in resample_weights(units, 200, 1)]
-    return {"value": primary(values, ours, answer) - primary(values, theirs, answer), **dict(zip(("low", "high"), map(float, interval(draws))))}
+    draws = [
+        primary(values, ours, answer, w) - primary(values, theirs, answer, w)
+        for w in resample_weights(units, 200, 1)
+    ]
+    return {
+        "value": primary(values, ours, answer) - primary(values, theirs, answer),
+        **dict(zip(("low", "high"), map(float, interval(draws)))),
+    }
 
 
 def prove(seeds: list[int], seconds: float) -> None:
@@ -66,10 +98,19 @@ def prove(seeds: list[int], seconds: float) -> None:
             started = time.perf_counter()
             found = stage(work, seed, method="tpe", seconds=seconds, trials=0)["search"]
             test = on_test(work, work / "given.skops")
-            line = f"seed {seed}: {found['trials']} trials ({found['pruned']} cut short) in {time.perf_counter() - started:.0f} s with the stage; validation {found['given']:.4f} → {found['score']:.4f}; "
-            print(line + f"test {test['value']:+.4f} [{test['low']:+.4f}, {test['high']:+.4f}]", flush=True)
+            line = (
+                f"seed {seed}: {found['trials']} trials ({found['pruned']} cut short) in "
+                f"{time.perf_counter() - started:.0f} s with the stage; validation "
+                f"{found['given']:.4f} → {found['score']:.4f}; "
+            )
+            print(
+                line + f"test {test['value']:+.4f} [{test['low']:+.4f}, {test['high']:+.4f}]",
+                flush=True,
+            )
             if found["score"] <= found["given"]:
-                sys.exit("FAILED: the search does not beat the settings of params.yaml on validation")
+                sys.exit(
+                    "FAILED: the search does not beat the settings of params.yaml on validation"
+                )
             if test["high"] < 0:
                 sys.exit("FAILED: the search's model is worse on test")
         finally:
@@ -86,13 +127,20 @@ def prove_kill(seconds: float) -> None:
         for limit in (seconds / 4, seconds / 3):
             stage(work, 1, limit, method="tpe", seconds=0, trials=9)
             logs = list((work / ".dvc/tmp/search").glob("*.jsonl"))
-            print(f"killed after {limit:.0f} s: {sum(len(log.read_text().splitlines()) for log in logs)} of 9 trials on record", flush=True)
+            print(
+                f"killed after {limit:.0f} s: "
+                f"{sum(len(log.read_text().splitlines()) for log in logs)} of 9 trials on record",
+                flush=True,
+            )
         again = stage(work, 1, method="tpe", seconds=0, trials=9)
         if again != alone or (work / "models/model.skops").read_bytes() != left_alone:
             sys.exit("FAILED: a search that was killed ends otherwise than one that was left alone")
         if list((work / ".dvc/tmp/search").glob("*.jsonl")):
             sys.exit("FAILED: the trials of a search that ended are still on record")
-        print("a search killed twice gives the same metrics and the same model as one left alone", flush=True)
+        print(
+            "a search killed twice gives the same metrics and the same model as one left alone",
+            flush=True,
+        )
     finally:
         shutil.rmtree(work)
 
@@ -102,9 +150,19 @@ def copy_of_project() -> Path:
     if not (ROOT / "data/features/train.parquet").exists():
         sys.exit("FAILED: data/features is missing; run `mlops-nb repro` first")
     work = Path(tempfile.mkdtemp(prefix="search-"))
-    for name in ("nbs", "settings.ini", "contract.yaml", "dvc.yaml", "params.yaml", "projection", "data/features"):
+    for name in (
+        "nbs",
+        "settings.ini",
+        "contract.yaml",
+        "dvc.yaml",
+        "params.yaml",
+        "projection",
+        "data/features",
+    ):
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, work / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+            shutil.copytree(
+                ROOT / name, work / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints")
+            )
         else:
             shutil.copy(ROOT / name, work / name)
     return work
@@ -112,8 +170,17 @@ def copy_of_project() -> Path:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=yaml.safe_load((ROOT / "params.yaml").read_text())["train"]["search"]["seconds"])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[yaml.safe_load((ROOT / "params.yaml").read_text())["seed"], 1])
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=yaml.safe_load((ROOT / "params.yaml").read_text())["train"]["search"]["seconds"],
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[yaml.safe_load((ROOT / "params.yaml").read_text())["seed"], 1],
+    )
     options = parser.parse_args()
     prove(options.seeds, options.seconds)
     prove_kill(options.seconds)

@@ -1,4 +1,5 @@
 "Copy the files that a step uploads into this local run's artifacts, laid out as GitHub does: from the folder that all named paths share."
+
 import os
 import shutil
 import sys
@@ -11,7 +12,8 @@ def found(pattern):
     hidden = os.environ.get("HIDDEN") == "true"
     here = [Path(p) for p in glob(pattern, recursive=True, include_hidden=True)]
     files = {f for p in here for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file()}
-    own = len(start(pattern).parts) - (start(pattern) == Path(pattern))  # the folder named counts as well
+    # the folder named counts as well
+    own = len(start(pattern).parts) - (start(pattern) == Path(pattern))
     return {f for f in files if hidden or not any(part.startswith(".") for part in f.parts[own:])}
 
 
@@ -29,18 +31,43 @@ def start(pattern):
 def main():
     "Copy them."
     name, none_found = os.environ["NAME"], os.environ["NONE_FOUND"]
-    lines = [os.path.abspath(os.path.expanduser(line)) if not line.startswith("!") else "!" + os.path.abspath(line[1:]) for line in (s.strip() for s in os.environ["PATHS"].splitlines()) if line]
+    lines = [
+        os.path.abspath(os.path.expanduser(line))
+        if not line.startswith("!")
+        else "!" + os.path.abspath(line[1:])
+        for line in (s.strip() for s in os.environ["PATHS"].splitlines())
+        if line
+    ]
     if set(name) & set('":<>|*?\r\n\\/'):
-        sys.exit(f"::error::upload-artifact: the name {name!r} holds a character that GitHub refuses in an artifact's name")
+        sys.exit(
+            f"::error::upload-artifact: the name {name!r} holds a character that GitHub refuses "
+            "in an artifact's name"
+        )
     wanted = [line for line in lines if not line.startswith("!")]
-    files = sorted({f for line in wanted for f in found(line)} - {f for line in lines if line.startswith("!") for f in found(line[1:])})
+    files = sorted(
+        {f for line in wanted for f in found(line)}
+        - {f for line in lines if line.startswith("!") for f in found(line[1:])}
+    )
     if not files:
-        text = f"No files were found with the provided path: {' '.join(lines)}. No artifacts will be uploaded."
-        print(text if none_found == "ignore" else f"::{'error' if none_found == 'error' else 'warning'}::{text}")
+        text = (
+            f"No files were found with the provided path: {' '.join(lines)}. No artifacts will be "
+            "uploaded."
+        )
+        print(
+            text
+            if none_found == "ignore"
+            else f"::{'error' if none_found == 'error' else 'warning'}::{text}"
+        )
         sys.exit(none_found == "error")
-    target = Path(os.environ["MLOPS_NB_ACT_WORLD"], "artifacts", os.environ["MLOPS_NB_ACT_RUN"], name)
+    target = Path(
+        os.environ["MLOPS_NB_ACT_WORLD"], "artifacts", os.environ["MLOPS_NB_ACT_RUN"], name
+    )
     if target.exists() and os.environ.get("OVERWRITE") != "true":
-        sys.exit(f"::error::Failed to CreateArtifact: Received non-retryable error: Failed request: (409) Conflict: an artifact with this name already exists on the workflow run: {name}")
+        sys.exit(
+            "::error::Failed to CreateArtifact: Received non-retryable error: Failed request: "
+            "(409) Conflict: an artifact with this name already exists on the workflow run: "
+            f"{name}"
+        )
     shutil.rmtree(target, ignore_errors=True)
     base = os.path.commonpath([start(line) for line in wanted])
     for file in files:
