@@ -299,7 +299,7 @@ def conclude(
 def advance(
     root: Path,  # the project's root
     wish: Wish,
-    # "retrain", "reasons", see `retrain.decide`; None: a person wants it
+    # "retrain", "reasons", see `policy.decide`; None: a person wants it
     decision: dict[str, Any] | None,
     say: Callable[[str], None],  # prints a line
 ) -> int:  # 0: retrained, or nothing to do; 1: refused

@@ -143,7 +143,7 @@ def freeze_number(
 
 # %% ../nbs/06b_bins.ipynb #3951ce50
 def watched(
-    features: pd.DataFrame,  # see `features.make_features`
+    features: pd.DataFrame,  # see `feature_set.make_features`
     kinds: dict[str, str],  # "number", "category" or "text" by feature
 ) -> tuple[pd.DataFrame, dict[str, str]]:  # columns to watch, and their kinds
     "Choose what is watched of the features."

@@ -24,7 +24,7 @@ import pandas as pd
 from .base import UserError, load_json, load_table, save_table
 from .coltypes import to_type
 from .contract import known_columns, load_contract
-from .features import make_features
+from .feature_set import make_features
 from .model import load_model, predict_scores
 
 
@@ -32,7 +32,7 @@ from .model import load_model, predict_scores
 def bundle_features(
     bundle: Path,  # folder written by the stage package
     rows: pd.DataFrame,  # known columns as they are delivered; others are not looked at
-) -> pd.DataFrame:  # see `features.make_features`
+) -> pd.DataFrame:  # see `feature_set.make_features`
     "Compute a bundle's features of rows. Raises UserError for a known column that is not there."
     contract, listing = load_contract(bundle / "contract.yaml"), load_json(bundle / "features.json")
     missing = [c for c in known_columns(contract) if c not in rows]

@@ -36,7 +36,7 @@ from .bins import watched
 from .champion import paired, slice_differences
 from .checks import learn_noise, look_at
 from .drift import check_window, verdict
-from .evaluate import measure_slices, permutation_importance, resample_units
+from .evaluation import measure_slices, permutation_importance, resample_units
 from .gate import judge
 from .leaks import suspect_leaks
 from .metrics import LOSS, PRIMARY, compare, interval, primary, resample_weights
@@ -51,7 +51,7 @@ from mlops_nb.model import (
 from .outcome import ANSWER, answer_column
 from .profile import make_profile
 from .reference import Reference, extend, make_reference
-from .retrain import Recipe, gate_limits, retrain_windows
+from .policy import Recipe, gate_limits, retrain_windows
 from .rounds import round_metrics, scores_by_round
 from .span import Period, Span
 from .split import assign_windows, check_window as check_rows
@@ -63,7 +63,7 @@ class Candidate:
     "A model and what it was made from."
 
     asof: str  # the day on which it was made
-    recipe: str  # see `retrain.training_recipes`
+    recipe: str  # see `policy.training_recipes`
     model: Any  # fitted pipeline
     rounds: int
     valid: float  # deciding metric on validation
@@ -81,7 +81,7 @@ class Candidate:
 
 def ask(
     candidate: Candidate,
-    features: pd.DataFrame,  # of rows, see `features.make_features`
+    features: pd.DataFrame,  # of rows, see `feature_set.make_features`
     answer: dict[str, Any],  # see `model.learn_values`
 ) -> np.ndarray:  # see `model.predict_scores`
     "Let a candidate answer rows."
@@ -154,7 +154,7 @@ def values_of(
 def train_candidate(
     span: Span,
     asof: str,  # the day it is
-    recipe: Recipe,  # see `retrain.training_recipes`
+    recipe: Recipe,  # see `policy.training_recipes`
 ) -> Candidate:
     """Make a model as of a day.
 
@@ -284,7 +284,7 @@ def pass_gate(
 def importance_of(
     span: Span,
     candidate: Candidate,
-    # Returns: loss of the deciding metric by feature, see `evaluate.permutation_importance`
+    # Returns: loss of the deciding metric by feature, see `evaluation.permutation_importance`
 ) -> dict[str, float]:
     "Measure what a candidate relies on."
     places = candidate.places["test"]

@@ -145,7 +145,7 @@ def paired(
 
 # %% ../nbs/04c_champion.ipynb #006f801b
 def slice_differences(
-    mine: list[dict],  # the candidate's slices, see `evaluate.measure_slices`
+    mine: list[dict],  # the candidate's slices, see `evaluation.measure_slices`
     theirs: list[dict],  # the champion's, of the same rows
     metric: str,  # the deciding metric
     # Returns: column, value, rows, candidate, champion, difference; where the champion wins most

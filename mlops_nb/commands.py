@@ -279,7 +279,7 @@ def find_drift(
     root: Path,  # the project's root
     files: list[str],  # to look at; none for what the monitor found
     version: str,  # with files: a registered version, "" for the newest model
-) -> dict:  # see `monitor.drift_lines`
+) -> dict:  # see `drift_summary.drift_lines`
     "Read what the monitor found, or look at files. Raises UserError."
     if not files:
         from mlops_nb.silences import load_findings
@@ -326,7 +326,7 @@ def drift(
     Example: mlops-nb drift new.csv
     """
     from mlops_nb.base import read_yaml
-    from mlops_nb.monitor import drift_lines
+    from mlops_nb.drift_summary import drift_lines
 
     root = project_root()
     if files and (send or dry_run):
@@ -384,7 +384,7 @@ def retrain(
     root, decision = project_root(), None
     if if_needed and not recover:
         from mlops_nb.due import is_due
-        from mlops_nb.retrain import decision_line
+        from mlops_nb.policy import decision_line
 
         decision = is_due(root)
         typer.echo(decision_line(decision))

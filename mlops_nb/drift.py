@@ -137,7 +137,7 @@ RELIES = 0.05  # share of the importance from which on the model relies on a col
 
 
 def importance_shares(
-    # loss of the score when a feature is shuffled, see `evaluate.permutation_importance`
+    # loss of the score when a feature is shuffled, see `evaluation.permutation_importance`
     importance: dict[str, float],
 ) -> dict[str, float]:  # sums to 1; what does not help has 0
     "Say how much the model relies on each feature."

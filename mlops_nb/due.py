@@ -16,7 +16,7 @@ from .base import UserError, load_json, read_yaml
 from .landing import RESULT
 from .metrics import TITLES
 from .params import all_declared, resolve_parameters
-from .retrain import decide
+from .policy import decide
 from .storage import git_text
 
 
@@ -24,7 +24,7 @@ from .storage import git_text
 def gather_facts(
     seen: dict[str, Any],  # content of metrics/drift.json
     listing: dict[str, Any],  # content of data/features/features.json
-) -> dict[str, Any]:  # see `retrain.decide`
+) -> dict[str, Any]:  # see `policy.decide`
     """Turn what the monitor saw into facts for the policy.
 
     Raises UserError where there was nothing to compare with.
@@ -90,7 +90,7 @@ def past_attempts(
 
 def is_due(
     root: Path,  # the project's root
-) -> dict[str, Any]:  # see `retrain.decide`
+) -> dict[str, Any]:  # see `policy.decide`
     "Let the policy decide. Raises UserError where facts are missing."
     if not (root / "metrics/drift.json").exists():
         raise UserError(

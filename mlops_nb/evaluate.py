@@ -4,7 +4,7 @@
 
 
 # %% auto #0
-__all__ = ["resample_units", "measure_slices", "permutation_importance"]
+__all__ = []
 
 
 # %% ../nbs/05_evaluate.ipynb #a0e9df19
@@ -13,83 +13,5 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .metrics import PRIMARY, primary
-from .model import predict_scores
+from .metrics import PRIMARY
 from .stage import stage_parameters, stage_root
-
-
-# %% ../nbs/05_evaluate.ipynb #770e72a7
-def resample_units(
-    rows: pd.DataFrame,  # test rows
-    time: str | None,  # the column that dates them
-    group: str,  # the column of the group; "" for none
-    least: int = 10,  # fewest units a bootstrap can do with
-    # Returns: the unit of each row, and what it is: the group's column, "days", "hours" or "rows"
-) -> tuple[pd.Series, str]:
-    """Decide what a bootstrap draws.
-
-    Groups, or days where there are days enough, or hours, or single rows.
-    """
-    if group and rows[group].nunique() >= least:
-        return rows[group].fillna(""), group
-    for unit, name in (("D", "days"), ("h", "hours")) if time else ():
-        if rows[time].dt.floor(unit).nunique() >= least:
-            return rows[time].dt.floor(unit), name
-    return pd.Series(np.arange(len(rows)), index=rows.index), "rows"
-
-
-# %% ../nbs/05_evaluate.ipynb #12797049
-def measure_slices(
-    rows: pd.DataFrame,  # columns to slice by
-    values: np.ndarray,  # answers, see `model.learn_values`
-    scores: np.ndarray,  # see `model.predict_scores`
-    answer: dict[str, Any],  # "task"
-    min_rows: int,  # smaller slices are left out
-    # Returns: column, value, rows, mean answer and score (for classes: share of right answers, mean
-    # certainty), the deciding metric; the worst first
-) -> list[dict]:
-    "Measure the model on each value of some columns."
-    metric, result = PRIMARY[answer["task"]], []
-    said, true = (
-        (scores.max(axis=1), values == scores.argmax(axis=1))
-        if scores.ndim == 2
-        else (scores, values)
-    )
-    for column in rows:
-        for value, index in rows[column].groupby(rows[column], dropna=False).indices.items():
-            if len(index) >= min_rows:
-                result.append(
-                    {
-                        "column": column,
-                        "value": str(value),
-                        "rows": len(index),
-                        "answer": true[index].mean(),
-                        "score": said[index].mean(),
-                        metric: primary(values[index], scores[index], answer),
-                    }
-                )
-    return sorted(result, key=lambda s: (np.isnan(s[metric]), s[metric], s["column"], s["value"]))
-
-
-# %% ../nbs/05_evaluate.ipynb #f0f151df
-def permutation_importance(
-    model: "sklearn.pipeline.Pipeline",  # fitted
-    rows: pd.DataFrame,  # features
-    values: np.ndarray,  # answers, see `model.learn_values`
-    answer: dict[str, Any],  # see `model.learn_values`
-    seed: int,
-) -> pd.Series:  # mean loss of the deciding metric by feature, of two shuffles, the largest first
-    "Measure what the score loses when one feature is shuffled."
-    rng = np.random.default_rng(seed)
-    base, losses = primary(values, predict_scores(model, rows, answer), answer), {}
-    for name in rows:
-        shuffled = pd.concat(
-            [
-                rows.assign(**{name: rows[name].to_numpy()[rng.permutation(len(rows))]})
-                for _ in range(2)
-            ],
-            ignore_index=True,
-        )
-        parts = np.array_split(predict_scores(model, shuffled, answer), 2)
-        losses[name] = round(base - np.mean([primary(values, part, answer) for part in parts]), 6)
-    return pd.Series(losses, dtype="float64").sort_values(ascending=False, kind="stable")

@@ -243,7 +243,7 @@ def verdict_lines(
             *(f"  {'yes' if c['passed'] else 'NO':<4}{c['reason']}" for c in found["checks"]),
         ]
     if name == "monitor" and (root / "metrics/drift.json").exists():
-        from mlops_nb.monitor import drift_lines
+        from mlops_nb.drift_summary import drift_lines
         from mlops_nb.silences import load_findings
 
         first, *more = drift_lines(load_findings(root))

@@ -4,125 +4,50 @@
 
 
 # %% auto #0
-__all__ = ["PARTS", "calendar_names", "calendar_value", "feature_kinds", "make_features"]
+__all__ = ["minute_of_day", "day_of_week", "plane_age", "headwind"]
 
 
 # %% ../nbs/03_features.ipynb #cb3b160e
-import re
 from typing import Any, Literal
 
 import pandas as pd
 
 from .base import UserError
-from .contract import column_kind, known_columns
-from .derived import DERIVED
+from .feature_set import DERIVED, feature
 from .stage import stage_parameters, stage_root
 
 
-# %% ../nbs/03_features.ipynb #b4aa02d0
-PARTS = ("month", "day", "weekday", "hour", "days")
+# %% ../nbs/03_features.ipynb #dba30a32
+@feature
+def minute_of_day(rows: pd.DataFrame) -> pd.Series:
+    "Scheduled departure in minutes after midnight: delays pile up over the day."
+    return rows["scheduled"].dt.hour * 60 + rows["scheduled"].dt.minute
 
 
-def calendar_names(
-    columns: list[str],  # dates
-    time: str | None,  # the column that dates the rows
-) -> list[str]:  # "signup (month)" and so on; only a date that is not `time` has "(days)"
-    "Name the features made from dates."
-    return [f"{c} ({part})" for c in columns for part in PARTS if part != "days" or c != time]
+# %% ../nbs/03_features.ipynb #3505561a
+@feature
+def day_of_week(rows: pd.DataFrame) -> pd.Series:
+    "Day of the week of the scheduled departure, 0 is Monday."
+    return rows["scheduled"].dt.day_of_week
 
 
-def calendar_value(
-    rows: pd.DataFrame,  # known columns
-    name: str,  # see `calendar_names`
-    time: str | None,  # the column that dates the rows
-) -> pd.Series | None:  # float64; None when the name is not that of a date's part
-    "Compute one feature from a date."
-    found = re.fullmatch(r"(.*) \((\w+)\)", name, re.S)
-    if (
-        not found
-        or found[2] not in PARTS
-        or found[1] not in rows
-        or rows[found[1]].dtype.kind != "M"
-    ):
-        return None
-    date, origin = rows[found[1]], rows[time] if time else pd.Timestamp("1970-01-01")
-    if found[2] == "days":
-        return ((date - origin) / pd.Timedelta(days=1)).round(6)
-    return getattr(date.dt, {"weekday": "day_of_week"}.get(found[2], found[2])).astype("float64")
+# %% ../nbs/03_features.ipynb #3838e2b8
+@feature
+def plane_age(rows: pd.DataFrame) -> pd.Series:
+    "Age of the plane in years at departure; missing where its year is."
+    return rows["scheduled"].dt.year - rows["plane_year"]
 
 
-# %% ../nbs/03_features.ipynb #b24ebe86
-def feature_kinds(
-    contract: dict[str, Any],  # see `load_contract`
-    derived: list[str],  # computed features to use
-    dropped: list[str],  # known columns to leave out
-    calendar: list[str],  # dates to take apart
-    # Returns: "number", "category" or "text" by feature, in the order of the model's columns
-) -> dict[str, str]:
-    """Choose the features.
+# %% ../nbs/03_features.ipynb #f3ac9d24
+@feature
+def headwind(rows: pd.DataFrame) -> pd.Series:
+    """Wind along the way to the destination in mph, positive against.
 
-    Raises UserError for a name that does not exist or is not known at prediction time.
+    From its direction and the bearing, flat map.
     """
-    known = {c: column_kind(contract["columns"][c]) for c in known_columns(contract)}
-    for name in derived:
-        if name not in DERIVED:
-            raise UserError(
-                f"params.yaml: features.derived names {name!r}, which nbs/02a_derived.ipynb does "
-                f"not define; it defines: {', '.join(DERIVED) or 'none yet'}"
-            )
-    for parameter, names, allowed in (
-        ("dropped", dropped, known),
-        ("calendar", calendar, [c for c in known if known[c] == "time"]),
-    ):
-        for name in names:
-            if name not in allowed:
-                kind = "date " if parameter == "calendar" else ""
-                raise UserError(
-                    f"params.yaml: features.{parameter} names {name!r}, which is not a "
-                    f"{kind}column known at prediction time; those are: "
-                    f"{', '.join(allowed) or 'none'}"
-                )
-    kept = {c: kind for c, kind in known.items() if kind != "time" and c not in dropped}
-    kinds = (
-        kept
-        | {name: "number" for name in calendar_names(calendar, contract["time"])}
-        | {name: DERIVED[name][1] for name in derived}
+    import numpy as np
+
+    bearing = np.arctan2(
+        (rows["dest_lon"] + 74.0) * np.cos(np.radians(40.7)), rows["dest_lat"] - 40.7
     )
-    if not kinds:
-        raise UserError(
-            "params.yaml: no feature is left: features.dropped names every known column; take "
-            "some out of it, or mark columns as known in contract.yaml"
-        )
-    return kinds
-
-
-# %% ../nbs/03_features.ipynb #0aed78dd
-def make_features(
-    rows: pd.DataFrame,  # clean rows; other columns than the known ones are not looked at
-    contract: dict[str, Any],  # see `load_contract`
-    kinds: dict[str, str],  # see `feature_kinds`
-    # Returns: one column a feature: float64 for numbers, text for categories and text, in the order
-    # of `kinds`
-) -> pd.DataFrame:
-    "Compute the features of rows, for training and for serving alike."
-    known = rows[[c for c in known_columns(contract) if c in rows]]
-    columns = {}
-    for name, kind in kinds.items():
-        try:
-            values = (
-                DERIVED[name][0](known)
-                if name in DERIVED
-                else calendar_value(known, name, contract["time"])
-            )
-            values = known[name] if values is None else values
-        except KeyError as error:
-            raise UserError(
-                f"the feature {name} needs the column {error}, which is not known at prediction "
-                "time (contract.yaml)"
-            ) from None
-        columns[name] = (
-            values.astype("float64")
-            if kind == "number"
-            else values.astype("str").where(values.notna())
-        )
-    return pd.DataFrame(columns, index=rows.index)
+    return (rows["wind_speed"] * np.cos(np.radians(rows["wind_dir"]) - bearing)).round(3)

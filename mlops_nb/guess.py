@@ -35,7 +35,7 @@ from .draft import draft_column, missing_limits, name_suspects, typed_sample
 from .facts import Facts, collect_facts
 from .source import read_batches
 from .split import assign_windows, hash_windows, row_places, window_length
-from .validate import judge_rows
+from .validation import judge_rows
 
 
 # %% ../nbs/13_guess.ipynb #ee18f73f

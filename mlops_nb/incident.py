@@ -31,14 +31,14 @@ from mlops_nb.candidate import (
     values_of,
 )
 from .checks import MAX_DESIGN, UNITS, design_effects
-from .derived import DERIVED
+from .feature_set import DERIVED
 from .drift import importance_shares
-from .features import make_features
+from .feature_set import make_features
 from .metrics import primary
 from .reference import Reference
-from .retrain import regretted
+from .policy import regretted
 from .span import Period, Span
-from .validate import column_problems
+from .validation import column_problems
 from .walk import Deployed
 
 

@@ -33,7 +33,7 @@ from .contract import answer_values, load_contract
 from .drift import measured_rate, verdict
 from .metrics import PRIMARY
 from .model import load_model, predict_scores
-from .monitor import SHARES, outcome_checks, part_of, window_notes
+from .outcomes import SHARES, outcome_checks, part_of, window_notes
 from .outcome import PREDICTION, answer_column, prediction_column, table_scores
 from .params import all_declared, resolve_parameters
 from .performance import check_decay, performance, scored_rows
@@ -41,7 +41,7 @@ from .reference import load_reference, make_reference
 from .restore import known_version
 from .source import read_batches
 from .storage import bring, open_store
-from .validate import judge_rows
+from .validation import judge_rows
 from .versions import bundle_of
 from .watch import look_window, other_contract, profile_days
 
@@ -100,7 +100,7 @@ class Delivery:
     "Rows of files, read by a contract."
 
     rows: pd.DataFrame  # in the contract's types; a column that is gone is missing in every row
-    # why a row breaks the contract, "" for a good one; see `validate.judge_rows`
+    # why a row breaks the contract, "" for a good one; see `validation.judge_rows`
     reasons: pd.Series
     gone: list[str]  # columns known at prediction time that no file has
     new: list[str]  # columns that the contract does not know
@@ -284,7 +284,7 @@ def compare_delivery(
     came: Delivery,
     settings: dict[str, Any],  # section `monitor` of params.yaml
     most: float,  # validate.max_bad_rows
-) -> dict[str, Any]:  # as metrics/drift.json, see `monitor.drift_lines`
+) -> dict[str, Any]:  # as metrics/drift.json, see `drift_summary.drift_lines`
     "Hold rows against a bundle's reference. Raises UserError for a bundle without one."
     reference, listing = load_reference(bundle), load_json(bundle / "features.json")
     inside, times, notes = delivery_time(came, listing["time"], len(reference.days) > 0)

@@ -32,7 +32,7 @@ from .champion import read_champion
 from .due import gather_facts, past_attempts
 from .params import all_declared, resolve_parameters
 from .plan import DEFAULTS, next_day
-from .retrain import decide
+from .policy import decide
 from .storage import bring, git_text, named_outs, open_store
 from .versions import follow_prod
 
@@ -205,7 +205,7 @@ def decide_on(
     refusals: list[str],  # see `propose.bring_refusals`
     # True: this run's schedule is a reason, as if retrain.triggers.schedule were on
     scheduled: bool = False,
-) -> dict[str, Any]:  # see `retrain.decide`
+) -> dict[str, Any]:  # see `policy.decide`
     "Let the policy decide on what was seen."
     if "labelled" not in found or found["state"] == "not comparable":
         why = (
@@ -229,7 +229,7 @@ def look_out(
     refusals: list[str],  # see `propose.bring_refusals`
     say: Callable[[str], None],  # prints a line
     scheduled: bool = False,  # see `decide_on`
-    # Returns: "found", see `watched`; "decision", see `retrain.decide`; "folder" with page, verdict
+    # Returns: "found", see `watched`; "decision", see `policy.decide`; "folder" with page, verdict
     # and profiles
 ) -> dict[str, Any]:
     """Look at rows up to a day, and decide.

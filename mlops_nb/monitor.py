@@ -4,22 +4,10 @@
 
 
 # %% auto #0
-__all__ = [
-    "SHARES",
-    "FEW",
-    "ADVICE",
-    "watched_bundle",
-    "newest_rows",
-    "without_addresses",
-    "part_of",
-    "window_notes",
-    "outcome_checks",
-    "drift_lines",
-]
+__all__ = ["watched_bundle", "newest_rows"]
 
 
 # %% ../nbs/09_monitor.ipynb #4aaef25c
-import re
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -30,13 +18,12 @@ import pandas as pd
 from .base import UserError, load_json, load_table
 from .bundle import bundle_answer, bundle_features
 from .champion import open_champion, read_champion
-from .checks import MIN_DAYS, Check
 from .contract import answer_values
-from .drift import finding_line, verdict
+from .drift import verdict
 from .outcome import ANSWER, PREDICTION, answer_column, prediction_column, table_scores
-from .reference import Reference, make_reference
+from .reference import make_reference
 from .stage import stage_parameters, stage_root
-from .watch import Look, look_window, profile_days
+from .watch import look_window, profile_days
 
 
 # %% ../nbs/09_monitor.ipynb #28e0a970
@@ -67,132 +54,3 @@ def newest_rows(
     return clean[clean[time].dt.floor("D").between(spans[0][0], spans[-1][1])].reset_index(
         drop=True
     )
-
-
-# %% ../nbs/09_monitor.ipynb #c7f6a3c6
-def without_addresses(
-    text: str,  # an error's words
-) -> str:
-    "Leave a machine's paths and addresses out."
-    return re.sub(r"(?<![\w.])(?:\w+:/)?/[^\s,;()]*[^\s,;:()]", "…", text)
-
-
-# %% ../nbs/09_monitor.ipynb #2a895f03
-SHARES = {"inputs": 0.8, "outcome": 0.1}  # of the rate of false alarms
-FEW = 50  # a window of fewer rows tells little
-
-
-def part_of(
-    reference: Reference,
-    inputs: bool,  # True: the features; False: the answers
-) -> Reference:
-    "Take the features or the answers out of a reference."
-    names = [n for n in reference.bins if (n != ANSWER) == inputs]
-    return Reference(
-        reference.days,
-        {n: reference.bins[n] for n in names},
-        {n: reference.counts[n] for n in names},
-        reference.about,
-    )
-
-
-def window_notes(
-    look: Look,  # the newest window
-) -> list[str]:
-    "Say what limits what a look can tell: few days in the reference, few rows in the window."
-    short = not look.noise.enough
-    few = (
-        f"only {look.window.rows} row{'s' if look.window.rows > 1 else ''}: nothing but a defect "
-        "or a very large change would show"
-    )
-    return [
-        f"the reference has {look.noise.keep.sum()} ordinary days; a change between days can only "
-        f"warn, fewer than {MIN_DAYS} do not show what a year is like"
-    ] * short + [few] * (look.window.rows < FEW)
-
-
-def outcome_checks(
-    column: pd.Series,  # answers or predictions of the window's rows
-    times: pd.Series | None,  # of the rows
-    span: tuple[pd.Timestamp, pd.Timestamp] | None,  # see `watch.look_window`
-    reference: Reference,  # of that column alone
-    # rate of false alarms, smallest change of a distribution, of a share
-    limits: tuple[float, float, float],
-) -> list[Check]:  # how it is distributed; answers that have not arrived are no finding
-    "Hold answers or predictions against their reference."
-    known = column.notna()
-    if not known.any():
-        return []
-    views = profile_days(column[known].to_frame(), times[known] if times is not None else None)
-    if span is not None and not any(span[0] <= pd.Timestamp(d) <= span[1] for d in views):
-        return []
-    look = look_window(views, span, reference, limits[0] * SHARES["outcome"], limits[1:])
-    return [c for c in look.checks if c.what in ("distribution", "unit", "unseen", "outside")]
-
-
-# %% ../nbs/09_monitor.ipynb #d52796af
-ADVICE = {
-    "quiet": "nothing to do",
-    "noticed": "nothing to do; look at what was noticed when you have time",
-    "changed": "look at what changed; the model does not rely on it",
-    "changed and matters": "look at the measured performance; retrain when it has decayed, or when you know the "
-    "change to last",
-    "broken": "mend the source: this is no change of the world, and nothing should be learnt from these "
-    "rows",
-    "not comparable": "mend that, nothing is watched until then; a model that does not belong to today's "
-    "contract gives way to one that does: `mlops-nb repro`, `mlops-nb register`, `mlops-nb "
-    "promote`",
-}
-
-
-def drift_lines(
-    # content of metrics/drift.json; findings may say who holds them back, see
-    # `silences.mark_findings`
-    result: dict[str, Any],
-    most: int = 12,  # findings to show
-) -> list[str]:  # at most 40
-    "Say in a terminal what the monitor found."
-    if result["state"] == "not comparable":
-        return [
-            f"drift: not comparable with {result['model']}: {result['reason']}",
-            f"next: {ADVICE['not comparable']}",
-        ]
-    where = (
-        f"{result['window']['from']} to {result['window']['to']}, "
-        if result["window"]["from"]
-        else ""
-    )
-    lines = [
-        f"drift: {result['state']} · {where}{result['window']['rows']:,} rows against "
-        f"{result['model']} (alarm: {'yes' if result['alarm'] else 'no'})"
-    ]
-    lines += [
-        f"  {finding_line(f)}{' · ' + f['held'] if f.get('held') else ''}"
-        for f in result["findings"][:most]
-    ]
-    lines += (
-        [f"  … and {len(result['findings']) - most} more"] if len(result["findings"]) > most else []
-    )
-    lines += [f"  {note}" for note in result["notes"]]
-    for tier, rate in result["false_alarms"]["measured"].items():
-        lines.append(
-            f"false alarms, {tier} tier: stated {result['false_alarms']['stated']:.1%}, on the "
-            f"reference itself {rate['share']:.1%} [{rate['low']:.1%}, {rate['high']:.1%}] of "
-            f"{rate['windows']:,} windows"
-        )
-    folded = [
-        part
-        for line in lines
-        for part in textwrap.wrap(
-            line,
-            80,
-            initial_indent=" " * (len(line) - len(line.lstrip())),
-            subsequent_indent="    ",
-        )
-    ]
-    page = result.get("report", "reports/monitor.html")
-    return [
-        *folded[:36],
-        *textwrap.wrap(f"next: {ADVICE[result['state']]}", 80),
-        *([f"report: {page}"] if page else []),
-    ]

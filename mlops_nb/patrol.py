@@ -52,10 +52,10 @@ from mlops_nb.hub import (
     put_summary,
 )
 from .lookout import day_to_look, look_out
-from .monitor import drift_lines
+from .drift_summary import drift_lines
 from .plan import Wish
 from .propose import bring_refusals, look_at_offer
-from .retrain import decision_line
+from .policy import decision_line
 from .review import make_review
 from .storage import git_text
 
@@ -97,7 +97,7 @@ def remember(
 
 def issue_text(
     root: Path,  # the project's root
-    lines: list[str],  # what was found, see `monitor.drift_lines`
+    lines: list[str],  # what was found, see `drift_summary.drift_lines`
     decision: str,  # a line
 ) -> str:  # Markdown
     "Write the issue of an episode, its memory in it unseen."
@@ -398,7 +398,7 @@ def wanted(
     hub: Hub,
     wish: Wish,
     if_needed: bool,
-) -> dict[str, Any]:  # see `retrain.decide`
+) -> dict[str, Any]:  # see `policy.decide`
     """Decide whether to train: the caller wants it, or the policy says so, for whom a scheduled run
     is a reason.
 

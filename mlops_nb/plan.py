@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 from .base import UserError, read_yaml
 from .landing import RESULT, unsaved_outputs
 from .registry import check_stage, holder, model_name, read_entries, run_git, synchronise
-from .retrain import training_recipes
+from .policy import training_recipes
 from .split import window_length
 from .storage import git_text, look_at_remote, open_store
 
@@ -103,7 +103,7 @@ class Wish(NamedTuple):
 
 def window_values(
     params: dict[str, Any],  # content of params.yaml
-    # Returns: value by full parameter name, by recipe (see `retrain.training_recipes`); {} where
+    # Returns: value by full parameter name, by recipe (see `policy.training_recipes`); {} where
     # retrain.window leaves the windows alone
 ) -> dict[str, dict[str, Any]]:
     """Say which rows the pipeline shall learn from, and how much an old one counts.

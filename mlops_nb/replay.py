@@ -44,7 +44,7 @@ from .contract import load_contract
 from .incident import arrive, choose_incident, offer_bad_release, what_if
 from .metrics import PRIMARY, primary
 from .params import all_declared, resolve_parameters
-from .retrain import Recipe, better, training_recipes
+from .policy import Recipe, better, training_recipes
 from .span import Period, Span, clean_rows, default_ends, make_periods, make_span, moment
 from .walk import Deployed, Walk
 

@@ -29,7 +29,7 @@ from mlops_nb.apart import (
 from .base import UserError, load_json, remove
 from .landing import work_folder
 from .metrics import PRIMARY
-from .retrain import better
+from .policy import better
 from .storage import open_store
 
 # names the project's folder in the environment of everything a retraining starts

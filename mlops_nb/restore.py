@@ -35,7 +35,7 @@ from mlops_nb.base import (
     read_yaml,
     remove,
 )
-from .evaluate import resample_units
+from .evaluation import resample_units
 from .metrics import compare, resample_weights
 from .model import learn_values, load_model, predict_scores
 from .registry import Entry, find_version, model_name, read_entries, run_git, synchronise

@@ -35,10 +35,10 @@ import pandas as pd
 
 from .base import UserError, load_table, progress, remove, replacing, save_table
 from .contract import answer_values
-from .features import feature_kinds, make_features
-from .ingest import save_months, save_pieces
+from .feature_set import feature_kinds, make_features
+from .partitions import save_months, save_pieces
 from .source import read_batches
-from .validate import check_bad_share, check_columns, check_missing, judge_rows
+from .validation import check_bad_share, check_columns, check_missing, judge_rows
 
 
 # %% ../nbs/10a_span.ipynb #470cb424
@@ -242,7 +242,7 @@ class Span:
     rows: pd.DataFrame  # clean rows, by time
     features: pd.DataFrame  # of the same rows
     labels: pd.Series  # answers, missing where there is none
-    kinds: dict[str, str]  # see `features.feature_kinds`
+    kinds: dict[str, str]  # see `feature_set.feature_kinds`
     contract: dict[str, Any]  # see `load_contract`
     params: dict[str, Any]  # content of params.yaml
     answer: dict[str, Any]  # "task" and "classes"; the classes of the whole span

@@ -4,102 +4,13 @@
 
 
 # %% auto #0
-__all__ = ["choose_threshold", "learning_curve", "row_weights", "open_live"]
+__all__ = []
 
 
 # %% ../nbs/04_train.ipynb #d929f8a3
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import precision_recall_curve
 
-from .base import UserError
-from .metrics import primary
-from .model import age_weights, fit_model, learn_values, make_model, predict_scores
 from .stage import stage_parameters, stage_root
-
-
-# %% ../nbs/04_train.ipynb #5d19a6fc
-def choose_threshold(
-    values: np.ndarray,  # bool, validation
-    scores: np.ndarray,  # probability of *yes*
-) -> float:  # rows with at least this score are called *yes*
-    """Find the threshold with the best F1.
-
-    Half-way between the last score called yes and the next one below.
-    """
-    precision, recall, thresholds = precision_recall_curve(values, scores)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    last = thresholds[np.argmax(np.round(f1[:-1], 9))]
-    return round(float(last + max(scores[scores < last], default=last)) / 2, 9)
-
-
-# %% ../nbs/04_train.ipynb #6277c335
-def learning_curve(
-    # features, answers and weights (None: all count alike) to learn from
-    train: tuple[pd.DataFrame, np.ndarray, np.ndarray | None],
-    valid: tuple[pd.DataFrame, np.ndarray],  # features and answers to judge on
-    answer: dict[str, Any],  # see `model.learn_values`
-    build: Callable,  # function of no arguments that gives an unfitted model
-) -> dict[int, float]:  # the deciding metric on validation by number of training rows
-    "Fit on evenly spaced parts of the training rows."
-    result, classes = {}, len(np.unique(train[1])) if answer["task"] != "regression" else 0
-    for step in (10, 3):
-        features, values, weights = (
-            train[0].iloc[::step],
-            train[1][::step],
-            None if train[2] is None else train[2][::step],
-        )
-        if len(values) >= 50 and (not classes or len(np.unique(values)) == classes):
-            result[len(values)] = primary(
-                valid[1],
-                predict_scores(fit_model(build(), features, values, weights), valid[0], answer),
-                answer,
-            )
-    return result
-
-
-# %% ../nbs/04_train.ipynb #940ef07a
-def row_weights(
-    table: pd.DataFrame,  # rows to learn from, with their time
-    time: str | None,  # the column that dates them; None for rows without time
-    half_life: float,  # train.half_life, days; 0: all rows count alike
-) -> np.ndarray | None:  # see `model.age_weights`
-    """Weigh rows as params.yaml says.
-
-    Raises UserError for days that are none, and for rows that have no age.
-    """
-    if not 0 <= half_life < np.inf:
-        raise UserError(
-            f"params.yaml: train.half_life is {half_life}, expected the days after which a row "
-            "counts half, or 0: every row counts the same"
-        )
-    if half_life and time is None:
-        raise UserError(
-            f"params.yaml: train.half_life is {half_life}, and these rows have no time to tell "
-            "their age by (contract.yaml: time is null); write 0: every row counts the same"
-        )
-    return age_weights(table[time], half_life) if half_life else None
-
-
-# %% ../nbs/04_train.ipynb #24f52ff9
-def open_live(
-    folder: Path,  # where the scores of the rounds go
-) -> "dvclive.Live":
-    """Open DVCLive's log.
-
-    Raises UserError in a git repository without a commit, which DVCLive cannot work in.
-    """
-    from dvclive import Live
-    from scmrepo.exceptions import SCMError
-
-    try:
-        return Live(str(folder), save_dvc_exp=False, dvcyaml=None)
-    except SCMError as error:
-        raise UserError(
-            f"DVCLive cannot log here ({error}): make the first commit, `git add . && git commit "
-            "-m start`, and run again"
-        ) from error

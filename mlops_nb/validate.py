@@ -4,148 +4,14 @@
 
 
 # %% auto #0
-__all__ = ["check_columns", "column_problems", "judge_rows", "check_missing", "check_bad_share"]
+__all__ = []
 
 
 # %% ../nbs/02_validate.ipynb #a1318789
-import difflib
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .base import UserError
-from .coltypes import is_missing, to_type
 from .stage import stage_parameters, stage_root
-
-
-# %% ../nbs/02_validate.ipynb #727a7791
-def check_columns(
-    columns: list[str],  # what a file has
-    contract: dict[str, Any],  # see `load_contract`
-    file: str,  # the file's name, for the message
-) -> list[str]:  # columns the contract does not know
-    "Compare a file's columns with the contract. Raises UserError for one that is missing."
-    unknown = [c for c in columns if c not in contract["columns"]]
-    for name in contract["columns"]:
-        if name not in columns:
-            near = difflib.get_close_matches(name, unknown, 1, 0.5)
-            hint = (
-                f"it has `{near[0]}`, which the contract does not know: was the column renamed?"
-                if near
-                else "deliver it again, or"
-            )
-            raise UserError(
-                f"{file} lacks the column `{name}`; {hint} change contract.yaml if that is how it "
-                "shall be"
-            )
-    return unknown
-
-
-# %% ../nbs/02_validate.ipynb #9e57105c
-def column_problems(
-    name: str,  # the column
-    given: pd.Series,  # as delivered
-    converted: pd.Series,  # in its type, see `to_type`
-    rules: dict[str, Any],  # its entry in the contract
-) -> list[tuple[str, pd.Series]]:  # reason and the rows it concerns, True where bad
-    "Find the rows in which a column breaks its rules."
-    unreadable = converted.isna() & ~is_missing(given, rules)
-    problems = [
-        (f"{name}: not {'a' if rules['type'][0] not in 'i' else 'an'} {rules['type']}", unreadable)
-    ]
-    if not rules["nullable"]:
-        problems.append((f"{name}: missing", converted.isna() & ~unreadable))
-    if "range" in rules:
-        low, high = rules["range"]
-        problems.append(
-            (f"{name}: outside {low} to {high}", (converted < low) | (converted > high))
-        )
-    if "allowed" in rules:
-        problems.append(
-            (
-                f"{name}: not an allowed value",
-                converted.notna() & ~converted.isin([str(v) for v in rules["allowed"]]),
-            )
-        )
-    return [
-        (reason, rows.fillna(False).astype(bool))
-        for reason, rows in problems
-        if rows.fillna(False).any()
-    ]
-
-
-# %% ../nbs/02_validate.ipynb #776d6ba8
-def judge_rows(
-    table: pd.DataFrame,  # one file as delivered
-    contract: dict[str, Any],  # see `load_contract`
-    # Returns: the contract's columns in their types; reasons by row, "" for a good one
-) -> tuple[pd.DataFrame, pd.Series]:
-    "Hold every row of a file to the contract."
-    typed = {name: to_type(table[name], rules) for name, rules in contract["columns"].items()}
-    reasons = pd.Series("", index=table.index, dtype="object")
-    problems = [
-        p
-        for name, rules in contract["columns"].items()
-        for p in column_problems(name, table[name], typed[name], rules)
-    ]
-    duplicate = (
-        table.duplicated(contract["key"], keep="first")
-        if contract["key"]
-        else pd.Series(False, index=table.index)
-    )
-    if duplicate.any():
-        problems.append((f"duplicate of {', '.join(contract['key'])}", duplicate))
-    for reason, rows in problems:
-        reasons[rows] = reasons[rows].where(reasons[rows] == "", reasons[rows] + "; ") + reason
-    return pd.DataFrame(typed), reasons
-
-
-# %% ../nbs/02_validate.ipynb #444617b2
-def check_missing(
-    table: pd.DataFrame,  # one file in the contract's types
-    contract: dict[str, Any],  # see `load_contract`
-    file: str,  # the file's name, for the message
-) -> None:
-    """Raise UserError for a column with more missing values than agreed, beyond what chance does to
-    a small file.
-    """
-    for name, share in table.isna().mean().items():
-        limit = contract["columns"][name].get(
-            "max_missing", 0.999 if contract["columns"][name]["nullable"] else 1.0
-        )
-        chance = 3 * np.sqrt(limit * (1 - limit) / max(len(table), 1))
-        if share > limit + chance or (share == 1 and limit < 1):
-            amount = "all values are" if share == 1 else f"{share:.1%} of values are"
-            raise UserError(
-                f"{file}: {amount} missing in column `{name}`, the contract allows {limit:.1%} "
-                "(max_missing); deliver the column or change contract.yaml"
-            )
-
-
-# %% ../nbs/02_validate.ipynb #8a4ec106
-def check_bad_share(
-    reasons: pd.Series,  # see `judge_rows`
-    limit: float,  # share of rows that may be bad
-    file: str,  # the file's name, for the message
-    table: pd.DataFrame,  # the file as delivered, for an example
-) -> None:
-    """Raise UserError when more rows are bad than allowed, naming the commonest reason and an
-    example.
-    """
-    bad = reasons[reasons != ""]
-    if len(bad) > limit * len(reasons):
-        reason = bad.value_counts().index[0]
-        row = bad[bad == reason].index[0]
-        column = reason.split(":")[0]
-        example = (
-            f", {column} is {table.loc[row, column]!r} in row {row + 1}"
-            if column in table
-            else f", first in row {row + 1}"
-        )
-        raise UserError(
-            f"{file}: {len(bad):,} of {len(reasons):,} rows ({len(bad) / len(reasons):.2%}) break "
-            f"the contract, allowed are {limit:.2%} (validate.max_bad_rows): "
-            f"most often {reason}{example}; all of them are in data/quarantine with "
-            "their reasons"
-        )

@@ -29,7 +29,7 @@ from mlops_nb.candidate import (
 from .drift import finding_line
 from .metrics import TITLES
 from .reference import Reference
-from .retrain import better, decide, decision_line, regretted, training_recipes
+from .policy import better, decide, decision_line, regretted, training_recipes
 from .span import Period, Span
 
 
@@ -49,7 +49,7 @@ def facts_of(
     period: Period,
     drift: dict[str, Any],  # see `drift.verdict`
     measured: dict[str, float],  # see `candidate.measure_period`
-) -> dict[str, Any]:  # see `retrain.decide`
+) -> dict[str, Any]:  # see `policy.decide`
     "Gather what is known at the end of a period."
     metric = deployed.evaluation["metric"]
     return {

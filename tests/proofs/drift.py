@@ -34,7 +34,7 @@ from mlops_nb.checks import Noise, look_at, learn_noise
 from mlops_nb.contract import load_contract
 from mlops_nb.drift import check_window, finding_line, measured_rate, verdict
 from mlops_nb.example import load_example
-from mlops_nb.features import feature_kinds, make_features
+from mlops_nb.feature_set import feature_kinds, make_features
 from mlops_nb.profile import make_profile
 from mlops_nb.reference import Reference, load_reference, make_reference, save_reference
 
