@@ -4,14 +4,70 @@
 
 
 # %% auto #0
-__all__ = []
+__all__ = ["Evaluation", "evaluate"]
 
 
 # %% ../nbs/05_evaluate.ipynb #a0e9df19
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .metrics import PRIMARY
-from .stage import stage_parameters, stage_root
+from .challenge import Opponent, compare_opponent, load_opponent
+from .evaluation import measure_slices, permutation_importance, resample_units
+from .figures import calibration_table
+from .metrics import PRIMARY, compare, resample_weights
+from .model import learn_values, predict_scores
+from .stage import collect_parameters, stage_parameters, stage_root
+from .training import Trained, load_trained
+from .training_windows import Features, load_features
+
+
+# %% ../nbs/05_evaluate.ipynb #94a52791
+@dataclass(frozen=True)
+class Evaluation:
+    "What the stage `evaluate` found; the arrays are in the order of the test rows."
+
+    result: dict[str, Any]  # content of metrics/evaluate.json
+    values: np.ndarray  # labels, see `model.learn_values`
+    scores: np.ndarray  # the candidate's, see `model.predict_scores`
+    simple: np.ndarray  # the simple model's
+
+
+def evaluate(
+    trained: Trained,
+    features: Features,  # with the window "test"
+    opponent: Opponent,  # the champion's scores on the same rows
+    params: dict[str, Any],  # the parameters of this notebook
+) -> Evaluation:
+    "Judge a model on rows it has never seen."
+    answer = features.answer | {"threshold": trained.threshold}
+    test, metric = features.windows["test"], PRIMARY[answer["task"]]
+    rows, values = test[features.names], learn_values(test[features.target], answer)
+    scores, simple = (predict_scores(m, rows, answer) for m in (trained.model, trained.simple))
+    units, unit = resample_units(test, features.time, features.group)
+    draw = lambda: resample_weights(units, params["resamples"], params["seed"])
+    sliced = rows[[c for c in params["slice_columns"] if c in rows]]
+    slice_up = lambda s: measure_slices(sliced, values, s, answer, params["min_slice_rows"])
+    slices, window = slice_up(scores), features.summary["test"]
+    part = rows.iloc[:: max(1, len(rows) // params["importance_rows"])]
+    weight = permutation_importance(trained.model, part, values[part.index], answer, params["seed"])
+    table = calibration_table(values, scores) if answer["task"] != "multiclass" else pd.DataFrame()
+    result = {
+        "rows": len(test),
+        "from": window["from"],
+        "to": window["to"],
+        "task": answer["task"],
+        "metric": metric,
+        "threshold": trained.threshold,
+        "unit": unit,
+        **compare(values, scores, simple, answer, draw()),
+        "champion": compare_opponent(
+            opponent, (values, scores), answer, draw(), (slices, slice_up, metric)
+        ),
+        "slices": slices,
+        "importance": weight.to_dict(),
+        "calibration": table.to_dict("records"),
+    }
+    return Evaluation(result, values, scores, simple)

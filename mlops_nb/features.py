@@ -4,7 +4,7 @@
 
 
 # %% auto #0
-__all__ = ["minute_of_day", "day_of_week", "plane_age", "headwind"]
+__all__ = ["minute_of_day", "day_of_week", "plane_age", "headwind", "features"]
 
 
 # %% ../nbs/03_features.ipynb #cb3b160e
@@ -12,9 +12,20 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from .base import UserError
-from .feature_set import DERIVED, feature
-from .stage import stage_parameters, stage_root
+from .contract import load_contract
+from .feature_set import DERIVED, feature, feature_kinds
+from .split import both_sides
+from .stage import collect_parameters, stage_parameters, stage_root
+from mlops_nb.training_windows import (
+    Features,
+    cut_window,
+    feature_table,
+    group_columns,
+    judge_leaks,
+    place_rows,
+    save_features,
+    target_classes,
+)
 
 
 # %% ../nbs/03_features.ipynb #dba30a32
@@ -51,3 +62,39 @@ def headwind(rows: pd.DataFrame) -> pd.Series:
         (rows["dest_lon"] + 74.0) * np.cos(np.radians(40.7)), rows["dest_lat"] - 40.7
     )
     return (rows["wind_speed"] * np.cos(np.radians(rows["wind_dir"]) - bearing)).round(3)
+
+
+# %% ../nbs/03_features.ipynb #c0a99487
+def features(
+    clean: pd.DataFrame,  # rows that keep the contract
+    contract: dict[str, Any],  # see `load_contract`
+    params: dict[str, Any],  # the parameters of this notebook
+) -> Features:
+    "Compute features and labels, split them into windows, and look for leaks. Raises UserError."
+    kinds = feature_kinds(contract, params["derived"], params["dropped"], params["calendar"])
+    groups = group_columns(contract, params["group"], list(clean))
+    table, delivered = feature_table(clean, contract, kinds, groups)
+    copies = table.duplicated()
+    if params["duplicates"] == "drop":
+        table, delivered = (part[~copies].reset_index(drop=True) for part in (table, delivered))
+    place, windows, summary = place_rows(table, contract, kinds, params), {}, {}
+    for name in ("train", "valid", "test"):
+        rows, summary[name] = cut_window(
+            name, table[place == name], contract, params["min_rows"], len(table)
+        )
+        windows[name] = rows.reset_index(drop=True)
+    target = contract["target"]
+    return Features(
+        kinds,
+        target,
+        contract["time"],
+        params["group"],
+        {"task": contract["task"], "classes": target_classes(windows, contract)},
+        windows,
+        summary,
+        delivered.loc[rows.index].reset_index(drop=True),
+        rows=len(table),
+        copies=int(copies.sum()),
+        overlap=both_sides(windows, [*kinds, target], groups),
+        leaks=judge_leaks(windows["train"], list(kinds), contract, params["accepted"]),
+    )

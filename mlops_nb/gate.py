@@ -4,140 +4,127 @@
 
 
 # %% auto #0
-__all__ = ["check", "leak_check", "champion_check", "judge"]
+__all__ = [
+    "floor",
+    "better_than_simple",
+    "surely_better_than_simple",
+    "slice_floor",
+    "not_worse_than_champion",
+    "no_leak",
+    "gate",
+]
 
 
 # %% ../nbs/06_gate.ipynb #7b9439f7
-import math
 from typing import Any
 
+from .gate_checks import Verdict, at_least, check, run_checks
 from .metrics import TITLES
-from .stage import stage_parameters, stage_root
+from .stage import collect_parameters, stage_parameters, stage_root
 
 
-# %% ../nbs/06_gate.ipynb #969f03b4
-def check(
-    name: str,  # what is checked
-    value: float | None,  # what was measured; None or NaN when it could not be
-    limit: float,  # what it must reach
-    what: str,  # the value in words
-) -> dict[str, Any]:  # name, value, limit, passed, reason
-    "Judge one value; a missing one does not pass."
-    known = value is not None and math.isfinite(value)
-    passed = bool(known and value >= limit)
-    if not known:
-        reason = f"{what} could not be measured, and a gate does not pass without evidence"
-    else:
-        reason = f"{what} is {value:.4f}, {'at least' if passed else 'below'} the limit {limit:.4f}"
-    return {
-        "name": name,
-        "value": value if known else None,
-        "limit": limit,
-        "passed": passed,
-        "reason": reason,
-    }
+# %% ../nbs/06_gate.ipynb #0e85334a
+@check
+def floor(evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str, Any]) -> Verdict:
+    "The deciding metric on the test window must reach `min_score`."
+    metric = evaluation.get("metric", "roc_auc")
+    score = (evaluation.get("metrics") or {}).get(metric) or {}
+    title = f"{TITLES[metric]} on the test window"
+    return at_least("floor", score.get("value"), limits["min_score"], title)
 
 
-# %% ../nbs/06_gate.ipynb #d8f1b0a4
-def leak_check(
-    features: dict[str, Any],  # content of metrics/features.json
-) -> dict[str, Any]:  # see `check`
-    "Judge whether features look like leaks."
-    if "leaks" not in features:
-        return check("no_leak", None, 0, "the search for leaks")
-    open_leaks = [
-        f["column"] for f in features["leaks"] if f["strength"] == "stop" and not f["accepted"]
-    ]
-    remedy = (
-        "mark them `known: false` in contract.yaml, drop them, or name them in features.accepted"
-    )
-    reason = (
-        f"{len(open_leaks)} features look like leaks ({', '.join(open_leaks[:5])}): {remedy}"
-        if open_leaks
-        else "no feature looks like a leak that nobody has accepted"
-    )
-    return {
-        "name": "no_leak",
-        "value": len(open_leaks),
-        "limit": 0,
-        "passed": not open_leaks,
-        "reason": reason,
-    }
+# %% ../nbs/06_gate.ipynb #635f72a8
+@check
+def better_than_simple(
+    evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str, Any]
+) -> Verdict:
+    "The gain over the simple model must reach `min_gain`."
+    title, gain = TITLES[evaluation.get("metric", "roc_auc")], evaluation.get("gain") or {}
+    what = f"gain in {title} over the simple model"
+    return at_least("better_than_simple", gain.get("value"), limits["min_gain"], what)
 
 
-# %% ../nbs/06_gate.ipynb #ae8ead68
-def champion_check(
-    champion: dict[str, Any] | None,  # "champion" of metrics/evaluate.json
-    max_loss: float,  # margin, 0 or more
-) -> dict[str, Any]:  # see `check`
-    "Judge the candidate against the champion; no champion yet is no objection."
-    name, state = "not_worse_than_champion", (champion or {}).get("state")
-    if state == "compared":
-        return check(
-            name,
-            champion["difference"]["low"],
-            -max_loss,
-            "lower end of the 95 % interval of the difference to the champion "
-            f"{champion['version']}",
-        )
-    if state == "none":
-        return {
-            "name": name,
-            "value": None,
-            "limit": -max_loss,
-            "passed": True,
-            "reason": champion["reason"],
-        }
-    if state == "not comparable":
+@check
+def surely_better_than_simple(
+    evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str, Any]
+) -> Verdict:
+    "The whole interval of the gain must lie above 0; with a negative `min_gain`, above twice that."
+    low, min_gain = (evaluation.get("gain") or {}).get("low"), limits["min_gain"]
+    limit = 0.0 if min_gain > 0 else 2 * min_gain
+    what = "lower end of the gain's 95 % interval"
+    return at_least("surely_better_than_simple", low, limit, what)
+
+
+# %% ../nbs/06_gate.ipynb #5f951623
+@check
+def slice_floor(
+    evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str, Any]
+) -> Verdict | None:
+    "The worst slice must reach `min_slice_score`; None there: slices are not judged."
+    if limits["min_slice_score"] is None:
+        return None
+    metric = evaluation.get("metric", "roc_auc")
+    known = [s for s in evaluation.get("slices") or [] if s.get(metric) is not None]
+    nothing = {"column": "no", "value": "slice", metric: None}
+    worst = min(known, key=lambda s: s[metric], default=nothing)
+    what = f"{TITLES[metric]} of the worst slice ({worst['column']} {worst['value']})"
+    return at_least("slice_floor", worst[metric], limits["min_slice_score"], what)
+
+
+# %% ../nbs/06_gate.ipynb #26f2ba9e
+@check
+def not_worse_than_champion(
+    evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str, Any]
+) -> Verdict:
+    "The difference to the champion must lie above -`max_loss`; no champion yet is no objection."
+    name, limit = "not_worse_than_champion", -limits["max_loss"]
+    champion = evaluation.get("champion") or {}
+    verdict = {"name": name, "value": None, "limit": limit}
+    if champion.get("state") == "none":
+        return verdict | {"passed": True, "reason": champion["reason"]}
+    if champion.get("state") == "not comparable":
         reason = (
             f"the champion {champion['version']} cannot be compared: {champion['reason']}; a "
             "person may register with --override and a reason"
         )
-        return {"name": name, "value": None, "limit": -max_loss, "passed": False, "reason": reason}
-    return check(name, None, -max_loss, "the difference to the champion")
+        return verdict | {"passed": False, "reason": reason}
+    if champion.get("state") != "compared":
+        return at_least(name, None, limit, "the difference to the champion")
+    what = f"lower end of the 95 % interval of the difference to the champion {champion['version']}"
+    return at_least(name, champion["difference"]["low"], limit, what)
 
 
-# %% ../nbs/06_gate.ipynb #2119255f
-def judge(
+# %% ../nbs/06_gate.ipynb #afb59fad
+@check
+def no_leak(
+    evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str, Any]
+) -> Verdict:
+    "No feature may look like a leak that nobody has accepted."
+    if "leaks" not in features:
+        return at_least("no_leak", None, 0, "the search for leaks")
+    found = [
+        f["column"] for f in features["leaks"] if f["strength"] == "stop" and not f["accepted"]
+    ]
+    reason = "no feature looks like a leak that nobody has accepted"
+    if found:
+        reason = (
+            f"{len(found)} features look like leaks ({', '.join(found[:5])}): mark them `known: "
+            "false` in contract.yaml, drop them, or name them in features.accepted"
+        )
+    return {
+        "name": "no_leak",
+        "value": len(found),
+        "limit": 0,
+        "passed": not found,
+        "reason": reason,
+    }
+
+
+# %% ../nbs/06_gate.ipynb #212b2c25
+def gate(
     evaluation: dict[str, Any],  # content of metrics/evaluate.json
     features: dict[str, Any],  # content of metrics/features.json
-    min_score: float,  # floor
-    min_gain: float,  # over the simple model
-    min_slice_score: float | None,  # floor of every slice; None: not judged
-    max_loss: float,  # against the champion
-) -> dict[str, Any]:  # "passed" and "checks"
-    "Hold an evaluation against the limits."
-    metric = evaluation.get("metric", "roc_auc")
-    title, score = TITLES[metric], (evaluation.get("metrics") or {}).get(metric) or {}
-    gain, slices = evaluation.get("gain") or {}, evaluation.get("slices") or []
-    worst = min(
-        [s for s in slices if s.get(metric) is not None],
-        key=lambda s: s[metric],
-        default={"column": "no", "value": "slice", metric: None},
-    )
-    checks = [
-        check("floor", score.get("value"), min_score, f"{title} on the test window"),
-        check(
-            "better_than_simple",
-            gain.get("value"),
-            min_gain,
-            f"gain in {title} over the simple model",
-        ),
-        check(
-            "surely_better_than_simple",
-            gain.get("low"),
-            0.0 if min_gain > 0 else 2 * min_gain,
-            "lower end of the gain's 95 % interval",
-        ),
-    ]
-    if min_slice_score is not None:
-        checks.append(
-            check(
-                "slice_floor",
-                worst[metric],
-                min_slice_score,
-                f"{title} of the worst slice ({worst['column']} {worst['value']})",
-            )
-        )
-    checks += [champion_check(evaluation.get("champion"), max_loss), leak_check(features)]
-    return {"passed": all(c["passed"] for c in checks), "checks": checks}
+    params: dict[str, Any],  # the parameters of this notebook
+) -> dict[str, Any]:  # "passed" and "checks", each with name, value, limit, passed and reason
+    "Judge a model against the limits."
+    return run_checks(evaluation, features, params)

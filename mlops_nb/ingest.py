@@ -4,11 +4,47 @@
 
 
 # %% auto #0
-__all__ = []
+__all__ = ["Ingested", "ingest"]
 
 
 # %% ../nbs/01_ingest.ipynb #a34c74a7
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from .base import UserError, progress, replacing
-from .stage import stage_parameters, stage_root
+import pandas as pd
+
+from .base import UserError, progress, remove, replacing
+from .partitions import end_of_day, save_months, save_pieces
+from .stage import collect_parameters, stage_parameters, stage_root
+
+
+# %% ../nbs/01_ingest.ipynb #cc738144
+class Ingested(NamedTuple):
+    "What the stage `ingest` wrote."
+
+    counts: dict[str, int]  # rows "read", "known" on the as-of date and "undated"
+    share: float  # of the known rows that were kept
+    written: dict[str, pd.Series | int]  # by file: rows by day, or their number without time
+
+
+def ingest(
+    batches: Iterator[pd.DataFrame],  # rows as delivered, see `partitions.open_source`
+    folder: Path,  # where the files go: data/raw
+    contract: dict[str, Any],  # see `load_contract`
+    params: dict[str, Any],  # "asof" and "max_rows"
+) -> Ingested:
+    "Write the rows that are known on a day, one file a month. Raises UserError when there are none."
+    end = end_of_day(params["asof"]) if contract["time"] else None
+    with replacing(folder.with_name("pieces")) as pieces:
+        pieces.mkdir(parents=True)
+        counts = save_pieces(pieces, progress(batches, "reading"), contract, end)
+        if not counts["known"]:
+            raise UserError(
+                f"none of the {counts['read']:,} rows of the source is known on data.asof "
+                f"{params['asof']}; set a later day in params.yaml, or bring data"
+            )
+        share = min(1.0, params["max_rows"] / counts["known"]) if params["max_rows"] else 1.0
+        written = save_months(folder, pieces, contract, share)
+    remove(folder.with_name("pieces"))
+    return Ingested(counts, share, written)

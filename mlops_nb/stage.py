@@ -7,6 +7,7 @@
 __all__ = [
     "stage_root",
     "stage_parameters",
+    "collect_parameters",
     "training_provenance",
     "stale_modules",
     "execute",
@@ -74,6 +75,21 @@ def stage_parameters(
         return {}
     root = project_root()
     return resolve_parameters(name, read_yaml(root / "params.yaml"), all_declared(root))
+
+
+# %% ../nbs/00_stage.ipynb #3f12a5b0
+def collect_parameters(
+    name: str,  # the stage whose notebook asks
+    variables: dict[str, Any],  # of the running notebook: `globals()`
+) -> dict[str, Any]:  # value by name of every declared parameter
+    "Collect the parameters of a running notebook. Raises UserError for one that was deleted."
+    declared = all_declared(project_root())[name]
+    gone = [key for key in declared if key not in variables]
+    if gone:
+        raise UserError(
+            f"the parameter {gone[0]} has no value in this notebook; run its parameters cell again"
+        )
+    return {key: variables[key] for key in declared}
 
 
 # %% ../nbs/00_stage.ipynb #f7f01145

@@ -4,13 +4,54 @@
 
 
 # %% auto #0
-__all__ = []
+__all__ = ["train"]
 
 
 # %% ../nbs/04_train.ipynb #d929f8a3
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from .stage import stage_parameters, stage_root
+from .model import fit_model, learn_values
+from .stage import collect_parameters, stage_parameters, stage_root
+from mlops_nb.training import (
+    Trained,
+    build_model,
+    build_simple,
+    choose_settings,
+    choose_threshold,
+    fit_by_round,
+    prepare_samples,
+    row_weights,
+)
+from .training_windows import Features
+
+
+# %% ../nbs/04_train.ipynb #8ef0de04
+def train(
+    features: Features,  # windows "train" and "valid"
+    params: dict[str, Any],  # the parameters of this notebook
+    log: Path | None = None,  # where a search writes its trials; None: no search
+) -> Trained:
+    "Train the candidate and the simple model. Raises UserError for settings that cannot work."
+    rows, time, half_life = features.windows["train"], features.time, params["half_life"]
+    weights = row_weights(rows, time, half_life)
+    samples = prepare_samples(features, weights, params["high_cardinality"])
+    settings, plan, trials = choose_settings(samples, params, log)
+    fitted = fit_by_round(samples, params, settings)
+    threshold = None
+    if features.answer["task"] == "binary":
+        threshold = choose_threshold(samples.valid[1], fitted.scores[fitted.best])
+    model = fitted.model
+    if params["refit"]:
+        rows = pd.concat([rows, features.windows["valid"]], ignore_index=True)
+    labels = learn_values(rows[features.target], features.answer)
+    if params["refit"] or len(fitted.scores) > 1:
+        model = build_model(samples, params, settings, fitted)
+        model = fit_model(model, rows[samples.names], labels, row_weights(rows, time, half_life))
+    simple = fit_model(build_simple(samples, params), rows[samples.names], labels)
+    return Trained(
+        model, simple, threshold, fitted.best, settings, len(rows), samples, fitted, plan, trials
+    )

@@ -4,11 +4,28 @@
 
 
 # %% auto #0
-__all__ = ["choose_threshold", "learning_curve", "row_weights", "open_live"]
+__all__ = [
+    "SETTINGS",
+    "choose_threshold",
+    "row_weights",
+    "open_live",
+    "Samples",
+    "prepare_samples",
+    "choose_settings",
+    "rounds_between",
+    "Fitted",
+    "fit_by_round",
+    "training_history",
+    "Trained",
+    "build_model",
+    "build_simple",
+    "load_trained",
+    "learning_curve",
+]
 
 
 # %% ../nbs/03f_training.ipynb #248d493a
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +33,22 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve
 
-from .base import UserError
-from .metrics import primary
-from .model import age_weights, fit_model, make_model, predict_scores
+from .base import UserError, load_json
+from .metrics import LOSS, PRIMARY, primary
+from mlops_nb.model import (
+    Groups,
+    age_weights,
+    fit_model,
+    learn_values,
+    load_model,
+    make_model,
+    predict_scores,
+    split_kinds,
+)
+from .rounds import make_attempt, round_metrics, scores_by_round
+from .search import Plan, plan_search, run_search
+from .training_windows import Features
+from .trials import best_trial
 
 
 # %% ../nbs/03f_training.ipynb #5d19a6fc
@@ -34,31 +64,6 @@ def choose_threshold(
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     last = thresholds[np.argmax(np.round(f1[:-1], 9))]
     return round(float(last + max(scores[scores < last], default=last)) / 2, 9)
-
-
-# %% ../nbs/03f_training.ipynb #6277c335
-def learning_curve(
-    # features, answers and weights (None: all count alike) to learn from
-    train: tuple[pd.DataFrame, np.ndarray, np.ndarray | None],
-    valid: tuple[pd.DataFrame, np.ndarray],  # features and answers to judge on
-    answer: dict[str, Any],  # see `model.learn_values`
-    build: Callable,  # function of no arguments that gives an unfitted model
-) -> dict[int, float]:  # the deciding metric on validation by number of training rows
-    "Fit on evenly spaced parts of the training rows."
-    result, classes = {}, len(np.unique(train[1])) if answer["task"] != "regression" else 0
-    for step in (10, 3):
-        features, values, weights = (
-            train[0].iloc[::step],
-            train[1][::step],
-            None if train[2] is None else train[2][::step],
-        )
-        if len(values) >= 50 and (not classes or len(np.unique(values)) == classes):
-            result[len(values)] = primary(
-                valid[1],
-                predict_scores(fit_model(build(), features, values, weights), valid[0], answer),
-                answer,
-            )
-    return result
 
 
 # %% ../nbs/03f_training.ipynb #940ef07a
@@ -102,3 +107,180 @@ def open_live(
             f"DVCLive cannot log here ({error}): make the first commit, `git add . && git commit "
             "-m start`, and run again"
         ) from error
+
+
+# %% ../nbs/03f_training.ipynb #11470548
+SETTINGS = ("rounds", "learning_rate", "leaves", "min_rows_per_leaf", "l2")
+
+
+@dataclass(frozen=True)
+class Samples:
+    "Rows to train on and rows to choose on, as the steps of the training take them."
+
+    names: list[str]  # features
+    train: tuple[pd.DataFrame, np.ndarray, np.ndarray | None]  # features, labels, weights
+    valid: tuple[pd.DataFrame, np.ndarray]  # features, labels
+    answer: dict[str, Any]  # "task" and "classes"
+    groups: Groups  # features by encoding, see `model.split_kinds`
+
+
+def prepare_samples(
+    features: Features,
+    weights: np.ndarray | None,  # of the training rows; None: all count alike
+    high_cardinality: int,  # a category with more values is encoded by its mean label
+) -> Samples:
+    "Lay out the training and the validation window."
+    names, answer = features.names, features.answer
+    train, valid = features.windows["train"], features.windows["valid"]
+    labels = [learn_values(rows[features.target], answer) for rows in (train, valid)]
+    groups = split_kinds(train[names], features.kinds, high_cardinality)
+    return Samples(
+        names, (train[names], labels[0], weights), (valid[names], labels[1]), answer, groups
+    )
+
+
+# %% ../nbs/03f_training.ipynb #4c9e7f13
+def choose_settings(
+    samples: Samples,
+    params: dict[str, Any],  # section `train` of params.yaml, and "seed"
+    log: Path | None,  # where trials are written while the search runs; None: no search
+) -> tuple[dict[str, Any], Plan | None, list[dict[str, Any]]]:  # settings, plan, trials
+    "Take the settings of params.yaml, or search for better ones. Raises UserError."
+    given = {name: params[name] for name in SETTINGS}
+    plan = plan_search(
+        params.get("search") or {"method": "none"}, params["model"], given, params["seed"]
+    )
+    if plan is None or log is None:
+        return given, None, []
+    every = rounds_between(given)
+    attempt = make_attempt(
+        params["model"],
+        samples.groups,
+        params["seed"],
+        samples.answer,
+        samples.train,
+        samples.valid,
+        every,
+    )
+    trials = run_search(plan, attempt, log)
+    best = best_trial(trials)
+    return given | best["settings"] | {"rounds": best["rounds"]}, plan, trials
+
+
+def rounds_between(
+    settings: dict[str, Any],  # "rounds"
+) -> int:  # rounds
+    "Say how many rounds lie between two measurements: about thirty in all."
+    return max(1, settings["rounds"] // 30)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    "A model fitted to the training window, measured round by round."
+
+    model: Any  # pipeline
+    scores: dict[int, np.ndarray]  # of the validation rows, by round
+    history: pd.DataFrame  # deciding metric and loss on validation, by round
+    best: int  # the round with the lowest loss
+
+
+def fit_by_round(
+    samples: Samples,
+    params: dict[str, Any],  # "model", "seed", "rounds"
+    settings: dict[str, Any],  # see `choose_settings`
+) -> Fitted:
+    "Fit the candidate to the training window and choose the number of rounds on validation."
+    answer = samples.answer
+    model = make_model(params["model"], settings, samples.groups, params["seed"], answer)
+    model = fit_model(model, *samples.train)
+    scores = scores_by_round(model, samples.valid[0], answer, rounds_between(params))
+    history = round_metrics(samples.valid[1], scores, answer)
+    return Fitted(model, scores, history, int(history[LOSS[answer["task"]]].round(6).idxmin()))
+
+
+def training_history(
+    samples: Samples,
+    fitted: Fitted,
+    params: dict[str, Any],  # "rounds"
+    rows: int = 10_000,  # about so many training rows are measured
+) -> pd.DataFrame:  # deciding metric and loss on training rows, by round
+    "Measure the training rows round by round, for the figure beside the validation curve."
+    part = slice(None, None, max(1, len(samples.train[1]) // rows))
+    scores = scores_by_round(
+        fitted.model, samples.train[0].iloc[part], samples.answer, rounds_between(params)
+    )
+    return round_metrics(samples.train[1][part], scores, samples.answer)
+
+
+# %% ../nbs/03f_training.ipynb #22e73832
+@dataclass(frozen=True)
+class Trained:
+    "What the stage `train` makes: the candidate, the simple model, and what was chosen."
+
+    model: Any  # the candidate, a fitted pipeline
+    simple: Any  # the simple model, fitted to the same rows
+    threshold: float | None  # scores from here on are a *yes*; None unless the task is binary
+    rounds: int
+    settings: dict[str, Any]
+    rows: int  # rows of the last fit
+    samples: Samples | None = None
+    fitted: Fitted | None = None  # the fit by which rounds and threshold were chosen
+    plan: Plan | None = None  # of the search, where there was one
+    trials: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def score(self) -> float:
+        "The deciding metric on validation."
+        return float(self.fitted.history[PRIMARY[self.samples.answer["task"]]][self.rounds])
+
+
+def build_model(
+    samples: Samples,
+    params: dict[str, Any],  # section `train` of params.yaml, and "seed"
+    settings: dict[str, Any],  # see `choose_settings`
+    fitted: Fitted,
+) -> Any:  # pipeline, not fitted
+    "Build the candidate with the chosen number of rounds."
+    rounds = {"rounds": fitted.best} if len(fitted.scores) > 1 else {}
+    return make_model(
+        params["model"], settings | rounds, samples.groups, params["seed"], samples.answer
+    )
+
+
+def build_simple(
+    samples: Samples,
+    params: dict[str, Any],  # section `train` of params.yaml, and "seed"
+) -> Any:  # pipeline, not fitted
+    "Build the simple model, which the candidate must beat."
+    given = {name: params[name] for name in SETTINGS}
+    return make_model(params["simple_model"], given, samples.groups, params["seed"], samples.answer)
+
+
+def load_trained(
+    root: Path,  # the project's root
+) -> Trained:
+    "Read the models and what was chosen, as the stage `train` wrote them."
+    known = load_json(root / "metrics/train.json")
+    models = [load_model(root / f"models/{name}.skops") for name in ("model", "simple")]
+    return Trained(*models, *(known[key] for key in ("threshold", "rounds", "settings", "rows")))
+
+
+# %% ../nbs/03f_training.ipynb #6277c335
+def learning_curve(
+    trained: Trained,  # as the stage `train` made it
+    params: dict[str, Any],  # section `train` of params.yaml, and "seed"
+) -> dict[int, float]:  # the deciding metric on validation by number of training rows
+    "Fit the same model on a tenth and a third of the training rows, evenly spaced."
+    samples, result = trained.samples, {}
+    features, labels, weights = samples.train
+    needed = 0 if samples.answer["task"] == "regression" else len(np.unique(labels))
+    for step in (10, 3):
+        few = labels[::step]
+        if len(few) < 50 or (needed and len(np.unique(few)) < needed):
+            continue
+        model = build_model(samples, params, trained.settings, trained.fitted)
+        light = None if weights is None else weights[::step]
+        model = fit_model(model, features.iloc[::step], few, light)
+        scores = predict_scores(model, samples.valid[0], samples.answer)
+        result[len(few)] = primary(samples.valid[1], scores, samples.answer)
+    return result | {len(labels): trained.score}

@@ -4,14 +4,56 @@
 
 
 # %% auto #0
-__all__ = []
+__all__ = ["Validated", "validate"]
 
 
 # %% ../nbs/02_validate.ipynb #a1318789
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from .base import UserError
-from .stage import stage_parameters, stage_root
+from .stage import collect_parameters, stage_parameters, stage_root
+from .validation import check_bad_share, check_columns, check_missing, judge_rows
+
+
+# %% ../nbs/02_validate.ipynb #795fc620
+class Validated(NamedTuple):
+    "What the contract says of a file."
+
+    typed: pd.DataFrame  # all rows, the contract's columns in their types
+    reasons: pd.Series  # by row: the rules that it breaks, "" for a good one
+    raw: pd.DataFrame  # all rows as delivered
+    unknown: list[str]  # columns that the contract does not know
+    fault: str  # why the run must stop, "" when it need not
+
+    @property
+    def good(self) -> pd.DataFrame:
+        "The rows that keep the contract."
+        return self.typed[self.reasons == ""]
+
+    @property
+    def quarantined(self) -> pd.DataFrame:
+        "The others as delivered, as text, with the reason."
+        bad = self.reasons != ""
+        column = "reason" if "reason" not in self.raw else "why"
+        return self.raw[bad].astype("str").assign(**{column: self.reasons[bad]})
+
+
+def validate(
+    table: pd.DataFrame,  # one file's rows as delivered
+    contract: dict[str, Any],  # see `load_contract`
+    params: dict[str, Any],  # "max_bad_rows"
+    file: str,  # the file's name, for messages
+) -> Validated:
+    "Check a file against the contract. Raises UserError for a column that is missing."
+    unknown = check_columns(list(table), contract, file)
+    typed, reasons = judge_rows(table, contract)
+    try:
+        check_missing(typed, contract, file)
+        check_bad_share(reasons, params["max_bad_rows"], file, table)
+        fault = ""
+    except UserError as error:
+        fault = str(error)
+    return Validated(typed, reasons, table, unknown, fault)
