@@ -9,7 +9,7 @@ __all__ = [
     "WIDTH",
     "NEXT",
     "Settings",
-    "read_settings",
+    "read_alert_settings",
     "clip",
     "say_news",
     "suggest",
@@ -19,7 +19,7 @@ __all__ = [
     "open_news",
     "tell_all",
     "send_alerts",
-    "emf_line",
+    "format_emf",
 ]
 
 
@@ -32,9 +32,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .base import UserError, only_one, read_yaml
-from .destinations import VARIABLE, Destination, deliver, read_destinations
+from .destinations import ADDRESSES_VARIABLE, Destination, deliver, read_destinations
 from .drift import STATES
-from .episodes import Book, News, due, follow, load_book, note_told, rank, save_book
+from .episodes import Book, News, due, follow, load_incidents, note_told, rank, save_book
 from .silences import FILE, Rules, expired, held, read_rules
 
 
@@ -44,10 +44,10 @@ class Settings(NamedTuple):
 
     least: str = "changed"  # least severity that is sent to addresses that name none
     quiet_windows: int = 2  # so many windows in a row without a finding end its episode
-    cloudwatch: str = ""  # CloudWatch's namespace for `emf_line`; "" for none
+    cloudwatch: str = ""  # CloudWatch's namespace for `format_emf`; "" for none
 
 
-def read_settings(
+def read_alert_settings(
     params: dict[str, Any],  # content of params.yaml
 ) -> Settings:
     "Read monitor.alerts. Raises UserError naming what is wrong and what is allowed."
@@ -259,15 +259,15 @@ def send_alerts(
     Raises UserError for settings that cannot be used, never for a server that is away.
     """
     params, today = read_yaml(root / "params.yaml"), date.fromisoformat(str(asof))
-    settings, rules = read_settings(params), read_rules(root)
-    destinations = read_destinations(os.environ.get(VARIABLE, ""), settings.least)
+    settings, rules = read_alert_settings(params), read_rules(root)
+    destinations = read_destinations(os.environ.get(ADDRESSES_VARIABLE, ""), settings.least)
     day, name = (
         str((verdict.get("window") or {}).get("to") or today),
         (params.get("package") or {}).get("name") or "model",
     )
     message = lambda news: compose(news, verdict, name, today)
     with only_one(root / ".dvc/tmp/alerts.lock", "sending alerts"):
-        book = load_book(root)
+        book = load_incidents(root)
         if day < book.window:
             return [
                 f"nothing sent: the window that ends on {day} is older than that of "
@@ -280,7 +280,7 @@ def send_alerts(
         nobody = Destination("nobody", "", settings.least, "")
         if not destinations and (news := open_news(book, nobody, rules, today)):
             lines += [
-                f"nobody is told: {VARIABLE} is not set in the environment",
+                f"nobody is told: {ADDRESSES_VARIABLE} is not set in the environment",
                 *tell_one(nobody, news, message(news), True),
             ]
         lines += tell_all(
@@ -296,7 +296,7 @@ def send_alerts(
 
 
 # %% ../nbs/09d_alerts.ipynb #7fa99235
-def emf_line(
+def format_emf(
     verdict: dict[str, Any],  # see `send_alerts`
     namespace: str,  # monitor.alerts.cloudwatch
     name: str,  # of the model: the dimension

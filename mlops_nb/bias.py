@@ -5,13 +5,13 @@
 
 # %% auto #0
 __all__ = [
-    "as_groups",
+    "make_groups",
     "mean_of",
     "group_figures",
     "pair_ends",
     "widest_gaps",
     "bias",
-    "bias_over_time",
+    "compare_groups_over_time",
 ]
 
 
@@ -27,7 +27,7 @@ from .performance import Scored
 
 
 # %% ../nbs/08m_bias.ipynb #03f37985
-def as_groups(
+def make_groups(
     column: pd.Series,  # a sensitive column, of all windows' rows
     # more values than this are pooled: numbers in four bands, the rarer of the others in "(other)"
     most: int = 12,
@@ -167,7 +167,7 @@ def widest_gaps(
 
 def bias(
     scored: Scored,  # a window's rows
-    groups: pd.Series,  # see `as_groups`, of the same rows
+    groups: pd.Series,  # see `make_groups`, of the same rows
     least: int = 100,  # groups with fewer rows are named as too small
     resamples: int = 100,
     seed: int = 1,
@@ -216,10 +216,10 @@ def bias(
     }
 
 
-def bias_over_time(
+def compare_groups_over_time(
     scored: Scored,
     windows: dict[str, np.ndarray],  # see `performance.lay_windows`
-    groups: pd.Series,  # see `as_groups`
+    groups: pd.Series,  # see `make_groups`
     least: int = 100,  # groups with fewer rows are named as too small
     resamples: int = 100,
 ) -> list[dict[str, Any]]:  # "window" and what `bias` gives

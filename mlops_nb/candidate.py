@@ -34,8 +34,9 @@ import pandas as pd
 from .base import UserError, progress
 from .bins import watched
 from .champion import paired, slice_differences
-from .checks import learn_noise, look_at
-from .drift import check_window, verdict
+from .checks import count_window
+from .null_distribution import fit_null_distribution
+from .drift import compare_window, reach_verdict
 from .evaluate import measure_slices, permutation_importance, resample_units
 from .gate import judge
 from .leaks import suspect_leaks
@@ -332,11 +333,13 @@ def watch_period(
     profiles: list[Any],  # see `daily_profiles`
     days: np.ndarray,  # datetime64[D]
     rate: float,  # false alarms of all checks together
-) -> dict[str, Any]:  # see `drift.verdict`
+) -> dict[str, Any]:  # see `drift.reach_verdict`
     "Hold a period against the days a model has learnt from."
-    return verdict(
-        check_window(
-            look_at(profiles, reference, days), reference, learn_noise(reference, days, rate)
+    return reach_verdict(
+        compare_window(
+            count_window(profiles, reference, days),
+            reference,
+            fit_null_distribution(reference, days, rate),
         ),
         reference,
     )

@@ -5,7 +5,7 @@
 
 # %% auto #0
 __all__ = [
-    "VARIABLE",
+    "ADDRESSES_VARIABLE",
     "COMMON",
     "SERVERS",
     "shown_host",
@@ -32,7 +32,7 @@ from typing import Any
 from .base import UserError
 from .drift import STATES
 
-VARIABLE = "MLOPS_NB_ALERTS"  # the environment's name for the addresses
+ADDRESSES_VARIABLE = "MLOPS_NB_ALERTS"  # the environment's name for the addresses
 # named first when a scheme is unknown
 COMMON = ("slack", "workflows", "discord", "mailtos", "jsons")
 # schemes whose host is a host and no token
@@ -135,7 +135,7 @@ def refusal(
 ) -> UserError:
     "Say what is wrong with an address that Apprise does not take."
     usable, disabled = known_schemes()
-    entry = f"{VARIABLE}: entry {number} begins with {scheme}://"
+    entry = f"{ADDRESSES_VARIABLE}: entry {number} begins with {scheme}://"
     if scheme in disabled:
         return UserError(
             f"{entry}, for which Apprise needs a package that is not installed; its page on "
@@ -167,7 +167,7 @@ def read_destinations(
         parts = re.fullmatch(r"(?:([^=/:?]*)=)?([A-Za-z0-9][A-Za-z0-9+.-]{1,19})://(.*)", entry)
         if not parts:
             raise UserError(
-                f"{VARIABLE}: entry {number} is no address (hidden: it may be secret); allowed is "
+                f"{ADDRESSES_VARIABLE}: entry {number} is no address (hidden: it may be secret); allowed is "
                 "scheme://…, with a least severity before it or without: broken=slack://…; "
                 "correct the variable"
             )
@@ -176,7 +176,7 @@ def read_destinations(
         if level not in STATES[1:]:
             near = difflib.get_close_matches(level, STATES[1:], 1, 0.7)
             raise UserError(
-                f"{VARIABLE}: entry {number} ({scheme}://…) begins with a severity that there is "
+                f"{ADDRESSES_VARIABLE}: entry {number} ({scheme}://…) begins with a severity that there is "
                 f"not{f' (did you mean {near[0]}?)' if near else ''}; allowed are "
                 f"{', '.join(s.replace(' ', '-') for s in STATES[1:])}"
             )

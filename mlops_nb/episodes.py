@@ -5,7 +5,7 @@
 
 # %% auto #0
 __all__ = [
-    "BOOK",
+    "INCIDENTS_FILE",
     "Episode",
     "Book",
     "rank",
@@ -13,7 +13,7 @@ __all__ = [
     "News",
     "due",
     "note_told",
-    "load_book",
+    "load_incidents",
     "save_book",
 ]
 
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .base import UserError, load_json, save_json
-from .drift import STATES, finding_line
+from .drift import STATES, describe_finding
 
-BOOK = "alerts/episodes.json"
+INCIDENTS_FILE = "alerts/episodes.json"
 
 
 @dataclass
@@ -63,14 +63,17 @@ def rank(
 # %% ../nbs/09b_episodes.ipynb #86a21f75
 def follow(
     book: Book,  # changed in place
-    findings: list[dict[str, Any]],  # of the window, see `drift.verdict`
+    findings: list[dict[str, Any]],  # of the window, see `drift.reach_verdict`
     day: str,  # last day of the window, not before `book.window`
     quiet_windows: int,  # so many windows in a row without a finding end its episode
 ) -> None:
     "Begin, go on with, worsen and end episodes."
     going = {(e.column, e.kind): e for e in book.episodes if not e.ended}
     for finding in findings:
-        key, words = (finding["column"], finding["what"]), finding_line(finding).partition(": ")[2]
+        key, words = (
+            (finding["column"], finding["what"]),
+            describe_finding(finding).partition(": ")[2],
+        )
         episode = going.get(key)
         if episode is None:
             going[key] = Episode(*key, day, day, finding["severity"], words)
@@ -132,11 +135,11 @@ def note_told(
 
 
 # %% ../nbs/09b_episodes.ipynb #195865a5
-def load_book(
+def load_incidents(
     root: Path,  # the project's root
 ) -> Book:
     "Read the memory; none is an empty one. Raises UserError when it is damaged."
-    path = root / BOOK
+    path = root / INCIDENTS_FILE
     if not path.exists():
         return Book()
     try:
@@ -156,7 +159,7 @@ def load_book(
             else "a field is missing, unknown or holds what it cannot"
         )
     raise UserError(
-        f"{BOOK} is damaged ({reason}): `git checkout {BOOK}` restores it; without it each "
+        f"{INCIDENTS_FILE} is damaged ({reason}): `git checkout {INCIDENTS_FILE}` restores it; without it each "
         "episode that goes on is told once more"
     )
 
@@ -168,7 +171,7 @@ def save_book(
     "Write the memory; the same episodes are the same bytes."
     episodes = sorted(book.episodes, key=lambda e: (e.since, e.column, e.kind))
     save_json(
-        root / BOOK,
+        root / INCIDENTS_FILE,
         {
             "window": book.window,
             "episodes": [asdict(e) | {"told": dict(sorted(e.told.items()))} for e in episodes],

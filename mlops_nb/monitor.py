@@ -30,13 +30,14 @@ import pandas as pd
 from .base import UserError, load_json, load_table
 from .bundle import bundle_answer, bundle_features
 from .champion import open_champion, read_champion
-from .checks import MIN_DAYS, Check
+from .checks import Check
+from .null_distribution import MIN_DAYS_TO_FAIL
 from .contract import answer_values
-from .drift import finding_line, verdict
+from .drift import describe_finding, reach_verdict
 from .outcome import ANSWER, PREDICTION, answer_column, prediction_column, table_scores
 from .reference import Reference, make_reference
 from .stage import stage_parameters, stage_root
-from .watch import Look, look_window, profile_days
+from .watch import JudgedWindow, judge_window, profile_days
 
 
 # %% ../nbs/09_monitor.ipynb #28e0a970
@@ -55,7 +56,7 @@ def newest_rows(
     root: Path,  # the project's root
     time: str | None,  # the column that dates the rows
     target: str,  # the answer
-    # see `watch.lay_windows`; None without time
+    # see `watch.lay_spans`; None without time
     spans: list[tuple[pd.Timestamp, pd.Timestamp]] | None,
 ) -> pd.DataFrame:  # rows as they are delivered, with their answers where they have arrived
     "Read the rows to look at; without time, those of the test window."
@@ -97,7 +98,7 @@ def part_of(
 
 
 def window_notes(
-    look: Look,  # the newest window
+    look: JudgedWindow,  # the newest window
 ) -> list[str]:
     "Say what limits what a look can tell: few days in the reference, few rows in the window."
     short = not look.noise.enough
@@ -107,14 +108,14 @@ def window_notes(
     )
     return [
         f"the reference has {look.noise.keep.sum()} ordinary days; a change between days can only "
-        f"warn, fewer than {MIN_DAYS} do not show what a year is like"
+        f"warn, fewer than {MIN_DAYS_TO_FAIL} do not show what a year is like"
     ] * short + [few] * (look.window.rows < FEW)
 
 
 def outcome_checks(
     column: pd.Series,  # answers or predictions of the window's rows
     times: pd.Series | None,  # of the rows
-    span: tuple[pd.Timestamp, pd.Timestamp] | None,  # see `watch.look_window`
+    span: tuple[pd.Timestamp, pd.Timestamp] | None,  # see `watch.judge_window`
     reference: Reference,  # of that column alone
     # rate of false alarms, smallest change of a distribution, of a share
     limits: tuple[float, float, float],
@@ -126,7 +127,7 @@ def outcome_checks(
     views = profile_days(column[known].to_frame(), times[known] if times is not None else None)
     if span is not None and not any(span[0] <= pd.Timestamp(d) <= span[1] for d in views):
         return []
-    look = look_window(views, span, reference, limits[0] * SHARES["outcome"], limits[1:])
+    look = judge_window(views, span, reference, limits[0] * SHARES["outcome"], limits[1:])
     return [c for c in look.checks if c.what in ("distribution", "unit", "unseen", "outside")]
 
 
@@ -167,7 +168,7 @@ def drift_lines(
         f"{result['model']} (alarm: {'yes' if result['alarm'] else 'no'})"
     ]
     lines += [
-        f"  {finding_line(f)}{' · ' + f['held'] if f.get('held') else ''}"
+        f"  {describe_finding(f)}{' · ' + f['held'] if f.get('held') else ''}"
         for f in result["findings"][:most]
     ]
     lines += (

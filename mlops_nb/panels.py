@@ -28,7 +28,7 @@ from .checks import Check, bin_names
 from .figures import GREY, INK
 from .metrics import TITLES
 from .reference import Reference
-from .watch import Look
+from .watch import JudgedWindow
 
 BLUE, AMBER, RED = "#0b6bcb", "#d97706", "#b91c1c"
 
@@ -96,7 +96,7 @@ def draw_effects(
 
 # %% ../nbs/08n_panels.ipynb #aeff055c
 def draw_columns(
-    look: Look,  # the newest
+    look: JudgedWindow,  # the newest
     reference: Reference,
     most: int = 9,  # columns to show, those nearest to an alarm
 ) -> list[str]:  # the columns
@@ -126,7 +126,7 @@ def draw_columns(
 
 # %% ../nbs/08n_panels.ipynb #e61cc8bb
 def draw_over_windows(
-    looks: list[Look],  # the oldest first
+    looks: list[JudgedWindow],  # the oldest first
     most: int = 4,  # columns to show, those nearest to an alarm in the newest
 ) -> pd.DataFrame | None:  # effect and limit by window and column; None with fewer than two windows
     "Draw the effect of a few columns over the windows, each with the line where an alarm begins."
@@ -187,7 +187,7 @@ def draw_scores(
 
 # %% ../nbs/08n_panels.ipynb #67b126e7
 def draw_performance(
-    measured: list[dict[str, Any]],  # see `performance.performance`, the oldest first
+    measured: list[dict[str, Any]],  # see `performance.measure_windows`, the oldest first
     recorded: float,  # the value on record
     borne: float,  # the loss that is borne
 ) -> int:  # how many windows could be measured

@@ -8,13 +8,13 @@ __all__ = [
     "NEW_CLASS",
     "ENOUGH",
     "Scored",
-    "scored_rows",
+    "join_labels",
     "lay_windows",
     "spread",
     "why_not",
     "measure_rows",
     "performance",
-    "slice_performance",
+    "measure_slices",
     "label_lag",
     "check_decay",
     "model_age",
@@ -66,7 +66,7 @@ class Scored:
 NEW_CLASS = "(a class the model does not know)"
 
 
-def scored_rows(
+def join_labels(
     labels: pd.Series,  # missing where they have not arrived
     scores: np.ndarray,  # see `model.predict_scores`
     answer: dict[str, Any],  # see `Scored`
@@ -224,7 +224,7 @@ def performance(
 
 
 # %% ../nbs/08k_performance.ipynb #9495a18f
-def slice_performance(
+def measure_slices(
     scored: Scored,  # a window's rows
     columns: pd.DataFrame,  # columns to slice by, of the same rows
     least: int = 500,  # smaller slices, in rows, are left out

@@ -42,7 +42,7 @@ Fired = tuple[bool, str]
 
 
 def drift_trigger(
-    facts: dict[str, Any],  # "state" and "findings", see `drift.verdict`
+    facts: dict[str, Any],  # "state" and "findings", see `drift.reach_verdict`
     policy: dict[str, Any],  # section `retrain` of params.yaml
 ) -> Fired:
     "Fire when a column that the model relies on, or its predictions, have changed."

@@ -29,7 +29,7 @@ from typing import Any
 
 from .base import UserError, load_json, read_yaml
 from .drift import STATES
-from .episodes import Book, Episode, load_book, rank
+from .episodes import Book, Episode, load_incidents, rank
 
 FILE = "alerts.yaml"
 # needed, optional
@@ -195,7 +195,7 @@ def held(
 
 
 def mark_findings(
-    findings: list[dict[str, Any]],  # see `drift.verdict`
+    findings: list[dict[str, Any]],  # see `drift.reach_verdict`
     rules: Rules,
     book: Book,  # of the episodes; an empty one knows no acknowledged ones
     asof: date,  # the day it is for the data
@@ -250,7 +250,7 @@ def load_findings(
     found = load_json(root / "metrics/drift.json")
     day = date.fromisoformat(found["asof"]) if found["asof"] else date.today()
     return found | (
-        {"findings": mark_findings(found["findings"], read_rules(root), load_book(root), day)}
+        {"findings": mark_findings(found["findings"], read_rules(root), load_incidents(root), day)}
         if "findings" in found
         else {}
     )

@@ -6,15 +6,15 @@
 # %% auto #0
 __all__ = [
     "MANY",
-    "lay_windows",
+    "lay_spans",
     "profile_days",
     "profile_bytes",
     "read_view",
-    "Look",
-    "look_window",
+    "JudgedWindow",
+    "judge_window",
     "look_back",
-    "lasting",
-    "other_contract",
+    "require_persistence",
+    "compare_contracts",
 ]
 
 
@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from .base import UserError
-from .checks import Check, Noise, Window, learn_noise, look_at
+from .checks import Check, NullDistribution, Window, fit_null_distribution, count_window
 from .drift import check_window
 from .profile import make_profile
 from .reference import Reference
@@ -37,7 +37,7 @@ from .split import window_length
 
 
 # %% ../nbs/08m_watch.ipynb #89b89a5d
-def lay_windows(
+def lay_spans(
     asof: str,  # the day it is
     length: str,  # "1 week", "1 day", "1 month"
     look_back: int,  # how many windows at most
@@ -102,24 +102,24 @@ def read_view(raw: bytes) -> Any:  # whylogs view
 
 # %% ../nbs/08m_watch.ipynb #d95c339a
 @dataclass
-class Look:
+class JudgedWindow:
     "A window that was held against the reference."
 
     first: str | None  # day; None without time
     last: str | None
     window: Window
-    noise: Noise
+    noise: NullDistribution
     checks: list[Check]
 
 
-def look_window(
+def judge_window(
     views: dict[np.datetime64 | None, Any],  # see `profile_days`
     # first and last day; None: everything, without time
     span: tuple[pd.Timestamp, pd.Timestamp] | None,
     reference: Reference,
     rate: float,  # false alarms of the whole family of checks
     least: tuple[float, float],  # smallest changes that count: of a distribution, of a share
-) -> Look:
+) -> JudgedWindow:
     "Hold one window against the reference. Raises UserError for a window without rows."
     if span is None:
         days, inside = None, list(views.values())
@@ -128,30 +128,30 @@ def look_window(
             [d for d in views if span[0] <= pd.Timestamp(d) <= span[1]], dtype="datetime64[D]"
         )
         inside = [views[d] for d in days]
-    window = look_at(inside, reference, days)
-    noise = learn_noise(reference, window.days, rate)
+    window = count_window(inside, reference, days)
+    noise = fit_null_distribution(reference, window.days, rate)
     first, last = (None, None) if span is None else (f"{span[0]:%Y-%m-%d}", f"{span[1]:%Y-%m-%d}")
-    return Look(first, last, window, noise, check_window(window, reference, noise, least))
+    return JudgedWindow(first, last, window, noise, check_window(window, reference, noise, least))
 
 
 def look_back(
     views: dict[np.datetime64 | None, Any],  # see `profile_days`
-    spans: list[tuple[pd.Timestamp, pd.Timestamp]],  # see `lay_windows`
+    spans: list[tuple[pd.Timestamp, pd.Timestamp]],  # see `lay_spans`
     reference: Reference,
     rate: float,  # false alarms of the whole family of checks
     least: tuple[float, float],  # smallest changes that count
-) -> list[Look]:  # the oldest first, those without rows left out; the newest is among them
+) -> list[JudgedWindow]:  # the oldest first, those without rows left out; the newest is among them
     "Hold several windows against the reference. Raises UserError when the newest has no rows."
     full = [s for s in spans[:-1] if any(s[0] <= pd.Timestamp(d) <= s[1] for d in views)]
-    return [look_window(views, span, reference, rate, least) for span in [*full, spans[-1]]]
+    return [judge_window(views, span, reference, rate, least) for span in [*full, spans[-1]]]
 
 
 # %% ../nbs/08m_watch.ipynb #3da53732
-def lasting(
-    looks: list[Look],  # the oldest first
+def require_persistence(
+    looks: list[JudgedWindow],  # the oldest first
     persist: int,  # in how many windows a finding must alarm
 ) -> list[Check]:  # the newest look's checks; what has not lasted can only warn
-    "Let only lasting findings fail. Raises UserError for a number that can never be reached."
+    "Let only require_persistence findings fail. Raises UserError for a number that can never be reached."
     if not 1 <= persist <= 20:
         raise UserError(
             f"params.yaml: monitor.persist is {persist}; write in how many windows a finding must "
@@ -177,7 +177,7 @@ def lasting(
 
 
 # %% ../nbs/08m_watch.ipynb #14401728
-def other_contract(
+def compare_contracts(
     theirs: dict[str, Any],  # the bundle's, see `contract.load_contract`
     ours: dict[str, Any],  # today's
 ) -> list[str]:  # how they differ in what the model sees, in words; prose does not count
