@@ -332,7 +332,7 @@ def compare_delivery(
         "notes": [*said, *notes, *window_notes(look), words],
         "false_alarms": {
             "stated": settings["false_alarm_rate"],
-            "measured": measure_false_alarm_rate(inputs, look.noise, look.window.rows, least),
+            "measured": measure_false_alarm_rate(inputs, look.null, look.window.rows, least),
         },
         "report": "",
     }

@@ -101,13 +101,13 @@ def window_notes(
     look: JudgedWindow,  # the newest window
 ) -> list[str]:
     "Say what limits what a look can tell: few days in the reference, few rows in the window."
-    short = not look.noise.enough
+    short = not look.null.enough
     few = (
         f"only {look.window.rows} row{'s' if look.window.rows > 1 else ''}: nothing but a defect "
         "or a very large change would show"
     )
     return [
-        f"the reference has {look.noise.keep.sum()} ordinary days; a change between days can only "
+        f"the reference has {look.null.keep.sum()} ordinary days; a change between days can only "
         f"warn, fewer than {MIN_DAYS_TO_FAIL} do not show what a year is like"
     ] * short + [few] * (look.window.rows < FEW)
 
