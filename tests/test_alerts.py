@@ -128,8 +128,7 @@ def week(root: Path, number: int, *findings: dict, dry_run: bool = False) -> lis
 
 def test_the_life_of_an_episode(hook: Webhook, project: Path, capfd: pytest.CaptureFixture) -> None:
     assert (
-        week(project, 1) == ["nothing new to tell: quiet, episodes that go on: 0"]
-        and hook.take() == []
+        week(project, 1) == ["nothing new to tell: quiet, open incidents: 0"] and hook.take() == []
     )
     lines = week(
         project,
@@ -214,9 +213,9 @@ def test_what_a_server_misses_is_due_until_it_is_back(hook: Webhook, project: Pa
         and len(hook.take()) == 1
     )
     assert (
-        week(project, 8) == ["nothing new to tell: quiet, episodes that go on: 0"]
+        week(project, 8) == ["nothing new to tell: quiet, open incidents: 0"]
         and hook.take() == []
-        and load_incidents(project).episodes == []
+        and load_incidents(project).incidents == []
     )
 
 
@@ -543,7 +542,7 @@ def test_random_windows_never_tell_a_state_twice(
                         ended.append((column, str(last_day(since)), going.pop(column)[1]))
             newest = number
     check_history(history)
-    assert load_incidents(root).episodes == [] and not going
+    assert load_incidents(root).incidents == [] and not going
     if not hushed:
         for name, least in LEAST.items():
             wanted = sorted(
