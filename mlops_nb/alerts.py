@@ -6,23 +6,9 @@
 # %% auto #0
 __all__ = [
     "SETTINGS_PLACE",
-    "MAX_LINE",
-    "SILENCE_DAYS",
-    "MAX_NEWS",
-    "NEXT_STEPS",
-    "RUN_VARIABLES",
     "AlertSettings",
     "check_settings",
     "read_alert_settings",
-    "clip",
-    "describe_news",
-    "suggest_rules",
-    "next_step",
-    "describe_window",
-    "message_body",
-    "Message",
-    "message_kind",
-    "compose_message",
     "send_one",
     "describe_held",
     "open_news",
@@ -33,13 +19,13 @@ __all__ = [
 
 
 # %% ../nbs/09d_alerts.ipynb #c6504b3b
-import json
 import os
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .alert_messages import Message, compose_message
 from .base import UserError, only_one, read_yaml
 from mlops_nb.destinations import (
     ADDRESSES_VARIABLE,
@@ -49,7 +35,6 @@ from mlops_nb.destinations import (
 )
 from .drift import STATES
 from mlops_nb.episodes import (
-    Incident,
     IncidentLog,
     News,
     load_incidents,
@@ -94,6 +79,7 @@ def check_settings(
         )
 
 
+# %% ../nbs/09d_alerts.ipynb #809a27c8
 def read_alert_settings(
     params: dict[str, Any],  # content of params.yaml
 ) -> AlertSettings:
@@ -111,141 +97,7 @@ def read_alert_settings(
     return settings
 
 
-# %% ../nbs/09d_alerts.ipynb #c02d35b2
-MAX_LINE = 150  # characters of a line
-
-
-def clip(
-    text: str,
-    width: int = MAX_LINE,  # characters
-) -> str:  # one line
-    "Shorten a text to one line."
-    line = " ".join(text.split())
-    return line if len(line) <= width else line[: width - 1] + "…"
-
-
-def describe_news(
-    news: News,
-) -> str:  # one line
-    "Describe what is new in an incident."
-    incident, what = news.incident, news.what
-    state, span = incident.severity, f"{incident.since} to {incident.last}"
-    if what == "began":
-        state += f", since {incident.since}"
-    elif what == "worse":
-        state += f", was {news.before}, since {incident.since}"
-    elif what == "ended":
-        state = f"over, {span}, at its worst {state}"
-    else:
-        state = f"over, {span}, {state}, could not be told before"
-    return clip(f"- {state}: {incident.words}")
-
-
-# %% ../nbs/09d_alerts.ipynb #a8429e78
-SILENCE_DAYS = 14  # a suggested silence lasts: long enough to act, short enough to be seen again
-
-
-def suggest_rules(
-    incident: Incident,
-    asof: date,  # the as-of date of the data
-) -> list[str]:  # two lines
-    "Show what to write into alerts.yaml."
-    column = json.dumps(clip(incident.column, 40), ensure_ascii=False)
-    about, until = f"column: {column}, kind: {incident.kind}", asof + timedelta(days=SILENCE_DAYS)
-    known = f"since: {incident.since}, up_to: {incident.severity}"
-    return [
-        f"To silence it, {RULES_FILE}: silence: [{{{about}, until: {until}, why: …}}]",
-        f"Known to you: acknowledged: [{{{about}, {known}, why: …}}]",
-    ]
-
-
-# %% ../nbs/09d_alerts.ipynb #8cc8549a
-MAX_NEWS = 5  # described in a message
-NEXT_STEPS = {
-    "broken": "fix the data where it comes from; do not retrain, the model would learn the defect",
-    "changed and matters": "compare the model's score on the newest labels with the recorded one; "
-    "retrain if it has fallen",
-    "changed": "find out whether the change is meant; the model relies little on this, so watch the "
-    "score when labels arrive",
-    "noticed": "nothing yet; look again after the next window",
-}
-RUN_VARIABLES = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
-
-
-def next_step(
-    incident: Incident,
-) -> str:
-    "Suggest what to do."
-    if not incident.ended:
-        return NEXT_STEPS[incident.severity]
-    return (
-        "nothing; leave broken days out of training" if incident.severity == "broken" else "nothing"
-    )
-
-
-def describe_window(
-    verdict: dict[str, Any],  # see `drift.reach_verdict`, with "window"
-    asof: date,  # the as-of date of the data
-) -> str:
-    "Describe which rows were judged, and how."
-    window = verdict.get("window") or {}
-    span = f"{window['from']} to {window['to']}" if window.get("to") else f"until {asof}"
-    rows = f", {window['rows']:,} rows" if window.get("rows") is not None else ""
-    return f"Window {span}{rows}: {verdict['state']}. New in it:"
-
-
-def message_body(
-    news: list[News],  # at least one, the first being the worst
-    verdict: dict[str, Any],  # see `describe_window`
-    asof: date,  # the as-of date of the data
-) -> str:  # lines
-    "Write the lines of a message."
-    first = news[0].incident
-    lines = [describe_window(verdict, asof), *(describe_news(n) for n in news[:MAX_NEWS])]
-    if len(news) > MAX_NEWS:
-        lines.append(f"- and {len(news) - MAX_NEWS} more")
-    lines += [f"Next: {next_step(first)}.", "Look at: reports/monitor.html, metrics/drift.json"]
-    run = [os.environ.get(name) for name in RUN_VARIABLES]
-    if all(run):
-        lines.append("Run: {}/{}/actions/runs/{}".format(*run))
-    return "\n".join(lines + ([] if first.ended else suggest_rules(first, asof)))
-
-
-# %% ../nbs/09d_alerts.ipynb #97888026
-class Message(NamedTuple):
-    "What is sent to a destination."
-
-    title: str
-    body: str  # lines
-    kind: str  # see `destinations.send_message`
-
-
-def message_kind(
-    incident: Incident,  # the worst
-) -> str:  # see `destinations.send_message`
-    "Choose what a channel colours a message by."
-    if incident.ended:
-        return "success"
-    return {"broken": "failure", "noticed": "info"}.get(incident.severity, "warning")
-
-
-def compose_message(
-    news: list[News],  # at least one, the first being the worst
-    verdict: dict[str, Any],  # see `drift.reach_verdict`, with "window"
-    model: str,  # its name
-    asof: date,  # the as-of date of the data
-) -> Message:
-    "Compose a message."
-    first = news[0].incident
-    head = "over" if first.ended else first.severity
-    if news[0].what == "worse" and not first.ended:
-        head = f"worse, {head}"
-    others = f" and {len(news) - 1} more" if len(news) > 1 else ""
-    title = clip(f"[{model}] {head}: {first.column}, {first.kind}{others}")
-    return Message(title, message_body(news, verdict, asof), message_kind(first))
-
-
-# %% ../nbs/09d_alerts.ipynb #773780d7
+# %% ../nbs/09d_alerts.ipynb #73bd675e
 def send_one(
     destination: Destination,
     news: list[News],  # what it does not know, and may be told
@@ -262,7 +114,7 @@ def send_one(
     return [f"sent to {destination}: {message.title}"]
 
 
-# %% ../nbs/09d_alerts.ipynb #82aab838
+# %% ../nbs/09d_alerts.ipynb #d8e0ea00
 def describe_held(
     log: IncidentLog,
     rules: AlertRules,
@@ -311,7 +163,7 @@ def send_all(
     return lines
 
 
-# %% ../nbs/09d_alerts.ipynb #f692c25e
+# %% ../nbs/09d_alerts.ipynb #8065cdf3
 def alert_lines(
     root: Path,  # the project's root
     log: IncidentLog,  # of the window; changed in place

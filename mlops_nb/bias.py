@@ -51,6 +51,7 @@ def quartile_bands(
     return pd.Series(np.array(names, dtype="object")[band], index=known.index)
 
 
+# %% ../nbs/08m_bias.ipynb #8e29e0ec
 def group_names(
     known: pd.Series,  # of a sensitive column, none missing
     max_groups: int,
@@ -87,7 +88,7 @@ def weighted_mean(
     return float((weights * values).sum() / total) if total else np.nan
 
 
-# %% ../nbs/08m_bias.ipynb #314dcf45
+# %% ../nbs/08m_bias.ipynb #50ca55f8
 def rates(
     part: Scored,  # a group's rows
     weights: np.ndarray,  # how often each row counts
@@ -161,7 +162,7 @@ def simultaneous_interval(
     return float(gap - half), float(gap + half)
 
 
-# %% ../nbs/08m_bias.ipynb #5bd7033f
+# %% ../nbs/08m_bias.ipynb #8e01538b
 def largest_gaps(
     figures: dict[str, dict[str, float]],  # by group, see `group_metrics`
     draws: list[dict[str, dict[str, float]]],  # the same in each resample
@@ -191,7 +192,7 @@ def largest_gaps(
     return result
 
 
-# %% ../nbs/08m_bias.ipynb #e2b5d312
+# %% ../nbs/08m_bias.ipynb #68c7237d
 MIN_GROUP_ROWS = 100  # groups with fewer rows in a window are named as too small to compare
 
 
@@ -206,6 +207,7 @@ def ranked_by_score(
     return scored.take(order), pd.Series(groups.to_numpy()[order])
 
 
+# %% ../nbs/08m_bias.ipynb #33acd113
 def why_not_comparable(
     rows: int,  # of the window
     large: int,  # groups that are large enough
@@ -217,6 +219,7 @@ def why_not_comparable(
     return f"fewer than two groups have {min_rows:,} rows" if rows else "the window has no rows"
 
 
+# %% ../nbs/08m_bias.ipynb #e9a0069c
 def shown_metrics(
     part: Scored,  # a group's rows
     metrics: dict[str, float],  # see `group_metrics`
@@ -226,6 +229,7 @@ def shown_metrics(
     return {"rows": len(part.known), "labels": int(part.known.sum())} | shown
 
 
+# %% ../nbs/08m_bias.ipynb #3b40066d
 def compare_groups(
     scored: Scored,  # a window's rows
     groups: pd.Series,  # see `make_groups`, of the same rows
@@ -256,7 +260,7 @@ def compare_groups(
     }
 
 
-# %% ../nbs/08m_bias.ipynb #b5c6eb10
+# %% ../nbs/08m_bias.ipynb #549ca8fc
 def compare_groups_over_time(
     scored: Scored,
     windows: dict[str, np.ndarray],  # see `performance.cut_windows`

@@ -37,7 +37,7 @@ from .null_distribution import NullDistribution
 from .reference import Reference
 
 
-# %% ../nbs/08j_drift.ipynb #13823615
+# %% ../nbs/08j_drift.ipynb #bd5fbf6b
 def schema_check(
     column: str,
     what: str,  # "gone", "type" or "new"
@@ -78,7 +78,7 @@ def min_effects(
     return SHORT_REFERENCE_FACTOR * smallest[0], SHORT_REFERENCE_FACTOR * smallest[1]
 
 
-# %% ../nbs/08j_drift.ipynb #743c3f06
+# %% ../nbs/08j_drift.ipynb #8f6b0e11
 # scaled divergence from which on a change is sudden where the reference is too short for a limit
 SUDDEN_EFFECT = 1.0
 UNIT_LIMIT = 0.3  # the limit that is reported for a change of unit, see `defects.MIN_UNIT_EFFECT`
@@ -140,7 +140,7 @@ def importance_shares(
     return {k: max(v, 0.0) / total if total else 0.0 for k, v in importance.items()}
 
 
-# %% ../nbs/08j_drift.ipynb #215031a9
+# %% ../nbs/08j_drift.ipynb #1e82ebb9
 def rate_severity(
     check: Check,
     shares: dict[str, float],  # see `importance_shares`
@@ -156,7 +156,7 @@ def rate_severity(
     return "changed and matters" if relies or check.column == "(prediction)" else "changed"
 
 
-# %% ../nbs/08j_drift.ipynb #76977eda
+# %% ../nbs/08j_drift.ipynb #7b2d5294
 def list_findings(
     checks: list[Check],
     shares: dict[str, float],  # see `importance_shares`
@@ -182,6 +182,7 @@ def list_findings(
     ]
 
 
+# %% ../nbs/08j_drift.ipynb #3c3eba06
 def list_effects(
     checks: list[Check],
 ) -> dict[str, dict[str, Any]]:  # by column; limit None where the reference is too short
@@ -198,6 +199,7 @@ def list_effects(
     }
 
 
+# %% ../nbs/08j_drift.ipynb #59e81c2e
 def reach_verdict(
     checks: list[Check],  # see `compare_window`
     reference: Reference,
@@ -217,7 +219,7 @@ def reach_verdict(
     }
 
 
-# %% ../nbs/08j_drift.ipynb #b5d34da2
+# %% ../nbs/08j_drift.ipynb #91f1430c
 BASIS_WORDS = {
     "rows": "what chance explains",
     "days": "ordinary windows of this length",

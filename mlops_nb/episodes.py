@@ -33,7 +33,7 @@ from .drift import STATES, describe_finding
 INCIDENTS_FILE = "alerts/episodes.json"
 
 
-# %% ../nbs/09b_episodes.ipynb #57b5bace
+# %% ../nbs/09b_episodes.ipynb #88830399
 @dataclass
 class Incident:
     "One kind of finding in one column, from its start to its end."
@@ -62,6 +62,7 @@ class IncidentLog:
         return {(i.column, i.kind): i for i in self.incidents if not i.ended}
 
 
+# %% ../nbs/09b_episodes.ipynb #6c72bd17
 def severity_rank(
     severity: str,  # one of STATES
 ) -> int:
@@ -88,6 +89,7 @@ def finding_words(
     return describe_finding(finding).partition(": ")[2]
 
 
+# %% ../nbs/09b_episodes.ipynb #f8deb26e
 def update_incidents(
     log: IncidentLog,  # changed in place
     findings: list[dict[str, Any]],  # of the window, see `drift.list_findings`
@@ -136,6 +138,7 @@ def news_of(
     return News("worse", incident, known) if wanted and rank > severity_rank(known) else None
 
 
+# %% ../nbs/09b_episodes.ipynb #dcc38cea
 def news_due(
     incidents: list[Incident],  # those that may be told
     name: str,  # of a destination
@@ -193,6 +196,7 @@ def load_incidents(
     )
 
 
+# %% ../nbs/09b_episodes.ipynb #fe99c954
 def save_incidents(
     root: Path,  # the project's root
     log: IncidentLog,

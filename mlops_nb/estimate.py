@@ -47,7 +47,7 @@ def predicted_and_observed(
     return part.scores, part.values.astype("float64")
 
 
-# %% ../nbs/08l_estimate.ipynb #c2fd07cc
+# %% ../nbs/08l_estimate.ipynb #7214f8b1
 def expected_calibration_error(
     predicted: np.ndarray,  # see `predicted_and_observed`
     observed: np.ndarray,
@@ -65,7 +65,7 @@ def expected_calibration_error(
     return mean(np.abs(error)), mean(chance)
 
 
-# %% ../nbs/08l_estimate.ipynb #55342d6e
+# %% ../nbs/08l_estimate.ipynb #e0a7cc33
 CALIBRATION_BINS = 10  # of equally many rows: the usual number
 
 
@@ -103,7 +103,7 @@ def measure_calibration(
     }
 
 
-# %% ../nbs/08l_estimate.ipynb #181cdb5f
+# %% ../nbs/08l_estimate.ipynb #0eca8b33
 def calibration_over_time(
     scored: Scored,
     windows: dict[str, np.ndarray],  # see `performance.cut_windows`
@@ -129,7 +129,7 @@ def expected_auc(
     return float((auc * yes * no - own / 2) / (yes * no - own)) if yes * no > own else np.nan
 
 
-# %% ../nbs/08l_estimate.ipynb #ef8e2858
+# %% ../nbs/08l_estimate.ipynb #1bbf8bb6
 def estimate_auc(
     past: Scored,  # labelled rows of earlier windows
     scores: np.ndarray,  # of the window
@@ -167,7 +167,7 @@ def measured_values(
     return result
 
 
-# %% ../nbs/08l_estimate.ipynb #42a18515
+# %% ../nbs/08l_estimate.ipynb #0db49ddc
 # of the estimate, of quoting the last measured value, and the mean of all measured ones
 ERRORS = ("error", "quote_error", "mean_error")
 
@@ -205,7 +205,7 @@ def past_estimates(
     return result
 
 
-# %% ../nbs/08l_estimate.ipynb #3d44671b
+# %% ../nbs/08l_estimate.ipynb #469c0b96
 MIN_PAST_WINDOWS = 3  # past windows from which on an error is stated
 
 
@@ -253,6 +253,7 @@ def why_not_estimable(
     return None if inside.any() else "the window has no rows"
 
 
+# %% ../nbs/08l_estimate.ipynb #9ea3eafc
 def no_estimate(
     window: str,
     scored: Scored,
@@ -265,6 +266,7 @@ def no_estimate(
     return about | unknown | {"past": []} | summarise_errors([]) | why
 
 
+# %% ../nbs/08l_estimate.ipynb #65e5e651
 def estimate_performance(
     scored: Scored,
     windows: dict[str, np.ndarray],  # see `performance.cut_windows`, the oldest first

@@ -68,7 +68,7 @@ def strongest_checks(
     return list(best.values())[:max_columns]
 
 
-# %% ../nbs/08n_panels.ipynb #830ad082
+# %% ../nbs/08n_panels.ipynb #43558970
 def bar_colour(check: Check) -> str:
     "Choose a colour: red fails, amber warns; blue may fail, pale blue can only warn."
     fails = check.tier == "fail"
@@ -122,6 +122,7 @@ def missing_last(
     return np.roll(counts / max(counts.sum(), 1), -1).round(5)
 
 
+# %% ../nbs/08n_panels.ipynb #3cabb6b7
 def draw_columns(
     look: JudgedWindow,  # the newest
     reference: Reference,

@@ -66,7 +66,7 @@ class Scored:
         return part.take(np.argsort(-part.scores, kind="stable")) if part.scores.ndim == 1 else part
 
 
-# %% ../nbs/08k_performance.ipynb #609a8528
+# %% ../nbs/08k_performance.ipynb #71f58ca8
 NEW_CLASS = "(a class the model does not know)"
 VALUE_TYPES = {"binary": "bool", "multiclass": "int64", "regression": "float64"}
 
@@ -83,6 +83,7 @@ def check_binary_labels(
         )
 
 
+# %% ../nbs/08k_performance.ipynb #503e8078
 def resampling_units(
     rows: int,
     days: np.ndarray | None,  # of the rows; None without time
@@ -94,6 +95,7 @@ def resampling_units(
     return np.arange(rows) if days is None else days
 
 
+# %% ../nbs/08k_performance.ipynb #daa2845e
 def join_labels(
     labels: pd.Series,  # missing where they have not arrived
     scores: np.ndarray,  # see `model.predict_scores`
@@ -189,7 +191,7 @@ def why_not_measurable(
     return None
 
 
-# %% ../nbs/08k_performance.ipynb #0aeb66ce
+# %% ../nbs/08k_performance.ipynb #1f2262ed
 def measure_rows(
     scored: Scored,  # a window's rows
     min_labels: int = MIN_LABELS,
@@ -222,7 +224,7 @@ def measure_rows(
     return result | {"value": float(value), "low": low, "high": high, "reason": reason}
 
 
-# %% ../nbs/08k_performance.ipynb #48e7850f
+# %% ../nbs/08k_performance.ipynb #57e374ef
 def measure_windows(
     scored: Scored,
     windows: dict[str, np.ndarray],  # see `cut_windows`
@@ -286,6 +288,7 @@ def describe_lag(
     return f"labels are complete to {day_text(last)}, {behind}; {waiting:,} rows wait"
 
 
+# %% ../nbs/08k_performance.ipynb #906dfcbd
 def label_lag(
     scored: Scored,
     usual: float = 1.0,  # share of rows that get a label at all

@@ -38,7 +38,7 @@ from .episodes import Incident, IncidentLog, load_incidents, severity_rank
 RULES_FILE = "alerts.yaml"
 
 
-# %% ../nbs/09c_silences.ipynb #a63ecabb
+# %% ../nbs/09c_silences.ipynb #97b0dcb6
 @dataclass(frozen=True)
 class Silence:
     "Send nothing about a column until a day."
@@ -53,7 +53,7 @@ class Silence:
         return self.column == column and self.kind in ("", kind)
 
 
-# %% ../nbs/09c_silences.ipynb #5dff84cb
+# %% ../nbs/09c_silences.ipynb #0aa839f7
 @dataclass(frozen=True)
 class Acknowledged:
     "Somebody knows of an incident."
@@ -118,7 +118,7 @@ def read_text(
     )
 
 
-# %% ../nbs/09c_silences.ipynb #8109680b
+# %% ../nbs/09c_silences.ipynb #0f593178
 def check_fields(
     where: str,  # section and entry
     section: str,  # "silence" or "acknowledged"
@@ -158,7 +158,7 @@ def read_entry(
     return result
 
 
-# %% ../nbs/09c_silences.ipynb #a7d76e2a
+# %% ../nbs/09c_silences.ipynb #8a8c8abc
 def read_section(
     section: str,  # "silence" or "acknowledged"
     entries: Any,  # as YAML gave them
@@ -217,6 +217,7 @@ def acknowledgement_reason(
     return f"acknowledged: {found[0].why}" if found else ""
 
 
+# %% ../nbs/09c_silences.ipynb #6075ccbf
 def hold_reason(
     incident: Incident,
     rules: AlertRules,
@@ -230,7 +231,7 @@ def hold_reason(
     return acknowledgement_reason(incident, rules)
 
 
-# %% ../nbs/09c_silences.ipynb #99c596f8
+# %% ../nbs/09c_silences.ipynb #3dec7f04
 def mark_findings(
     findings: list[dict[str, Any]],  # see `drift.list_findings`
     rules: AlertRules,
@@ -250,7 +251,7 @@ def mark_findings(
     return marked
 
 
-# %% ../nbs/09c_silences.ipynb #45d27b59
+# %% ../nbs/09c_silences.ipynb #5fbf823e
 def expired_rules(
     rules: AlertRules,
     log: IncidentLog,

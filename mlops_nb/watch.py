@@ -94,6 +94,7 @@ def read_view(raw: bytes) -> Any:  # whylogs view
     return DatasetProfileView.deserialize(raw)
 
 
+# %% ../nbs/08m_watch.ipynb #0802f8de
 def profile_days(
     table: pd.DataFrame,  # columns to monitor
     times: pd.Series | None,  # of the rows; None without time
@@ -142,7 +143,7 @@ def judge_window(
     return JudgedWindow(first, last, window, null, checks)
 
 
-# %% ../nbs/08m_watch.ipynb #57b359d9
+# %% ../nbs/08m_watch.ipynb #313763d6
 def judge_windows(
     views: dict[np.datetime64 | None, Any],  # see `profile_days`
     spans: list[tuple[pd.Timestamp, pd.Timestamp]],  # see `lay_spans`
