@@ -337,13 +337,14 @@ def drift(
     found = find_drift(root, files or [], version)
     typer.echo("\n".join(drift_lines(found)))
     if send or dry_run:
-        from mlops_nb.alerts import emf_line, read_settings, send_alerts
+        from mlops_nb.alerts import read_alert_settings, send_alerts
+        from mlops_nb.cloudwatch import format_emf
 
         params, day = read_yaml(root / "params.yaml"), found["asof"] or str(date.today())
         typer.echo("\n".join(send_alerts(root, {"findings": []} | found, day, dry_run)))
-        if namespace := read_settings(params).cloudwatch:
+        if namespace := read_alert_settings(params).cloudwatch:
             typer.echo(
-                emf_line({"findings": []} | found, namespace, params["package"]["name"], day)
+                format_emf({"findings": []} | found, namespace, params["package"]["name"], day)
             )
     raise typer.Exit(1 if found["alarm"] else 0)
 

@@ -5,18 +5,22 @@
 
 # %% auto #0
 __all__ = [
-    "VARIABLE",
-    "COMMON",
-    "SERVERS",
+    "ADDRESSES_VARIABLE",
+    "SCHEMES_WITH_HOST",
+    "HOST",
+    "COMMON_SCHEMES",
+    "ENTRY",
+    "HTTP_MEANINGS",
     "shown_host",
     "Destination",
-    "overheard",
+    "captured_log",
     "open_address",
     "known_schemes",
-    "refusal",
+    "unusable_address",
+    "read_severity",
     "read_destinations",
-    "sending_failed",
-    "deliver",
+    "failure_reason",
+    "send_message",
 ]
 
 
@@ -32,14 +36,15 @@ from typing import Any
 from .base import UserError
 from .drift import STATES
 
-VARIABLE = "MLOPS_NB_ALERTS"  # the environment's name for the addresses
-# named first when a scheme is unknown
-COMMON = ("slack", "workflows", "discord", "mailtos", "jsons")
-# schemes whose host is a host and no token
-SERVERS = ("json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos")
+ADDRESSES_VARIABLE = "MLOPS_NB_ALERTS"  # the environment variable that holds the addresses
 
 
 # %% ../nbs/09a_destinations.ipynb #7340fc9f
+# schemes whose host is a host and no token
+SCHEMES_WITH_HOST = ("json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos")
+HOST = re.compile(r"(localhost|[\w-]+(\.[\w-]+)+|\[[\da-fA-F:.]+\])(:\d{1,5})?")
+
+
 def shown_host(
     scheme: str,  # in lower case
     rest: str,  # of the address, after ://
@@ -47,69 +52,68 @@ def shown_host(
     "Find the part of an address that is surely no secret."
     place = re.split(r"[/?#]", rest, maxsplit=1)[0]
     # a password with a slash in it would look like a host
-    if scheme not in SERVERS or "@" in rest[len(place) :]:
+    if scheme not in SCHEMES_WITH_HOST or "@" in rest[len(place) :]:
         return ""
     host = place.rpartition("@")[2]
-    return (
-        host
-        if re.fullmatch(r"(localhost|[\w-]+(\.[\w-]+)+|\[[\da-fA-F:.]+\])(:\d{1,5})?", host)
-        else ""
-    )
+    return host if HOST.fullmatch(host) else ""
 
 
+# %% ../nbs/09a_destinations.ipynb #c3e7878f
 @dataclass(frozen=True)
 class Destination:
-    "Somebody to tell."
+    "A channel that is told."
 
-    # the scheme, with a number from the second of its kind on; what the memory of alerts knows it
-    # by
+    # the scheme, with a number from the second of its kind on; the record of alerts knows it by
+    # this name
     name: str
     host: str  # see `shown_host`
-    least: str  # one of STATES: what is less severe is not sent
+    min_severity: str  # one of STATES: what is less severe is not sent
     url: str = field(repr=False)  # the secret
 
     def __str__(self) -> str:
-        "Say who it is."
+        "Name it without its secret."
         return f"{self.name} ({self.host})" if self.host else self.name
 
 
 # %% ../nbs/09a_destinations.ipynb #34a1a778
 @contextmanager
-def overheard() -> Iterator[list[str]]:  # what Apprise warned of; not to be shown
-    "Keep Apprise's log for ourselves."
+def captured_log() -> Iterator[list[str]]:  # what Apprise warned of; not to be shown
+    "Capture Apprise's log and keep it from every other handler."
     logger, words = logging.getLogger("apprise"), []
-    ear = logging.Handler(logging.WARNING)
-    ear.emit = lambda record: words.append(record.getMessage())
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: words.append(record.getMessage())
     before = logger.propagate, logger.handlers[:]
-    logger.propagate, logger.handlers = False, [ear]
+    logger.propagate, logger.handlers = False, [handler]
     try:
         yield words
     finally:
         logger.propagate, logger.handlers = before
 
 
+# %% ../nbs/09a_destinations.ipynb #d56c6c80
 def open_address(
     url: str,  # secret
 ) -> Any:  # Apprise's service; None when it cannot be used
-    "Give an address to Apprise."
+    "Open an address with Apprise."
     from apprise import Apprise, AppriseAsset, PersistentStoreMode
 
-    settings = {
-        "storage_mode": PersistentStoreMode.MEMORY,
-        "pem_autogen": False,
-        "pgp_autogen": False,
-        "allow_templates": False,
-    }
     asset = AppriseAsset(
         app_id="mlops_nb",
         app_desc="alerts of a model in production",
         app_url="",
         image_url_mask="",
         image_url_logo="",
-        **settings,
+        storage_mode=PersistentStoreMode.MEMORY,
+        pem_autogen=False,
+        pgp_autogen=False,
+        allow_templates=False,
     )
-    with overheard():
+    with captured_log():
         return Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+
+
+# %% ../nbs/09a_destinations.ipynb #47fd7444
+COMMON_SCHEMES = ("slack", "workflows", "discord", "mailtos", "jsons")  # named in error messages
 
 
 # what Apprise can use here; what it could with more packages
@@ -117,25 +121,24 @@ def known_schemes() -> tuple[set[str], set[str]]:
     "List Apprise's schemes."
     from apprise import Apprise
 
-    with overheard():
+    with captured_log():
         services = Apprise().details(show_disabled=True)["schemas"]
-    names = lambda s: {
-        str(n) for key in ("protocols", "secure_protocols") for n in s.get(key) or ()
-    }
-    return (
-        {n for s in services if s["enabled"] for n in names(s)},
-        {n for s in services if not s["enabled"] for n in names(s)},
-    )
+    usable, disabled = set(), set()
+    for service in services:
+        names = usable if service["enabled"] else disabled
+        for key in ("protocols", "secure_protocols"):
+            names.update(str(name) for name in service.get(key) or ())
+    return usable, disabled
 
 
 # %% ../nbs/09a_destinations.ipynb #4e905a66
-def refusal(
+def unusable_address(
     number: int,  # of the entry, from 1
     scheme: str,
 ) -> UserError:
-    "Say what is wrong with an address that Apprise does not take."
+    "Explain what is wrong with an address that Apprise does not take."
     usable, disabled = known_schemes()
-    entry = f"{VARIABLE}: entry {number} begins with {scheme}://"
+    entry = f"{ADDRESSES_VARIABLE}: entry {number} begins with {scheme}://"
     if scheme in disabled:
         return UserError(
             f"{entry}, for which Apprise needs a package that is not installed; its page on "
@@ -146,82 +149,102 @@ def refusal(
             f"{entry}, but what follows (hidden: it may be secret) is not what Apprise needs for "
             f"it; its page on {scheme} shows the parts; correct the variable"
         )
-    near = (
-        [] if scheme in ("http", "https") else difflib.get_close_matches(scheme, sorted(usable), 1)
-    )
-    meant = f"; did you mean {near[0]}://?" if near else ""
-    web = "; a plain webhook is jsons://host/path" if scheme in ("http", "https") else ""
+    hint = ""
+    if scheme in ("http", "https"):
+        hint = "; a plain webhook is jsons://host/path"
+    elif near := difflib.get_close_matches(scheme, sorted(usable), 1):
+        hint = f"; did you mean {near[0]}://?"
     return UserError(
-        f"{entry}, a scheme Apprise does not know{meant}{web}; allowed are {', '.join(COMMON)} "
-        f"and {len(usable) - len(COMMON)} more that Apprise's documentation lists"
+        f"{entry}, a scheme Apprise does not know{hint}; allowed are {', '.join(COMMON_SCHEMES)} "
+        f"and {len(usable) - len(COMMON_SCHEMES)} more that Apprise's documentation lists"
+    )
+
+
+# %% ../nbs/09a_destinations.ipynb #93b7ac61
+ENTRY = re.compile(r"(?:([^=/:?]*)=)?([A-Za-z0-9][A-Za-z0-9+.-]{1,19})://(.*)")
+
+
+def read_severity(
+    number: int,  # of the entry, from 1
+    scheme: str,
+    text: str,  # such as changed-and-matters
+) -> str:  # one of STATES
+    "Read the severity of an entry. Raises UserError for one that does not exist."
+    severity = re.sub("[-_]", " ", text.lower())
+    if severity in STATES[1:]:
+        return severity
+    near = difflib.get_close_matches(severity, STATES[1:], 1, 0.7)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    allowed = ", ".join(s.replace(" ", "-") for s in STATES[1:])
+    raise UserError(
+        f"{ADDRESSES_VARIABLE}: entry {number} ({scheme}://…) begins with a severity that does "
+        f"not exist{hint}; allowed are {allowed}"
     )
 
 
 def read_destinations(
     text: str,  # what the variable holds; secret
-    least: str,  # one of STATES: of addresses that name none
+    min_severity: str,  # one of STATES: of addresses that name none
 ) -> list[Destination]:  # in the order of the text
     "Read the addresses. Raises UserError, in a line that shows none, for one that cannot be used."
     found, counts = [], {}
     for number, entry in enumerate(text.split(), 1):
-        parts = re.fullmatch(r"(?:([^=/:?]*)=)?([A-Za-z0-9][A-Za-z0-9+.-]{1,19})://(.*)", entry)
+        parts = ENTRY.fullmatch(entry)
         if not parts:
             raise UserError(
-                f"{VARIABLE}: entry {number} is no address (hidden: it may be secret); allowed is "
-                "scheme://…, with a least severity before it or without: broken=slack://…; "
-                "correct the variable"
+                f"{ADDRESSES_VARIABLE}: entry {number} is no address (hidden: it may be secret); "
+                "allowed is scheme://…, with a lowest severity before it or without: "
+                "broken=slack://…; correct the variable"
             )
         wanted, scheme, rest = parts[1], parts[2].lower(), parts[3]
-        level = least if wanted is None else re.sub("[-_]", " ", wanted.lower())
-        if level not in STATES[1:]:
-            near = difflib.get_close_matches(level, STATES[1:], 1, 0.7)
-            raise UserError(
-                f"{VARIABLE}: entry {number} ({scheme}://…) begins with a severity that there is "
-                f"not{f' (did you mean {near[0]}?)' if near else ''}; allowed are "
-                f"{', '.join(s.replace(' ', '-') for s in STATES[1:])}"
-            )
+        severity = min_severity if wanted is None else wanted
+        severity = read_severity(number, scheme, severity)
         url = f"{parts[2]}://{rest}"
         if open_address(url) is None:
-            raise refusal(number, scheme)
+            raise unusable_address(number, scheme)
         counts[scheme] = counts.get(scheme, 0) + 1
         name = scheme if counts[scheme] == 1 else f"{scheme} {counts[scheme]}"
-        found.append(Destination(name, shown_host(scheme, rest), level, url))
+        found.append(Destination(name, shown_host(scheme, rest), severity, url))
     return found
 
 
 # %% ../nbs/09a_destinations.ipynb #498ac080
-def sending_failed(
-    words: list[str],  # see `overheard`
+HTTP_MEANINGS = {
+    "401": ", not allowed",
+    "403": ", not allowed",
+    "404": ", not found",
+    "410": ", gone",
+}
+
+
+def failure_reason(
+    words: list[str],  # see `captured_log`
 ) -> str:  # a few words without anything secret
-    "Say why a message did not go."
+    "Explain why a message was not sent."
     text = " ".join(words)
-    if answer := re.search(r"error=(\d{3})\b", text):
-        return f"it answers {answer[1]}" + {
-            "401": ", not allowed",
-            "403": ", not allowed",
-            "404": ", not found",
-            "410": ", gone",
-        }.get(answer[1], "")
+    if status := re.search(r"error=(\d{3})\b", text):
+        return f"it answers {status[1]}" + HTTP_MEANINGS.get(status[1], "")
     if re.search(r"connection error|socket|timed? ?out", text, re.IGNORECASE):
         return "it cannot be reached"
     return "Apprise could not send it"
 
 
-def deliver(
+# %% ../nbs/09a_destinations.ipynb #9ee62b1a
+def send_message(
     destination: Destination,
     title: str,
     body: str,  # lines
     kind: str,  # "info", "success", "warning" or "failure": what a channel colours it by
-) -> str:  # "" when it went, else why not
+) -> str:  # "" when it was sent, else why not
     "Send one message."
     from apprise import Apprise
 
-    with overheard() as words:
+    with captured_log() as words:
         try:
             sender = Apprise()
             sender.add(open_address(destination.url))
-            went = bool(sender.notify(body=body, title=title, notify_type=kind, body_format="text"))
+            sent = bool(sender.notify(body=body, title=title, notify_type=kind, body_format="text"))
         # whatever a service's code does: the run goes on, and the error's text may hold the secret
         except Exception as error:
             return f"Apprise could not send it ({type(error).__name__})"
-    return "" if went else sending_failed(words)
+    return "" if sent else failure_reason(words)

@@ -30,20 +30,22 @@ from .bins import watched
 from .bundle import bundle_answer, bundle_features
 from .checks import Check
 from .contract import answer_values, load_contract
-from .drift import measured_rate, verdict
+from .drift import reach_verdict
+from .false_alarms import measure_false_alarm_rate
 from .metrics import PRIMARY
 from .model import load_model, predict_scores
 from .outcomes import SHARES, outcome_checks, part_of, window_notes
 from .outcome import PREDICTION, answer_column, prediction_column, table_scores
 from .params import all_declared, resolve_parameters
-from .performance import check_decay, performance, scored_rows
+from .performance import measure_windows, join_labels
+from .decay import check_decay
 from .reference import load_reference, make_reference
 from .restore import known_version
 from .source import read_batches
 from .storage import bring, open_store
 from .validation import judge_rows
 from .versions import bundle_of
-from .watch import look_window, other_contract, profile_days
+from .watch import judge_window, compare_contracts, profile_days
 
 
 # %% ../nbs/09e_incoming.ipynb #25e7a748
@@ -271,8 +273,8 @@ def compare_answers(
         load_json(bundle / "evaluate.json")["metrics"][PRIMARY[answer["task"]]]["value"],
     )
     checks += outcome_checks(answer_column(labels, answer)[0], times, span, reference, limits)
-    measured = performance(
-        scored_rows(labels, scores, answer, times), {"these rows": np.ones(len(labels), dtype=bool)}
+    measured = measure_windows(
+        join_labels(labels, scores, answer, times), {"these rows": np.ones(len(labels), dtype=bool)}
     )
     return checks, f"performance: {check_decay(measured, recorded, settings['max_decay'])['words']}"
 
@@ -302,7 +304,7 @@ def compare_delivery(
         None if times is None else (times.min().floor("D"), times.max().floor("D")),
         (settings["least_change"], settings["least_missing"]),
     )
-    look = look_window(
+    look = judge_window(
         profile_days(columns.drop(columns=lost & set(columns)), times),
         span,
         inputs,
@@ -321,7 +323,7 @@ def compare_delivery(
         if came.broken
         else []
     )
-    judged = verdict([*as_such, *look.checks, *answers], reference)
+    judged = reach_verdict([*as_such, *look.checks, *answers], reference)
     return {
         "asof": None,
         "model": name,
@@ -330,7 +332,7 @@ def compare_delivery(
         "notes": [*said, *notes, *window_notes(look), words],
         "false_alarms": {
             "stated": settings["false_alarm_rate"],
-            "measured": measured_rate(inputs, look.noise, look.window.rows, least),
+            "measured": measure_false_alarm_rate(inputs, look.null, look.window.rows, least),
         },
         "report": "",
     }
@@ -357,6 +359,6 @@ def drift_of_files(
     found = compare_delivery(bundle, name, came, settings, most)
     other = [
         f"another contract: {line}"
-        for line in other_contract(contract, load_contract(root / "contract.yaml"))
+        for line in compare_contracts(contract, load_contract(root / "contract.yaml"))
     ]
     return found | {"notes": [*found["notes"], *other]}

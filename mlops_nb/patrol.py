@@ -36,10 +36,11 @@ from pathlib import Path
 from typing import Any
 
 from .advance import advance
-from .alerts import emf_line, read_settings, send_alerts
+from .alerts import read_alert_settings, send_alerts
+from .cloudwatch import format_emf
 from .base import load_json, read_yaml
 from .drift import STATES
-from .episodes import BOOK
+from .episodes import INCIDENTS_FILE
 from mlops_nb.hub import (
     Hub,
     call,
@@ -91,8 +92,8 @@ def remember(
         book = json.loads(found[1]) if found else {"window": "", "episodes": []}
     except ValueError:
         book = {"window": "", "episodes": []}
-    (root / BOOK).parent.mkdir(parents=True, exist_ok=True)
-    (root / BOOK).write_text(json.dumps(book), encoding="utf-8")
+    (root / INCIDENTS_FILE).parent.mkdir(parents=True, exist_ok=True)
+    (root / INCIDENTS_FILE).write_text(json.dumps(book), encoding="utf-8")
 
 
 def issue_text(
@@ -101,7 +102,7 @@ def issue_text(
     decision: str,  # a line
 ) -> str:  # Markdown
     "Write the issue of an episode, its memory in it unseen."
-    book = json.dumps(load_json(root / BOOK)).replace(">", "\\u003e")
+    book = json.dumps(load_json(root / INCIDENTS_FILE)).replace(">", "\\u003e")
     run = say_run()
     return "\n".join(
         [
@@ -138,8 +139,12 @@ def keep_drift_issue(
         for f in found.get("findings", [])
     ]
     # nothing was sent, so the book has no episode of today
-    going = now if hub.dry else [e for e in load_json(root / BOOK)["episodes"] if not e["ended"]]
-    least = read_settings(read_yaml(root / "params.yaml")).least
+    going = (
+        now
+        if hub.dry
+        else [e for e in load_json(root / INCIDENTS_FILE)["episodes"] if not e["ended"]]
+    )
+    least = read_alert_settings(read_yaml(root / "params.yaml")).least
     worst = max((e["severity"] for e in going), key=STATES.index, default="quiet")
     if STATES.index(worst) < STATES.index(least):
         close_issue(
@@ -199,8 +204,8 @@ def patrol(
         if found["state"] != "not comparable"
         else []
     )
-    if namespace := read_settings(params).cloudwatch:
-        told.append(emf_line({"findings": []} | found, namespace, params["package"]["name"], day))
+    if namespace := read_alert_settings(params).cloudwatch:
+        told.append(format_emf({"findings": []} | found, namespace, params["package"]["name"], day))
     hub.say("\n".join([*lines, *told, decision]))
     if found["state"] != "not comparable":
         keep_drift_issue(root, hub, found, lines, decision)

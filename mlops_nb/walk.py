@@ -26,7 +26,7 @@ from mlops_nb.candidate import (
     train_candidate,
     watch_period,
 )
-from .drift import finding_line
+from .drift import describe_finding
 from .metrics import TITLES
 from .reference import Reference
 from .policy import better, decide, decision_line, regretted, training_recipes
@@ -47,7 +47,7 @@ def facts_of(
     span: Span,
     deployed: Deployed,
     period: Period,
-    drift: dict[str, Any],  # see `drift.verdict`
+    drift: dict[str, Any],  # see `drift.reach_verdict`
     measured: dict[str, float],  # see `candidate.measure_period`
 ) -> dict[str, Any]:  # see `policy.decide`
     "Gather what is known at the end of a period."
@@ -135,7 +135,7 @@ class Walk:
             "ours": measured,
             "state": drift["state"],
             "alarm": drift["alarm"],
-            "findings": [finding_line(f) for f in drift["findings"][:5]],
+            "findings": [describe_finding(f) for f in drift["findings"][:5]],
             "named": [
                 [f["column"], f["what"]] for f in drift["findings"] if f["severity"] == "broken"
             ],

@@ -18,11 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mlops_nb.alerts as alerts
-from mlops_nb.alerts import emf_line, send_alerts
+from mlops_nb.alerts import send_alerts
+from mlops_nb.cloudwatch import format_emf
 from mlops_nb.base import UserError
-from mlops_nb.destinations import VARIABLE
+from mlops_nb.destinations import ADDRESSES_VARIABLE
 from mlops_nb.drift import STATES
-from mlops_nb.episodes import BOOK, load_book
+from mlops_nb.episodes import INCIDENTS_FILE, load_incidents
 
 SECRET = "s3cr3t-token"
 
@@ -103,7 +104,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
     made = Webhook()
     made.up()
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv(VARIABLE, f"json://user:{SECRET}@127.0.0.1:{made.port}/{SECRET}")
+    monkeypatch.setenv(ADDRESSES_VARIABLE, f"json://user:{SECRET}@127.0.0.1:{made.port}/{SECRET}")
     yield made
     made.down()
 
@@ -120,15 +121,14 @@ def week(root: Path, number: int, *findings: dict, dry_run: bool = False) -> lis
         root, judged(number, *findings), str(last_day(number) + timedelta(days=1)), dry_run
     )
     assert SECRET not in "\n".join(lines) + (
-        (root / BOOK).read_text() if (root / BOOK).exists() else ""
+        (root / INCIDENTS_FILE).read_text() if (root / INCIDENTS_FILE).exists() else ""
     )
     return lines
 
 
 def test_the_life_of_an_episode(hook: Webhook, project: Path, capfd: pytest.CaptureFixture) -> None:
     assert (
-        week(project, 1) == ["nothing new to tell: quiet, episodes that go on: 0"]
-        and hook.take() == []
+        week(project, 1) == ["nothing new to tell: quiet, open incidents: 0"] and hook.take() == []
     )
     lines = week(
         project,
@@ -213,9 +213,9 @@ def test_what_a_server_misses_is_due_until_it_is_back(hook: Webhook, project: Pa
         and len(hook.take()) == 1
     )
     assert (
-        week(project, 8) == ["nothing new to tell: quiet, episodes that go on: 0"]
+        week(project, 8) == ["nothing new to tell: quiet, open incidents: 0"]
         and hook.take() == []
-        and load_book(project).episodes == []
+        and load_incidents(project).incidents == []
     )
 
 
@@ -226,7 +226,9 @@ def test_a_server_that_never_answers_holds_nobody_up(
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setenv(VARIABLE, f"json://127.0.0.1:{silent.getsockname()[1]}/{SECRET}?rto=0.3")
+        monkeypatch.setenv(
+            ADDRESSES_VARIABLE, f"json://127.0.0.1:{silent.getsockname()[1]}/{SECRET}?rto=0.3"
+        )
         assert "cannot be reached; due again" in week(project, 1, finding("temp"))[0]
 
 
@@ -265,10 +267,12 @@ def test_no_service_lets_its_token_out(
         "all_proxy",
     ):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody: nothing leaves this machine
-    monkeypatch.setenv(VARIABLE, SERVICES[who].format(*TOKENS))
+    monkeypatch.setenv(ADDRESSES_VARIABLE, SERVICES[who].format(*TOKENS))
     lines = week(project, 1, finding("temp"))
     assert len(lines) == 1 and lines[0].startswith(f"NOT sent to {who}: "), lines
-    told = "".join([*lines, (project / BOOK).read_text(), caplog.text, *capfd.readouterr()])
+    told = "".join(
+        [*lines, (project / INCIDENTS_FILE).read_text(), caplog.text, *capfd.readouterr()]
+    )
     assert not [t for t in TOKENS if t in told or t[-8:] in told]
 
 
@@ -327,8 +331,8 @@ def test_an_acknowledged_episode_tells_only_worse_and_its_end(hook: Webhook, pro
 def test_destinations_are_told_what_each_wants_and_lacks(
     hook: Webhook, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = os.environ[VARIABLE]
-    monkeypatch.setenv(VARIABLE, f"broken={address}/pager\n{address}/team")
+    address = os.environ[ADDRESSES_VARIABLE]
+    monkeypatch.setenv(ADDRESSES_VARIABLE, f"broken={address}/pager\n{address}/team")
     week(project, 1, finding("temp"))
     assert [path.rpartition("/")[2] for path, *_ in hook.got] == ["team"] and len(hook.take()) == 1
     week(project, 2, finding("temp", "broken"))
@@ -337,7 +341,7 @@ def test_destinations_are_told_what_each_wants_and_lacks(
         "team": "[demo] worse, broken: temp, distribution",
     }
     hook.take()
-    monkeypatch.setenv(VARIABLE, f"broken={address}/pager {address}/team {address}/new")
+    monkeypatch.setenv(ADDRESSES_VARIABLE, f"broken={address}/pager {address}/team {address}/new")
     week(project, 3, finding("temp", "broken"))
     assert [path.rpartition("/")[2] for path, *_ in hook.got] == ["new"] and hook.take() == [
         "[demo] broken: temp, distribution"
@@ -350,7 +354,7 @@ def test_a_dry_run_sends_and_writes_nothing(hook: Webhook, project: Path) -> Non
         lines[0].startswith("would send to json (127.0.0.1:")
         and any("more above 80" in line for line in lines)
         and hook.take() == []
-        and not (project / BOOK).exists()
+        and not (project / INCIDENTS_FILE).exists()
     )
     week(project, 1, finding("temp"))
     assert len(hook.take()) == 1
@@ -359,8 +363,8 @@ def test_a_dry_run_sends_and_writes_nothing(hook: Webhook, project: Path) -> Non
 def test_a_kill_between_two_destinations_repeats_nothing(
     hook: Webhook, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address, real = os.environ[VARIABLE], alerts.deliver
-    monkeypatch.setenv(VARIABLE, f"{address}/a {address}/b")
+    address, real = os.environ[ADDRESSES_VARIABLE], alerts.send_message
+    monkeypatch.setenv(ADDRESSES_VARIABLE, f"{address}/a {address}/b")
 
     def killed_at_the_second(destination, *message) -> str:
         if destination.name == "json 2":
@@ -368,7 +372,7 @@ def test_a_kill_between_two_destinations_repeats_nothing(
         return real(destination, *message)
 
     with monkeypatch.context() as patch:
-        patch.setattr(alerts, "deliver", killed_at_the_second)
+        patch.setattr(alerts, "send_message", killed_at_the_second)
         with pytest.raises(KeyboardInterrupt):
             week(project, 1, finding("temp"))
     week(project, 1, finding("temp"))
@@ -465,13 +469,13 @@ def recorded(up: dict[str, bool], sent: list) -> Iterator[None]:
             )
         return "" if up[destination.name] else "it cannot be reached"
 
-    before, alerts.deliver = alerts.deliver, stand_in
-    os.environ[VARIABLE] = "json://127.0.0.1:9/a broken=json://127.0.0.1:9/b"
+    before, alerts.send_message = alerts.send_message, stand_in
+    os.environ[ADDRESSES_VARIABLE] = "json://127.0.0.1:9/a broken=json://127.0.0.1:9/b"
     try:
         yield
     finally:
-        alerts.deliver = before
-        os.environ.pop(VARIABLE)
+        alerts.send_message = before
+        os.environ.pop(ADDRESSES_VARIABLE)
 
 
 def check_history(history: list[tuple[str, str, str, bool, str]]) -> None:
@@ -538,7 +542,7 @@ def test_random_windows_never_tell_a_state_twice(
                         ended.append((column, str(last_day(since)), going.pop(column)[1]))
             newest = number
     check_history(history)
-    assert load_book(root).episodes == [] and not going
+    assert load_incidents(root).incidents == [] and not going
     if not hushed:
         for name, least in LEAST.items():
             wanted = sorted(
@@ -618,7 +622,7 @@ def check_emf(line: str) -> dict:
     ids=["quiet", "broken", "timeless", "bare"],
 )
 def test_the_line_for_cloudwatch_is_what_the_specification_asks_for(verdict: dict) -> None:
-    root = check_emf(emf_line(verdict, "mlops/drift", "demo · late", "2013-07-15"))
+    root = check_emf(format_emf(verdict, "mlops/drift", "demo · late", "2013-07-15"))
     assert (
         root["Severity"] == STATES.index(verdict["state"])
         and root["Findings"] == len(verdict["findings"])

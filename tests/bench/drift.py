@@ -14,8 +14,9 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from mlops_nb.checks import learn_noise, look_at
-from mlops_nb.drift import check_window, verdict
+from mlops_nb.checks import count_window
+from mlops_nb.null_distribution import fit_null_distribution
+from mlops_nb.drift import compare_window, reach_verdict
 from mlops_nb.profile import make_profile
 from mlops_nb.reference import make_reference
 
@@ -74,9 +75,11 @@ def compare(rounds: int = 5) -> dict[str, float]:
         week = np.datetime64("2024-02-01") + np.arange(7) if days > 1 else None
         for _ in range(rounds):
             started = time.perf_counter()
-            window = look_at([now], reference, week)
-            verdict(
-                check_window(window, reference, learn_noise(reference, window.days, 0.01)),
+            window = count_window([now], reference, week)
+            reach_verdict(
+                compare_window(
+                    window, reference, fit_null_distribution(reference, window.days, 0.01)
+                ),
                 reference,
             )
             seconds.append(time.perf_counter() - started)

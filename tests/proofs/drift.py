@@ -30,9 +30,12 @@ import yaml
 from scipy import stats
 from servers import install_tools
 
-from mlops_nb.checks import Noise, look_at, learn_noise
+from mlops_nb.checks import count_window
+from mlops_nb.null_distribution import NullDistribution
+from mlops_nb.null_distribution import fit_null_distribution
 from mlops_nb.contract import load_contract
-from mlops_nb.drift import check_window, finding_line, measured_rate, verdict
+from mlops_nb.drift import compare_window, describe_finding, reach_verdict
+from mlops_nb.false_alarms import measure_false_alarm_rate
 from mlops_nb.example import load_example
 from mlops_nb.feature_set import feature_kinds, make_features
 from mlops_nb.profile import make_profile
@@ -124,20 +127,20 @@ def whole(name: str) -> Reference:
 
 
 def alarms(
-    window: Any, reference: Reference, noise: Noise, state: bool = True
+    window: Any, reference: Reference, noise: NullDistribution, state: bool = True
 ) -> tuple[bool, bool, list[str], float, float]:
     """Say whether a window fails and whether it warns, which checks do, the rate stated for
     warnings, and from how many windows.
     """
-    checks = check_window(window, reference, noise)
+    checks = compare_window(window, reference, noise)
     hit, stated = (
         [c for c in checks if c.alarm],
-        measured_rate(reference, noise, window.rows)["warn"]
-        if state and noise.laid is not None
+        measure_false_alarm_rate(reference, noise, window.rows)["warn"]
+        if state and noise.day_masks is not None
         else {"stated": np.nan, "apart": np.nan},
     )
     return (
-        verdict(checks, reference)["alarm"],
+        reach_verdict(checks, reference)["alarm"],
         any(c.tier == "warn" and not c.broken for c in hit),
         [f"{c.column}, {c.what}" for c in hit],
         stated["stated"],
@@ -153,7 +156,7 @@ def random_windows(
     Each stands in as many.
     """
     w, reference, rng = WORLDS[name], whole(name), np.random.default_rng(seed)
-    noise = learn_noise(reference, None, RATE)
+    noise = fit_null_distribution(reference, None, RATE)
     profiles = [
         make_profile(w.table.iloc[rng.choice(len(w.table), rows, replace=False)])
         for _ in range(count)
@@ -161,7 +164,7 @@ def random_windows(
     return {
         rows * batches: [
             alarms(
-                look_at([profiles[(n + b) % count] for b in range(batches)], reference),
+                count_window([profiles[(n + b) % count] for b in range(batches)], reference),
                 reference,
                 noise,
             )
@@ -248,9 +251,14 @@ def calendar_windows(name: str, length: int, part: slice) -> list[tuple]:
         out = np.zeros(len(days), dtype=bool)
         out[start : start + length] = True
         reference = without(name, out)
-        window = look_at(FACTS[name].profiles[start : start + length], reference, days[out])
+        window = count_window(FACTS[name].profiles[start : start + length], reference, days[out])
         found.append(
-            alarms(window, reference, learn_noise(reference, window.days, RATE), start % 10 == 0)
+            alarms(
+                window,
+                reference,
+                fit_null_distribution(reference, window.days, RATE),
+                start % 10 == 0,
+            )
         )
     return found
 
@@ -266,8 +274,8 @@ def rebuilt_windows(name: str, length: int, part: slice) -> list[tuple]:
             pd.Series(w.day[~out]),
             {"importance": dict.fromkeys(w.kinds, 1.0)},
         )
-        window = look_at([make_profile(w.table[out])], reference, w.day[out])
-        found.append(alarms(window, reference, learn_noise(reference, window.days, RATE)))
+        window = count_window([make_profile(w.table[out])], reference, w.day[out])
+        found.append(alarms(window, reference, fit_null_distribution(reference, window.days, RATE)))
     return found
 
 
@@ -287,8 +295,8 @@ def month_halves(name: str, seed: int, draws: int) -> list[tuple]:
             pd.Series(w.day[rest]),
             {"importance": dict.fromkeys(w.kinds, 1.0)},
         )
-        window = look_at([FACTS[name].profiles[d] for d in half], reference, days[half])
-        found.append(alarms(window, reference, learn_noise(reference, window.days, RATE)))
+        window = count_window([FACTS[name].profiles[d] for d in half], reference, days[half])
+        found.append(alarms(window, reference, fit_null_distribution(reference, window.days, RATE)))
     return found
 
 
@@ -344,7 +352,7 @@ CHANGES: dict[str, tuple[str, bool, Callable[[pd.Series, np.random.Generator], p
 def seen(name: str, column: str, rows: int, count: int) -> dict[str, float]:
     "Measure in how many windows of random rows each change of a column is seen."
     w, full = WORLDS[name], whole(name)
-    noise = learn_noise(full, None, RATE)
+    noise = fit_null_distribution(full, None, RATE)
     reference = Reference(full.days, {column: full.bins[column]}, {column: full.counts[column]}, {})
     result, values = {}, w.table[column]
     for change, (kind, bar, make) in CHANGES.items():
@@ -360,9 +368,9 @@ def seen(name: str, column: str, rows: int, count: int) -> dict[str, float]:
                     ),
                     rng,
                 )
-                window = look_at([make_profile(pd.DataFrame({column: now}))], reference)
+                window = count_window([make_profile(pd.DataFrame({column: now}))], reference)
                 hits += any(
-                    c.alarm and c.column == column for c in check_window(window, reference, noise)
+                    c.alarm and c.column == column for c in compare_window(window, reference, noise)
                 )
             result[change] = hits / tries
     return result
@@ -412,14 +420,14 @@ def judge(
     )
     reference = load_reference(folder)
     shutil.rmtree(folder)
-    window = look_at([make_profile(now)], reference, now_day)
-    noise = learn_noise(reference, window.days, RATE)
-    rates = measured_rate(reference, noise, window.rows)
+    window = count_window([make_profile(now)], reference, now_day)
+    noise = fit_null_distribution(reference, window.days, RATE)
+    rates = measure_false_alarm_rate(reference, noise, window.rows)
     if any(
         not 0 <= r["low"] <= r["share"] <= r["stated"] <= r["high"] <= 1 for r in rates.values()
     ):
         raise AssertionError(f"rates out of order: {rates}")
-    return verdict(check_window(window, reference, noise), reference)
+    return reach_verdict(compare_window(window, reference, noise), reference)
 
 
 def odd_cases() -> list[tuple[str, Callable[[], dict[str, Any]], tuple[str, ...]]]:
@@ -552,7 +560,7 @@ def odd_data() -> list[Row]:
             warnings.filterwarnings("ignore", category=DeprecationWarning)
             try:
                 found = ask()
-                told = "; ".join(finding_line(f)[:90] for f in found["findings"][:2])
+                told = "; ".join(describe_finding(f)[:90] for f in found["findings"][:2])
                 rows.append(
                     (
                         "odd data",
@@ -733,11 +741,11 @@ def wide_table() -> list[Row]:
         {},
     )
     profile, started = make_profile(now), time.process_time()
-    window = look_at([profile], reference, later + np.timedelta64(365, "D"))
-    noise = learn_noise(reference, window.days, RATE)
-    state = verdict(check_window(window, reference, noise), reference)["state"]
+    window = count_window([profile], reference, later + np.timedelta64(365, "D"))
+    noise = fit_null_distribution(reference, window.days, RATE)
+    state = reach_verdict(compare_window(window, reference, noise), reference)["state"]
     compared = time.process_time() - started
-    measured_rate(reference, noise, window.rows)
+    measure_false_alarm_rate(reference, noise, window.rows)
     return [
         (
             "120 columns, 365 days",
