@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .metrics import PRIMARY, primary, resample_weights
+from .metrics import PRIMARY, primary_metric, resample_weights
 from .performance import Scored
 
 
@@ -80,7 +80,7 @@ def group_figures(
     weighed = weights * (part.known if part.known.sum() >= least else 0.0)
     drawn = weighed > 0
     metric = {
-        PRIMARY[task]: primary(values[drawn], scores[drawn], answer, weighed[drawn])
+        PRIMARY[task]: primary_metric(values[drawn], scores[drawn], answer, weighed[drawn])
         if drawn.any()
         else np.nan
     }

@@ -5,17 +5,17 @@
 
 # %% auto #0
 __all__ = [
-    "CUT",
-    "LISTED",
+    "MAX_NAME_LENGTH",
+    "MAX_LISTED",
     "Bins",
     "freeze_category",
-    "seen_once",
+    "estimate_unseen",
     "freeze_number",
-    "watched",
+    "select_monitored",
     "freeze_bins",
     "bin_codes",
     "count_days",
-    "below",
+    "count_below",
     "count_numbers",
     "count_categories",
 ]
@@ -67,8 +67,8 @@ class Bins:
 
 
 # %% ../nbs/06b_bins.ipynb #f507c777
-CUT = 128  # characters of a category's name that whylogs keeps
-LISTED = 10_000  # categories that are listed by name
+MAX_NAME_LENGTH = 128  # characters of a category's name that whylogs keeps
+MAX_LISTED = 10_000  # categories that are listed by name
 
 
 def freeze_category(
@@ -76,7 +76,7 @@ def freeze_category(
     days: np.ndarray,  # the day of each row, or the row's number
 ) -> Bins:
     "Choose the bins of a category."
-    known = values.dropna().astype("str").str.slice(0, CUT)
+    known = values.dropna().astype("str").str.slice(0, MAX_NAME_LENGTH)
     counts = (
         known.value_counts()
         .rename_axis("name")
@@ -84,17 +84,17 @@ def freeze_category(
         .sort_values(["rows", "name"], ascending=[False, True], kind="stable")
     )
     own = counts["name"][counts["rows"] >= 0.01 * len(known)].head(12).tolist()
-    once, lump = seen_once(known, days[values.notna().to_numpy()])
+    once, lump = estimate_unseen(known, days[values.notna().to_numpy()])
     return Bins(
         "category",
         own,
-        known=sorted(counts["name"]) if len(counts) <= LISTED else None,
+        known=sorted(counts["name"]) if len(counts) <= MAX_LISTED else None,
         once=once,
         lump=lump,
     )
 
 
-def seen_once(
+def estimate_unseen(
     known: pd.Series,  # text, none missing
     days: np.ndarray,  # the day of each row, or the row's number
     # Returns: share of rows whose category occurs on one day only: of all rows, and of a day's rows
@@ -142,11 +142,11 @@ def freeze_number(
 
 
 # %% ../nbs/06b_bins.ipynb #3951ce50
-def watched(
+def select_monitored(
     features: pd.DataFrame,  # see `features.make_features`
     kinds: dict[str, str],  # "number", "category" or "text" by feature
 ) -> tuple[pd.DataFrame, dict[str, str]]:  # columns to watch, and their kinds
-    "Choose what is watched of the features."
+    "Choose what is select_monitored of the features."
     columns = {
         f"{c} (length)" if kind == "text" else c: features[c].str.len().astype("float64")
         if kind == "text"
@@ -179,7 +179,7 @@ def bin_codes(
     "Say in which bin each row lies."
     if bins.kind == "category":
         places = {name: n for n, name in enumerate(bins.values, start=1)}
-        found = values.astype("str").str.slice(0, CUT).map(places).fillna(bins.size)
+        found = values.astype("str").str.slice(0, MAX_NAME_LENGTH).map(places).fillna(bins.size)
         return np.where(values.isna(), 0, found).astype("int64")
     numbers = values.to_numpy("float64")
     codes = 1 + len(bins.values) + np.searchsorted(bins.edges, numbers, side="left")
@@ -202,11 +202,11 @@ def count_days(
 
 
 # %% ../nbs/06b_bins.ipynb #ae28144f
-def below(
+def count_below(
     sketch: Any,  # KLL sketch of a column
     value: float,
 ) -> float:  # how many of its values are less than `value`
-    "Count the values below a number."
+    "Count the values count_below a number."
     return 0.0 if sketch.is_empty() else sketch.get_rank(float(value)) * sketch.get_n()
 
 
@@ -222,7 +222,9 @@ def count_numbers(
     def under(value: float, inclusive: bool) -> float:
         place = (value - scale[1]) / scale[0]
         moved = slack * max(1.0, abs(place))
-        return below(sketch, np.nextafter(place + moved, np.inf) if inclusive else place - moved)
+        return count_below(
+            sketch, np.nextafter(place + moved, np.inf) if inclusive else place - moved
+        )
 
     own = [under(v, True) - under(v, False) for v in bins.values]
     ends = np.array([0.0, *(under(e, True) for e in bins.edges), sketch.get_n()])

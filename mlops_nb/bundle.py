@@ -6,11 +6,11 @@
 # %% auto #0
 __all__ = [
     "bundle_features",
-    "bundle_answer",
+    "bundle_task",
     "bundle_scores",
-    "answer_rows",
+    "predict_rows",
     "save_golden",
-    "golden_faults",
+    "count_golden_mismatches",
 ]
 
 
@@ -25,7 +25,8 @@ from .base import UserError, load_json, load_table, save_table
 from .coltypes import to_type
 from .contract import known_columns, load_contract
 from .features import make_features
-from .model import load_model, predict_scores
+from .model import predict_scores
+from .serialization import load_model
 
 
 # %% ../nbs/04b_bundle.ipynb #e7e146e9
@@ -48,7 +49,7 @@ def bundle_features(
     return make_features(typed, contract, listing["features"])
 
 
-def bundle_answer(
+def bundle_task(
     bundle: Path,  # folder written by the stage package
 ) -> dict[str, Any]:  # "task", "classes", "threshold"
     "Say what a bundle's scores are about."
@@ -65,12 +66,12 @@ def bundle_scores(
     # "threshold"
 ) -> tuple[np.ndarray, dict[str, Any]]:
     "Ask a bundle's model for scores. Raises UserError for a known column that is not there."
-    features, answer = bundle_features(bundle, rows), bundle_answer(bundle)
+    features, answer = bundle_features(bundle, rows), bundle_task(bundle)
     return predict_scores(load_model(bundle / "model.skops"), features, answer), answer
 
 
 # %% ../nbs/04b_bundle.ipynb #bea99c85
-def answer_rows(
+def predict_rows(
     bundle: Path,  # folder written by the stage package
     rows: pd.DataFrame,  # known columns as they are delivered
     # Returns: binary: "score" and "answer"; multiclass: a column per class and "answer";
@@ -97,16 +98,16 @@ def save_golden(
     "Write rows and answers into a bundle."
     kept = rows.iloc[:: max(1, len(rows) // count)].head(count).reset_index(drop=True)
     save_table(bundle / "golden_rows.parquet", kept)
-    save_table(bundle / "golden_answers.parquet", answer_rows(bundle, kept))
+    save_table(bundle / "golden_answers.parquet", predict_rows(bundle, kept))
 
 
-def golden_faults(
+def count_golden_mismatches(
     bundle: Path,  # a whole bundle
 ) -> int:  # golden rows that get another answer today
     "Compare a bundle's answers with those on record."
     recorded, now = (
         load_table(bundle / "golden_answers.parquet"),
-        answer_rows(bundle, load_table(bundle / "golden_rows.parquet")),
+        predict_rows(bundle, load_table(bundle / "golden_rows.parquet")),
     )
     return (
         int((recorded != now).any(axis=1).sum()) if list(recorded) == list(now) else len(recorded)

@@ -5,14 +5,14 @@
 
 # %% auto #0
 __all__ = [
-    "NOTE",
+    "CHAMPION_HEADER",
     "read_champion",
-    "open_champion",
-    "other_question",
-    "ask_champion",
-    "paired",
-    "slice_differences",
-    "has_seen",
+    "fetch_champion",
+    "describe_task_change",
+    "score_champion",
+    "compare_paired",
+    "compare_slices",
+    "is_trained_on_test",
 ]
 
 
@@ -25,14 +25,14 @@ import numpy as np
 import pandas as pd
 
 from .base import UserError, load_json, read_yaml
-from .bundle import bundle_scores, golden_faults
+from .bundle import bundle_scores, count_golden_mismatches
 from .contract import load_contract
-from .metrics import interval, primary
+from .metrics import bootstrap_interval, primary_metric
 from .storage import Named, bring, open_store
 
 
 # %% ../nbs/04c_champion.ipynb #c26cf06e
-NOTE = (
+CHAMPION_HEADER = (
     "# The model that candidates are compared with: what held `prod` when the pipeline was last "
     "brought up to date. `mlops-nb repro` writes it.\n"
 )
@@ -57,7 +57,7 @@ def read_champion(
 
 
 # %% ../nbs/04c_champion.ipynb #da12ff42
-def open_champion(
+def fetch_champion(
     root: Path,  # the project's root
     champion: dict[str, str | None],  # see `read_champion`
     folder: Path,  # where its bundle goes
@@ -73,7 +73,7 @@ def open_champion(
 
 
 # %% ../nbs/04c_champion.ipynb #9bb4affa
-def other_question(
+def describe_task_change(
     bundle: Path,  # the champion's
     contract: dict[str, Any],  # today's, see `load_contract`
     answer: dict[str, Any],  # today's, see `model.learn_values`
@@ -95,7 +95,7 @@ def other_question(
     )
 
 
-def ask_champion(
+def score_champion(
     bundle: Path,  # the champion's
     rows: pd.DataFrame,  # the test rows as they are delivered
     contract: dict[str, Any],  # today's
@@ -104,9 +104,9 @@ def ask_champion(
 ) -> tuple[np.ndarray | None, str]:
     "Let the champion answer today's test rows."
     try:
-        if reason := other_question(bundle, contract, answer):
+        if reason := describe_task_change(bundle, contract, answer):
             return None, f"it answers another question: {reason}"
-        if faults := golden_faults(bundle):
+        if faults := count_golden_mismatches(bundle):
             return None, (
                 f"today's code gives other answers on {faults} of its golden rows: a feature or a "
                 "library changed its meaning"
@@ -122,7 +122,7 @@ def ask_champion(
 
 
 # %% ../nbs/04c_champion.ipynb #1f379fbc
-def paired(
+def compare_paired(
     values: np.ndarray,  # answers
     scores: np.ndarray,  # the candidate's
     others: np.ndarray,  # the champion's
@@ -131,12 +131,16 @@ def paired(
     # Returns: "champion" and "difference" (candidate less champion) in the deciding metric: value,
     # low, high
 ) -> dict[str, dict[str, float]]:
-    "Compare two models on the same draws of the same rows (paired bootstrap)."
-    point, theirs, pairs = primary(values, scores, answer), primary(values, others, answer), []
+    "Compare two models on the same draws of the same rows (compare_paired bootstrap)."
+    point, theirs, pairs = (
+        primary_metric(values, scores, answer),
+        primary_metric(values, others, answer),
+        [],
+    )
     for weights in draws:
-        mine, other = (primary(values, s, answer, weights) for s in (scores, others))
+        mine, other = (primary_metric(values, s, answer, weights) for s in (scores, others))
         pairs.append((other, mine - other))
-    spans = [interval([p[k] for p in pairs]) for k in (0, 1)]
+    spans = [bootstrap_interval([p[k] for p in pairs]) for k in (0, 1)]
     return {
         name: dict(zip(("value", "low", "high"), (value, *span)))
         for name, value, span in zip(("champion", "difference"), (theirs, point - theirs), spans)
@@ -144,7 +148,7 @@ def paired(
 
 
 # %% ../nbs/04c_champion.ipynb #006f801b
-def slice_differences(
+def compare_slices(
     mine: list[dict],  # the candidate's slices, see `evaluate.measure_slices`
     theirs: list[dict],  # the champion's, of the same rows
     metric: str,  # the deciding metric
@@ -171,7 +175,7 @@ def slice_differences(
 
 
 # %% ../nbs/04c_champion.ipynb #3631f8b7
-def has_seen(
+def is_trained_on_test(
     bundle: Path,  # the champion's
     first: str | None,  # first day of the test window; None without time
 ) -> bool:  # True when it learnt from that window's days

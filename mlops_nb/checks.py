@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 
 from .base import UserError
-from .bins import Bins, below, count_categories, count_numbers
+from .bins import Bins, count_below, count_categories, count_numbers
 from mlops_nb.noise import (
     day_limit,
     design_effect,
@@ -459,7 +459,9 @@ def check_defects(
         ]
         far = (
             sum(
-                below(s, low - width) + s.get_n() - below(s, np.nextafter(high + width, np.inf))
+                count_below(s, low - width)
+                + s.get_n()
+                - count_below(s, np.nextafter(high + width, np.inf))
                 for s in sketches
             )
             / known

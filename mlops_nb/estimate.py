@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .metrics import PRIMARY, TITLES, primary, rank_metrics, resample_weights
+from .metrics import PRIMARY, TITLES, primary_metric, rank_metrics, resample_weights
 from .performance import Scored, spread, why_not
 
 
@@ -154,7 +154,7 @@ def measured_values(
     shares = [float(p.known.mean()) if len(p.known) else 0.0 for p in parts]
     fine = [s >= max(shares) / 2 and not why_not(p, least) for p, s in zip(parts, shares)]
     return [
-        float(primary(p.values[p.known], p.scores[p.known], p.answer)) if ok else None
+        float(primary_metric(p.values[p.known], p.scores[p.known], p.answer)) if ok else None
         for p, ok in zip(parts, fine)
     ]
 

@@ -7,9 +7,9 @@
 __all__ = [
     "INK",
     "GREY",
-    "thinned",
-    "draw_ranking",
-    "draw_classes",
+    "thin_curve",
+    "draw_discrimination",
+    "draw_class_metrics",
     "draw_predictions",
     "calibration_table",
     "draw_confusion",
@@ -26,14 +26,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from .metrics import class_table
+from .metrics import per_class_metrics
 
 
 # %% ../nbs/04a_figures.ipynb #4ef6a32d
 INK, GREY = "#1c2733", "#64748b"
 
 
-def thinned(
+def thin_curve(
     curve: np.ndarray,  # any number of points
     points: int = 2000,  # how many to keep at most
 ) -> np.ndarray:  # evenly chosen points, the first among them, to four digits
@@ -42,7 +42,7 @@ def thinned(
 
 
 # %% ../nbs/04a_figures.ipynb #81dba37e
-def draw_ranking(
+def draw_discrimination(
     answers: np.ndarray,  # bool
     scores: dict[str, np.ndarray],  # probability of *yes* by model
 ) -> dict[str, pd.DataFrame]:  # points of the first model's curves by name
@@ -57,13 +57,13 @@ def draw_ranking(
     for name, values in scores.items():
         false, true, _ = roc_curve(answers, values, drop_intermediate=False)
         precision, recall, _ = precision_recall_curve(answers, values)
-        axes[0].plot(thinned(false), thinned(true), label=name)
-        axes[1].plot(thinned(recall), thinned(precision), label=name)
+        axes[0].plot(thin_curve(false), thin_curve(true), label=name)
+        axes[1].plot(thin_curve(recall), thin_curve(precision), label=name)
         tables.append(
             {
-                "roc": pd.DataFrame({"fpr": thinned(false), "tpr": thinned(true)}),
+                "roc": pd.DataFrame({"fpr": thin_curve(false), "tpr": thin_curve(true)}),
                 "precision_recall": pd.DataFrame(
-                    {"recall": thinned(recall), "precision": thinned(precision)}
+                    {"recall": thin_curve(recall), "precision": thin_curve(precision)}
                 ),
             }
         )
@@ -77,14 +77,14 @@ def draw_ranking(
 
 
 # %% ../nbs/04a_figures.ipynb #669210e4
-def draw_classes(
+def draw_class_metrics(
     answers: np.ndarray,  # numbers of classes
     scores: np.ndarray,  # probability of each class
     classes: list[str],  # their names
     most: int = 25,  # classes to show, the commonest
 ) -> dict[str, pd.DataFrame]:  # the table by class
     "Draw F1, precision and recall of each class."
-    table = class_table(
+    table = per_class_metrics(
         answers, scores.argmax(axis=1), np.ones(len(answers)), len(classes)
     ).set_axis(classes, axis=0)
     shown = table.sort_values("rows", ascending=False, kind="stable").head(most)

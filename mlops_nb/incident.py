@@ -34,7 +34,7 @@ from .checks import MAX_DESIGN, UNITS, design_effects
 from .derived import DERIVED
 from .drift import importance_shares
 from .features import make_features
-from .metrics import primary
+from .metrics import primary_metric
 from .reference import Reference
 from .retrain import regretted
 from .span import Period, Span
@@ -161,8 +161,8 @@ def what_if(
     undone, words = regretted(difference, span.params["retrain"]["decay_margin"])
     return {
         "period": period.name,
-        "value": primary(values, scores, span.answer),
-        "predecessor": primary(values, others, span.answer),
+        "value": primary_metric(values, scores, span.answer),
+        "predecessor": primary_metric(values, others, span.answer),
         "difference": difference,
         "rolled back": undone,
         "words": words,

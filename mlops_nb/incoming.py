@@ -26,15 +26,16 @@ import numpy as np
 import pandas as pd
 
 from .base import UserError, load_json, load_table, read_yaml
-from .bins import watched
-from .bundle import bundle_answer, bundle_features
+from .bins import select_monitored
+from .bundle import bundle_task, bundle_features
 from .checks import Check
 from .contract import answer_values, load_contract
 from .drift import measured_rate, verdict
 from .metrics import PRIMARY
-from .model import load_model, predict_scores
+from .model import predict_scores
+from .serialization import load_model
 from .monitor import SHARES, outcome_checks, part_of, window_notes
-from .outcome import PREDICTION, answer_column, prediction_column, table_scores
+from .outcome import PREDICTION, label_column, prediction_column, extract_scores
 from .params import all_declared, resolve_parameters
 from .performance import check_decay, performance, scored_rows
 from .reference import load_reference, make_reference
@@ -241,7 +242,7 @@ def compare_answers(
     """
     contract, answer, reference = (
         load_contract(bundle / "contract.yaml"),
-        bundle_answer(bundle),
+        bundle_task(bundle),
         part_of(load_reference(bundle), False),
     )
     span, limits = (
@@ -252,7 +253,7 @@ def compare_answers(
         predict_scores(load_model(bundle / "model.skops"), features, answer),
         load_table(bundle / "test_scores.parquet"),
     )
-    then, kind = prediction_column(table_scores(past, answer), answer, past.index)
+    then, kind = prediction_column(extract_scores(past, answer), answer, past.index)
     says = make_reference(
         then.to_frame(), {PREDICTION: kind}, past["time"] if times is not None else None, {}
     )
@@ -270,7 +271,7 @@ def compare_answers(
         answer_values(came[target], contract),
         load_json(bundle / "evaluate.json")["metrics"][PRIMARY[answer["task"]]]["value"],
     )
-    checks += outcome_checks(answer_column(labels, answer)[0], times, span, reference, limits)
+    checks += outcome_checks(label_column(labels, answer)[0], times, span, reference, limits)
     measured = performance(
         scored_rows(labels, scores, answer, times), {"these rows": np.ones(len(labels), dtype=bool)}
     )
@@ -293,7 +294,7 @@ def compare_delivery(
         None if times is None else times.reset_index(drop=True),
         bundle_features(bundle, rows),
     )
-    columns, inputs = watched(features, listing["features"])[0], part_of(reference, True)
+    columns, inputs = select_monitored(features, listing["features"])[0], part_of(reference, True)
     lost = {c for name in came.gone for c in (name, f"{name} (length)")}
     for part in (inputs.bins, inputs.counts):
         for column in lost & set(part):

@@ -10,14 +10,14 @@ __all__ = [
     "TITLES",
     "rank_metrics",
     "binary_metrics",
-    "class_table",
-    "class_metrics",
-    "number_metrics",
-    "measure",
-    "primary",
+    "per_class_metrics",
+    "multiclass_metrics",
+    "regression_metrics",
+    "compute_metrics",
+    "primary_metric",
     "resample_weights",
-    "interval",
-    "compare",
+    "bootstrap_interval",
+    "compare_with_baseline",
 ]
 
 
@@ -87,7 +87,7 @@ def binary_metrics(
 
 
 # %% ../nbs/03b_metrics.ipynb #efe69342
-def class_table(
+def per_class_metrics(
     answers: np.ndarray,  # numbers of classes
     called: np.ndarray,  # numbers of the classes that were called
     weights: np.ndarray,  # how often each row counts
@@ -111,13 +111,13 @@ def class_table(
         )
 
 
-def class_metrics(
+def multiclass_metrics(
     answers: np.ndarray,  # numbers of classes
     scores: np.ndarray,  # probability of each class, shape (rows, classes)
     weights: np.ndarray,  # how often each row counts
 ) -> dict[str, float]:  # metric by name
     "Judge answers to a question with several classes."
-    table = class_table(answers, scores.argmax(axis=1), weights, scores.shape[1])
+    table = per_class_metrics(answers, scores.argmax(axis=1), weights, scores.shape[1])
     surprise = -np.log(np.clip(scores[np.arange(len(answers)), answers], 1e-15, 1))
     right = (table["recall"] * table["rows"]).sum()
     return {
@@ -129,7 +129,7 @@ def class_metrics(
 
 
 # %% ../nbs/03b_metrics.ipynb #85eb3af9
-def number_metrics(
+def regression_metrics(
     answers: np.ndarray,  # float64
     scores: np.ndarray,  # predictions
     weights: np.ndarray,  # how often each row counts
@@ -149,7 +149,7 @@ def number_metrics(
 
 
 # %% ../nbs/03b_metrics.ipynb #60f53703
-def measure(
+def compute_metrics(
     values: np.ndarray,  # answers, see `model.learn_values`
     scores: np.ndarray,  # see `model.predict_scores`
     answer: dict[str, Any],  # "task" and, for a binary question, "threshold"
@@ -159,12 +159,12 @@ def measure(
     weights = np.ones(len(values)) if weights is None else weights
     if answer["task"] == "binary":
         return binary_metrics(values, scores, weights, answer.get("threshold", 0.5))
-    return (class_metrics if answer["task"] == "multiclass" else number_metrics)(
+    return (multiclass_metrics if answer["task"] == "multiclass" else regression_metrics)(
         values, scores, weights
     )
 
 
-def primary(
+def primary_metric(
     values: np.ndarray,  # answers
     scores: np.ndarray,  # see `model.predict_scores`
     answer: dict[str, Any],  # "task"
@@ -173,7 +173,7 @@ def primary(
     "Compute the metric that decides."
     if answer["task"] == "binary":
         return rank_metrics(values, scores, np.ones(len(values)) if weights is None else weights)[0]
-    return measure(values, scores, answer, weights)[PRIMARY[answer["task"]]]
+    return compute_metrics(values, scores, answer, weights)[PRIMARY[answer["task"]]]
 
 
 # %% ../nbs/03b_metrics.ipynb #e7ed996b
@@ -191,9 +191,11 @@ def resample_weights(
 
 
 # %% ../nbs/03b_metrics.ipynb #eaf80e3c
-def interval(
+def bootstrap_interval(
     draws: list[float],  # a metric's value in each resample
-) -> tuple[float, float]:  # lower and upper end of the 95 % interval; NaN when there are no values
+) -> tuple[
+    float, float
+]:  # lower and upper end of the 95 % bootstrap_interval; NaN when there are no values
     "Take the middle 95 % of a metric's bootstrap values."
     known = np.array([d for d in draws if np.isfinite(d)])
     return (
@@ -202,7 +204,7 @@ def interval(
 
 
 # %% ../nbs/03b_metrics.ipynb #43352071
-def compare(
+def compare_with_baseline(
     values: np.ndarray,  # answers
     scores: np.ndarray,  # the model's
     simple: np.ndarray,  # the simple model's
@@ -214,14 +216,21 @@ def compare(
     """Measure a model with intervals, and how much better it is than the simple one on the same
     draws.
     """
-    name, point, drawn, gains = PRIMARY[answer["task"]], measure(values, scores, answer), [], []
+    name, point, drawn, gains = (
+        PRIMARY[answer["task"]],
+        compute_metrics(values, scores, answer),
+        [],
+        [],
+    )
     for weights in draws:
-        drawn.append(measure(values, scores, answer, weights))
-        gains.append(drawn[-1][name] - primary(values, simple, answer, weights))
+        drawn.append(compute_metrics(values, scores, answer, weights))
+        gains.append(drawn[-1][name] - primary_metric(values, simple, answer, weights))
     metrics = {
-        m: dict(zip(("value", "low", "high"), (value, *interval([d[m] for d in drawn]))))
+        m: dict(zip(("value", "low", "high"), (value, *bootstrap_interval([d[m] for d in drawn]))))
         for m, value in point.items()
     }
-    simple_value = primary(values, simple, answer)
-    gain = dict(zip(("value", "low", "high"), (point[name] - simple_value, *interval(gains))))
+    simple_value = primary_metric(values, simple, answer)
+    gain = dict(
+        zip(("value", "low", "high"), (point[name] - simple_value, *bootstrap_interval(gains)))
+    )
     return {"metrics": metrics, "simple": {name: simple_value}, "gain": gain}

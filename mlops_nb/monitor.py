@@ -28,12 +28,12 @@ import numpy as np
 import pandas as pd
 
 from .base import UserError, load_json, load_table
-from .bundle import bundle_answer, bundle_features
-from .champion import open_champion, read_champion
+from .bundle import bundle_task, bundle_features
+from .champion import fetch_champion, read_champion
 from .checks import MIN_DAYS, Check
 from .contract import answer_values
 from .drift import finding_line, verdict
-from .outcome import ANSWER, PREDICTION, answer_column, prediction_column, table_scores
+from .outcome import LABEL, PREDICTION, label_column, prediction_column, extract_scores
 from .reference import Reference, make_reference
 from .stage import stage_parameters, stage_root
 from .watch import Look, look_window, profile_days
@@ -48,7 +48,7 @@ def watched_bundle(
     champion = read_champion(root)
     if not champion["version"]:
         return root / "models/bundle", "this run's model, as there is no champion yet"
-    return open_champion(root, champion, folder), f"the champion {champion['version']}"
+    return fetch_champion(root, champion, folder), f"the champion {champion['version']}"
 
 
 def newest_rows(
@@ -87,7 +87,7 @@ def part_of(
     inputs: bool,  # True: the features; False: the answers
 ) -> Reference:
     "Take the features or the answers out of a reference."
-    names = [n for n in reference.bins if (n != ANSWER) == inputs]
+    names = [n for n in reference.bins if (n != LABEL) == inputs]
     return Reference(
         reference.days,
         {n: reference.bins[n] for n in names},

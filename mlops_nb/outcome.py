@@ -5,12 +5,12 @@
 
 # %% auto #0
 __all__ = [
-    "ANSWER",
+    "LABEL",
     "PREDICTION",
-    "answer_column",
+    "label_column",
     "prediction_column",
     "score_table",
-    "table_scores",
+    "extract_scores",
 ]
 
 
@@ -22,22 +22,22 @@ import pandas as pd
 
 
 # %% ../nbs/06d_outcome.ipynb #c7f06c9c
-ANSWER, PREDICTION = "(answer)", "(prediction)"
+LABEL, PREDICTION = "(answer)", "(prediction)"
 
 
-def answer_column(
+def label_column(
     # as `features` wrote them: bool, text or float64; missing where the answer is not known yet
     labels: pd.Series,
     answer: dict[str, Any],  # see `model.learn_values`
 ) -> tuple[pd.Series, str]:  # and its kind: "number" or "category"
     "Lay out answers as a column to watch."
     if answer["task"] == "regression":
-        return labels.astype("float64").rename(ANSWER), "number"
+        return labels.astype("float64").rename(LABEL), "number"
     if answer["task"] == "binary":
         return labels.map({True: "yes", False: "no"}).astype("str").where(labels.notna()).rename(
-            ANSWER
+            LABEL
         ), "category"
-    return labels.astype("str").where(labels.notna()).rename(ANSWER), "category"
+    return labels.astype("str").where(labels.notna()).rename(LABEL), "category"
 
 
 # %% ../nbs/06d_outcome.ipynb #cee860e4
@@ -60,7 +60,7 @@ def prediction_column(
 # %% ../nbs/06d_outcome.ipynb #5ba20b87
 def score_table(
     times: pd.Series | None,  # of the rows
-    labels: pd.Series,  # see `answer_column`
+    labels: pd.Series,  # see `label_column`
     scores: np.ndarray,  # see `model.predict_scores`
     answer: dict[str, Any],  # see `model.learn_values`
     # Returns: "time" where there is one, "answer", and "score" or a column "score of CLASS" for
@@ -77,7 +77,7 @@ def score_table(
     )
 
 
-def table_scores(
+def extract_scores(
     table: pd.DataFrame,  # see `score_table`
     answer: dict[str, Any],  # see `model.learn_values`
 ) -> np.ndarray:  # see `model.predict_scores`

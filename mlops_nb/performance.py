@@ -30,8 +30,8 @@ import pandas as pd
 from scipy import stats
 
 from .base import UserError
-from .metrics import PRIMARY, TITLES, interval, primary, resample_weights
-from .model import learn_values
+from .metrics import PRIMARY, TITLES, bootstrap_interval, primary_metric, resample_weights
+from .model import encode_labels
 
 
 # %% ../nbs/08k_performance.ipynb #decf6ddb
@@ -39,7 +39,7 @@ from .model import learn_values
 class Scored:
     "Rows that a model has answered, with the labels that have arrived."
 
-    values: np.ndarray  # labels, see `model.learn_values`; they mean nothing where not known
+    values: np.ndarray  # labels, see `model.encode_labels`; they mean nothing where not known
     known: np.ndarray  # bool, has the label arrived?
     scores: np.ndarray  # see `model.predict_scores`
     units: np.ndarray  # what is drawn whole: the day, the group or the number of each row
@@ -97,7 +97,7 @@ def scored_rows(
     values = np.zeros(
         len(labels), dtype={"binary": "bool", "multiclass": "int64", "regression": "float64"}[task]
     )
-    values[known] = learn_values(present.astype("bool") if task == "binary" else present, answer)
+    values[known] = encode_labels(present.astype("bool") if task == "binary" else present, answer)
     drawn = (
         units.fillna("").to_numpy()
         if units is not None
@@ -139,7 +139,7 @@ def spread(
     if units < 2 or len(known) < 2:
         return None, None
     if units >= ENOUGH:
-        return tuple(float(end) for end in interval(draws))
+        return tuple(float(end) for end in bootstrap_interval(draws))
     half = stats.t.ppf(0.975, units - 1) * np.sqrt(units / (units - 1)) * known.std(ddof=1)
     return float(value - half), float(value + half)
 
@@ -195,9 +195,9 @@ def measure_rows(
     }
     if reason:
         return result
-    value = primary(part.values, part.scores, part.answer)
+    value = primary_metric(part.values, part.scores, part.answer)
     draws = [
-        primary(part.values, part.scores, part.answer, w)
+        primary_metric(part.values, part.scores, part.answer, w)
         for w in resample_weights(part.units, resamples, seed)
     ]
     low, high = spread(value, draws, units)

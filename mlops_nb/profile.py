@@ -7,8 +7,8 @@
 __all__ = [
     "level_capacity",
     "kll_bytes",
-    "steady_distribution",
-    "seen_values",
+    "summarise_distribution",
+    "track_values",
     "profile_numbers",
     "make_profile",
     "canonical_profile",
@@ -90,7 +90,7 @@ def kll_bytes(
 
 
 # %% ../nbs/06a_profile.ipynb #1396508d
-def steady_distribution(
+def summarise_distribution(
     known: np.ndarray,  # float64, none missing; infinities are counted elsewhere and left out here
     k: int,  # size of the sketch
 ) -> DistributionMetric:
@@ -109,7 +109,7 @@ def steady_distribution(
 
 
 # %% ../nbs/06a_profile.ipynb #315083fb
-def seen_values(
+def track_values(
     name: str,  # the column
     finite: np.ndarray,  # float64, each value once
 ) -> ColumnProfileView:
@@ -132,8 +132,10 @@ def profile_numbers(
     "Profile a column of numbers."
     known = values.dropna().to_numpy("float64")
     finite = np.unique(known[np.isfinite(known)])
-    metrics, missing = dict(seen_values(name, finite)._metrics), int(values.isna().sum())
-    metrics["distribution"] = steady_distribution(known, metrics["distribution"].kll.value.get_k())
+    metrics, missing = dict(track_values(name, finite)._metrics), int(values.isna().sum())
+    metrics["distribution"] = summarise_distribution(
+        known, metrics["distribution"].kll.value.get_k()
+    )
     counts = {"n": len(values), "null": missing, "nan": missing, "inf": int(np.isinf(known).sum())}
     metrics["counts"] = ColumnCountsMetric(**{k: IntegralComponent(v) for k, v in counts.items()})
     metrics["types"] = TypeCountersMetric(
@@ -156,7 +158,7 @@ def make_profile(
     others = table.drop(columns=list(numbers))
     logged = why.log(others).profile().view().get_columns() if len(others.columns) else {}
     for c in others.select_dtypes(["bool", "boolean"]):
-        logged[c]._metrics["distribution"] = steady_distribution(
+        logged[c]._metrics["distribution"] = summarise_distribution(
             others[c].dropna().to_numpy("float64"),
             logged[c]._metrics["distribution"].kll.value.get_k(),
         )

@@ -4,7 +4,7 @@
 
 
 # %% auto #0
-__all__ = ["Reference", "make_reference", "extend", "save_reference", "load_reference"]
+__all__ = ["Reference", "make_reference", "add_column", "save_reference", "load_reference"]
 
 
 # %% ../nbs/06c_reference.ipynb #b8a942ff
@@ -59,7 +59,7 @@ def make_reference(
     return Reference(days, bins, counts, about)
 
 
-def extend(
+def add_column(
     reference: Reference,
     name: str,  # of a column that is not in it: predictions, answers
     values: pd.Series,  # of rows on the reference's days or later

@@ -333,7 +333,7 @@ def gate_limits(
 
 # %% ../nbs/10_retrain.ipynb #b4a9755a
 def regretted(
-    # new less old on the same rows: value, low, high; see `champion.paired`
+    # new less old on the same rows: value, low, high; see `champion.compare_paired`
     difference: dict[str, float],
     margin: float,  # of the deciding metric
 ) -> Fired:

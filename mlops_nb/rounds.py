@@ -8,9 +8,9 @@ __all__ = [
     "staged_scores",
     "scores_by_round",
     "round_metrics",
-    "Outcome",
-    "fit_in_steps",
-    "make_attempt",
+    "TrialResult",
+    "fit_with_early_stopping",
+    "make_objective",
 ]
 
 
@@ -21,17 +21,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .metrics import LOSS, PRIMARY, measure
+from .metrics import LOSS, PRIMARY, compute_metrics
 from mlops_nb.model import (
-    Groups,
-    class_columns,
+    FeatureGroups,
+    align_probabilities,
     fit_model,
-    learn_values,
-    learnable,
+    encode_labels,
+    fill_empty_columns,
     make_model,
     predict_scores,
-    steady,
-    with_texts,
+    round_significant,
+    fill_missing_texts,
 )
 
 
@@ -39,19 +39,19 @@ from mlops_nb.model import (
 def staged_scores(
     estimator: "sklearn.base.BaseEstimator",  # boosted, fitted
     encoded: np.ndarray,  # rows as its encoder gives them
-    answer: dict[str, Any],  # see `model.learn_values`
+    answer: dict[str, Any],  # see `model.encode_labels`
     every: int,  # keep every so many rounds, and the last
 ) -> dict[int, np.ndarray]:  # scores by round
     "Ask a boosted estimator after its rounds."
     last = estimator.max_iter
     if answer["task"] == "regression":
         return {
-            n: steady(v, 9)
+            n: round_significant(v, 9)
             for n, v in enumerate(estimator.staged_predict(encoded), start=1)
             if n % every == 0 or n == last
         }
     return {
-        n: class_columns(estimator, p, answer)
+        n: align_probabilities(estimator, p, answer)
         for n, p in enumerate(estimator.staged_predict_proba(encoded), start=1)
         if n % every == 0 or n == last
     }
@@ -60,30 +60,30 @@ def staged_scores(
 def scores_by_round(
     model: "sklearn.pipeline.Pipeline",  # fitted
     features: pd.DataFrame,  # rows to ask about
-    answer: dict[str, Any],  # see `model.learn_values`
+    answer: dict[str, Any],  # see `model.encode_labels`
     every: int,  # keep every so many rounds, and the last
 ) -> dict[int, np.ndarray]:  # scores by round; a model without rounds: by its number of trees, or 1
     "Ask a model after its rounds; a model without rounds is asked once."
     if not hasattr(model[-1], "_bin_mapper"):
         return {getattr(model[-1], "n_estimators", 1): predict_scores(model, features, answer)}
     return staged_scores(
-        model[-1], model[:-1].transform(with_texts(model, features)), answer, every
+        model[-1], model[:-1].transform(fill_missing_texts(model, features)), answer, every
     )
 
 
 # %% ../nbs/03c_rounds.ipynb #7505d105
 def round_metrics(
-    values: np.ndarray,  # answers, see `model.learn_values`
+    values: np.ndarray,  # answers, see `model.encode_labels`
     scores: dict[int, np.ndarray],  # see `scores_by_round`
-    answer: dict[str, Any],  # see `model.learn_values`
+    answer: dict[str, Any],  # see `model.encode_labels`
 ) -> pd.DataFrame:  # the metric that decides and the loss, by round
     "Measure a model after its rounds."
     names = [PRIMARY[answer["task"]], LOSS[answer["task"]]]
-    return pd.DataFrame({n: measure(values, s, answer) for n, s in scores.items()}).T[names]
+    return pd.DataFrame({n: compute_metrics(values, s, answer) for n, s in scores.items()}).T[names]
 
 
 # %% ../nbs/03c_rounds.ipynb #8b8b9141
-class Outcome(NamedTuple):
+class TrialResult(NamedTuple):
     """What came of a trial.
 
     The deciding metric on validation, the rounds that were fitted, and whether it was cut short.
@@ -94,7 +94,7 @@ class Outcome(NamedTuple):
     cut: bool
 
 
-def fit_in_steps(
+def fit_with_early_stopping(
     # boosted, not fitted; its `max_iter` is the most rounds
     estimator: "sklearn.base.BaseEstimator",
     # encoded rows and answers to learn from; weights, where rows do not count alike
@@ -122,23 +122,23 @@ def fit_in_steps(
 
 
 # %% ../nbs/03c_rounds.ipynb #7f66fbaf
-def make_attempt(
+def make_objective(
     name: str,  # the model, see `model.make_estimator`
-    groups: Groups,  # see `model.split_kinds`
+    groups: FeatureGroups,  # see `model.split_kinds`
     seed: int,
-    answer: dict[str, Any],  # see `model.learn_values`
+    answer: dict[str, Any],  # see `model.encode_labels`
     # features, answers and weights (None: all count alike) to learn from
     train: tuple[pd.DataFrame, np.ndarray, np.ndarray | None],
     valid: tuple[pd.DataFrame, np.ndarray],  # features and answers to judge on
     every: int,  # rounds between two looks for the best round
-    # Returns: settings, `watch` (see `fit_in_steps`) → outcome
-) -> Callable[[dict[str, Any], Callable[[int, float], bool]], Outcome]:
+    # Returns: settings, `watch` (see `fit_with_early_stopping`) → outcome
+) -> Callable[[dict[str, Any], Callable[[int, float], bool]], TrialResult]:
     "Prepare trials of one kind of model."
     metric, loss = PRIMARY[answer["task"]], LOSS[answer["task"]]
     encoded = []
 
-    def once(settings: dict[str, Any], watch: Callable[[int, float], bool]) -> Outcome:
-        score = measure(
+    def once(settings: dict[str, Any], watch: Callable[[int, float], bool]) -> TrialResult:
+        score = compute_metrics(
             valid[1],
             predict_scores(
                 fit_model(make_model(name, settings, groups, seed, answer), *train),
@@ -147,32 +147,34 @@ def make_attempt(
             ),
             answer,
         )[metric]
-        return Outcome(score, settings["rounds"], watch(settings["rounds"], score))
+        return TrialResult(score, settings["rounds"], watch(settings["rounds"], score))
 
-    def in_steps(settings: dict[str, Any], watch: Callable[[int, float], bool]) -> Outcome:
+    def in_steps(settings: dict[str, Any], watch: Callable[[int, float], bool]) -> TrialResult:
         model = make_model(name, settings, groups, seed, answer)
         if not encoded:
             encoded.extend(
                 [
-                    model[0].fit_transform(learnable(model, train[0]), train[1]),
-                    model[0].transform(with_texts(model, valid[0])),
+                    model[0].fit_transform(fill_empty_columns(model, train[0]), train[1]),
+                    model[0].transform(fill_missing_texts(model, valid[0])),
                 ]
             )
 
         def judge(estimator: Any) -> tuple[float, float]:
             scores = (
-                steady(estimator.predict(encoded[1]), 9)
+                round_significant(estimator.predict(encoded[1]), 9)
                 if answer["task"] == "regression"
-                else class_columns(estimator, estimator.predict_proba(encoded[1]), answer)
+                else align_probabilities(estimator, estimator.predict_proba(encoded[1]), answer)
             )
-            measured = measure(valid[1], scores, answer)
+            measured = compute_metrics(valid[1], scores, answer)
             return measured[metric], measured[loss]
 
         step = max(every, settings["rounds"] // 6 // every * every)
-        cut = fit_in_steps(model[-1], (encoded[0], *train[1:]), judge, watch, step)
+        cut = fit_with_early_stopping(model[-1], (encoded[0], *train[1:]), judge, watch, step)
         history = round_metrics(
             valid[1], staged_scores(model[-1], encoded[1], answer, every), answer
         )
-        return Outcome(history[metric][history[loss].round(6).idxmin()], model[-1].max_iter, cut)
+        return TrialResult(
+            history[metric][history[loss].round(6).idxmin()], model[-1].max_iter, cut
+        )
 
     return in_steps if name == "hist_gradient_boosting" else once

@@ -6,13 +6,13 @@
 # %% auto #0
 __all__ = [
     "window_length",
-    "step_back",
+    "window_start",
     "window_bounds",
-    "row_places",
-    "hash_windows",
+    "hash_rows",
+    "assign_by_hash",
     "assign_windows",
-    "check_window",
-    "both_sides",
+    "check_window_rows",
+    "count_overlap",
 ]
 
 
@@ -43,7 +43,7 @@ def window_length(
 
 
 # %% ../nbs/02b_split.ipynb #87c77759
-def step_back(
+def window_start(
     times: pd.Series,  # of all rows
     end: pd.Timestamp,  # where the window ends
     length: pd.DateOffset | float,  # see `window_length`; a share counts all rows
@@ -70,12 +70,12 @@ def window_bounds(
 ) -> dict[str, tuple[pd.Timestamp, pd.Timestamp]]:
     "Lay the windows back to back, the last one ending with the day `asof`."
     end = pd.Timestamp(asof) + pd.Timedelta(days=1)
-    test_start = step_back(times, end, window_length(test))
-    valid_start = step_back(times, test_start, window_length(valid))
+    test_start = window_start(times, end, window_length(test))
+    valid_start = window_start(times, test_start, window_length(valid))
     train_start = (
         pd.Timestamp("0001-01-01")
         if train == "all"
-        else step_back(times, valid_start, window_length(train))
+        else window_start(times, valid_start, window_length(train))
     )
     return {
         "train": (train_start, valid_start),
@@ -85,7 +85,7 @@ def window_bounds(
 
 
 # %% ../nbs/02b_split.ipynb #1a305dd1
-def row_places(
+def hash_rows(
     rows: pd.DataFrame,  # the columns that make a row what it is, or its group's
 ) -> np.ndarray:  # float64 in [0, 1), the same for equal rows on every machine
     "Give every row a place that depends on nothing but itself."
@@ -97,8 +97,8 @@ def row_places(
 
 
 # %% ../nbs/02b_split.ipynb #d2cba9d7
-def hash_windows(
-    places: np.ndarray,  # see `row_places`
+def assign_by_hash(
+    places: np.ndarray,  # see `hash_rows`
     train: str,  # "all", or a share
     valid: str,  # a share
     test: str,  # a share
@@ -128,7 +128,7 @@ def assign_windows(
     "Decide for every row what it is for."
     if time is None:
         return pd.Series(
-            hash_windows(row_places(rows[[group]] if group else rows), *lengths), index=rows.index
+            assign_by_hash(hash_rows(rows[[group]] if group else rows), *lengths), index=rows.index
         )
     window = pd.Series("", index=rows.index, dtype="object")
     for name, (start, end) in window_bounds(rows[time], asof, *lengths).items():
@@ -141,7 +141,7 @@ def assign_windows(
 
 
 # %% ../nbs/02b_split.ipynb #68d677f1
-def check_window(
+def check_window_rows(
     name: str,  # "train", "valid" or "test"
     labels: pd.Series,  # answers of its labelled rows
     min_rows: int,  # fewest rows
@@ -163,7 +163,7 @@ def check_window(
 
 
 # %% ../nbs/02b_split.ipynb #72639fa8
-def both_sides(
+def count_overlap(
     windows: dict[str, pd.DataFrame],  # rows by window
     columns: list[str],  # features and answer: what makes a row a copy of another
     groups: list[str],  # columns that name a person or group

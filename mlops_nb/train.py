@@ -17,8 +17,8 @@ import pandas as pd
 from sklearn.metrics import precision_recall_curve
 
 from .base import UserError
-from .metrics import primary
-from .model import age_weights, fit_model, learn_values, make_model, predict_scores
+from .metrics import primary_metric
+from .model import age_weights, fit_model, encode_labels, make_model, predict_scores
 from .stage import stage_parameters, stage_root
 
 
@@ -42,7 +42,7 @@ def learning_curve(
     # features, answers and weights (None: all count alike) to learn from
     train: tuple[pd.DataFrame, np.ndarray, np.ndarray | None],
     valid: tuple[pd.DataFrame, np.ndarray],  # features and answers to judge on
-    answer: dict[str, Any],  # see `model.learn_values`
+    answer: dict[str, Any],  # see `model.encode_labels`
     build: Callable,  # function of no arguments that gives an unfitted model
 ) -> dict[int, float]:  # the deciding metric on validation by number of training rows
     "Fit on evenly spaced parts of the training rows."
@@ -54,7 +54,7 @@ def learning_curve(
             None if train[2] is None else train[2][::step],
         )
         if len(values) >= 50 and (not classes or len(np.unique(values)) == classes):
-            result[len(values)] = primary(
+            result[len(values)] = primary_metric(
                 valid[1],
                 predict_scores(fit_model(build(), features, values, weights), valid[0], answer),
                 answer,
