@@ -275,7 +275,7 @@ Report = Callable[[int, float], bool]  # step, metric → whether to stop the tr
 
 
 def evaluate_settings(
-    # settings, `Report` → score, rounds, pruned; see `rounds.make_objective`
+    # settings, `Report` → score, rounds, pruned; see `rounds.Objective`
     objective: Callable[[dict[str, Any], Report], Any],
     settings: dict[str, Any],
     report: Report,  # is called after each step
