@@ -17,7 +17,7 @@ __all__ = [
     "frequent_classes",
     "draw_confusion",
     "predicted_classes",
-    "draw_confusion_of",
+    "draw_scored_confusion",
     "draw_errors",
     "draw_decisions",
     "table_over_time",
@@ -220,7 +220,7 @@ def predicted_classes(
 
 
 # %% ../nbs/04a_figures.ipynb #6e0e5776
-def draw_confusion_of(
+def draw_scored_confusion(
     values: np.ndarray,  # labels, see `model.encode_labels`
     scores: np.ndarray,  # see `model.predict_scores`
     spec: dict[str, Any],  # see `predicted_classes`
@@ -263,7 +263,7 @@ def draw_decisions(
     if spec["task"] == "regression":
         draw_errors(values, scores, target, axes[0, 0])
     else:
-        tables["confusion"] = draw_confusion_of(values, scores, spec, target, axes[0, 0])
+        tables["confusion"] = draw_scored_confusion(values, scores, spec, target, axes[0, 0])
     if spec["task"] != "multiclass":
         tables["calibration"] = draw_calibration(values, scores, target, axes[0, 1])
     plt.show()

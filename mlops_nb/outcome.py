@@ -70,7 +70,7 @@ def score_table(
 ) -> pd.DataFrame:  # "time" where there is one, "answer", and `score_columns`
     "Lay out scored rows for a file."
     table = {} if times is None else {"time": times}
-    columns = scores.reshape(len(scores), -1).T
+    columns = [scores] if scores.ndim == 1 else scores.T
     return pd.DataFrame(table | {"answer": labels} | dict(zip(score_columns(spec), columns)))
 
 
