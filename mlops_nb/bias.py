@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .metrics import PRIMARY, primary, resample_weights
+from .metrics import PRIMARY, primary_metric, resample_weights
 from .performance import Scored
 
 
@@ -125,7 +125,7 @@ def group_metrics(
     labelled = weights * (part.known if part.known.sum() >= min_labels else 0.0)
     drawn, metric = labelled > 0, np.nan
     if drawn.any():
-        metric = primary(part.values[drawn], part.scores[drawn], part.task, labelled[drawn])
+        metric = primary_metric(part.values[drawn], part.scores[drawn], part.task, labelled[drawn])
     return rates(part, weights, labelled) | {PRIMARY[part.task["task"]]: metric}
 
 

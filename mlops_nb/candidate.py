@@ -32,29 +32,37 @@ import numpy as np
 import pandas as pd
 
 from .base import UserError, progress
-from .bins import watched
-from .champion import paired, slice_differences
-from .checks import learn_noise, look_at
-from .drift import check_window, verdict
+from .bins import select_monitored
+from .champion import compare_paired, compare_slices
+from .checks import count_window
+from .null_distribution import fit_null_distribution
+from .drift import compare_window, reach_verdict
 from .evaluation import measure_slices, permutation_importance, resample_units
 from .gate import judge
 from .leaks import suspect_leaks
-from .metrics import LOSS, PRIMARY, compare, interval, primary, resample_weights
+from mlops_nb.metrics import (
+    LOSS,
+    PRIMARY,
+    compare_with_baseline,
+    bootstrap_interval,
+    primary_metric,
+    resample_weights,
+)
 from mlops_nb.model import (
     age_weights,
     fit_model,
-    learn_values,
+    encode_labels,
     make_model,
     predict_scores,
-    split_kinds,
+    group_features,
 )
-from .outcome import ANSWER, answer_column
+from .outcome import LABEL, label_column
 from .profile import make_profile
-from .reference import Reference, extend, make_reference
+from .reference import Reference, add_column, make_reference
 from .policy import Recipe, gate_limits, retrain_windows
 from .rounds import round_metrics, scores_by_round
 from .span import Period, Span
-from .split import assign_windows, check_window as check_rows
+from .split import assign_windows, check_window_rows as check_rows
 
 
 # %% ../nbs/10b_candidate.ipynb #3d7b3661
@@ -82,7 +90,7 @@ class Candidate:
 def ask(
     candidate: Candidate,
     features: pd.DataFrame,  # of rows, see `feature_set.make_features`
-    answer: dict[str, Any],  # see `model.learn_values`
+    answer: dict[str, Any],  # see `model.encode_labels`
 ) -> np.ndarray:  # see `model.predict_scores`
     "Let a candidate answer rows."
     if candidate.swapped:
@@ -133,7 +141,7 @@ def fit_rows(
 ) -> Any:  # fitted pipeline
     "Fit a model to rows."
     features, params = span.features.iloc[places], span.params
-    groups = split_kinds(features, span.kinds, params["train"]["high_cardinality"])
+    groups = group_features(features, span.kinds, params["train"]["high_cardinality"])
     model = make_model(settings["model"], settings, groups, params["seed"], span.answer)
     return fit_model(
         model, features, values_of(span, places), age_weights(span.times.iloc[places], half_life)
@@ -143,10 +151,10 @@ def fit_rows(
 def values_of(
     span: Span,
     places: np.ndarray,  # labelled rows
-) -> np.ndarray:  # see `model.learn_values`
+) -> np.ndarray:  # see `model.encode_labels`
     "Take the answers of rows."
     labels = span.labels.iloc[places]
-    return learn_values(
+    return encode_labels(
         labels.astype("bool") if span.answer["task"] == "binary" else labels, span.answer
     )
 
@@ -231,7 +239,9 @@ def evaluate_candidate(
     result = {
         "metric": metric,
         "rows": len(places),
-        **compare(values, scores, predict_scores(simple, features, answer), answer, draws()),
+        **compare_with_baseline(
+            values, scores, predict_scores(simple, features, answer), answer, draws()
+        ),
         "slices": slices,
         "champion": {
             "state": "none",
@@ -250,8 +260,8 @@ def evaluate_candidate(
         result["champion"] = {
             "state": "compared",
             "version": f"of {champion.asof}",
-            **paired(values, scores, theirs, answer, draws()),
-            "slices": slice_differences(slices, against, metric),
+            **compare_paired(values, scores, theirs, answer, draws()),
+            "slices": compare_slices(slices, against, metric),
         }
     return result
 
@@ -305,12 +315,12 @@ def reference_of(
     "Count the days a candidate has learnt from."
     first, last = candidate.places["train"][0], candidate.places["valid"][-1]
     places = np.arange(first, last + 1)
-    columns, kinds = watched(span.features.iloc[places], span.kinds)
+    columns, kinds = select_monitored(span.features.iloc[places], span.kinds)
     times = span.times.iloc[places]
     reference = make_reference(
         columns, kinds, times, {"importance": importance_of(span, candidate)}
     )
-    extend(reference, ANSWER, *answer_column(span.labels.iloc[places], span.answer), times)
+    add_column(reference, LABEL, *label_column(span.labels.iloc[places], span.answer), times)
     return reference
 
 
@@ -321,8 +331,8 @@ def daily_profiles(
 ) -> tuple[list[Any], np.ndarray]:  # a profile for each day, and the days
     "Profile a period day by day."
     places = span.within(period.start, period.end, labelled=False)
-    columns = watched(features, span.kinds)[0]
-    columns[ANSWER] = answer_column(span.labels.iloc[places], span.answer)[0].to_numpy()
+    columns = select_monitored(features, span.kinds)[0]
+    columns[LABEL] = label_column(span.labels.iloc[places], span.answer)[0].to_numpy()
     days = span.times.iloc[places].to_numpy().astype("datetime64[D]")
     return [make_profile(columns[days == day]) for day in np.unique(days)], np.unique(days)
 
@@ -332,11 +342,13 @@ def watch_period(
     profiles: list[Any],  # see `daily_profiles`
     days: np.ndarray,  # datetime64[D]
     rate: float,  # false alarms of all checks together
-) -> dict[str, Any]:  # see `drift.verdict`
+) -> dict[str, Any]:  # see `drift.reach_verdict`
     "Hold a period against the days a model has learnt from."
-    return verdict(
-        check_window(
-            look_at(profiles, reference, days), reference, learn_noise(reference, days, rate)
+    return reach_verdict(
+        compare_window(
+            count_window(profiles, reference, days),
+            reference,
+            fit_null_distribution(reference, days, rate),
         ),
         reference,
     )
@@ -356,6 +368,10 @@ def measure_period(
     )
     draws = resample_weights(units, given["resamples"], span.params["seed"])
     if others is not None:
-        return paired(values, scores, others, span.answer, draws)["difference"]
-    low, high = interval([primary(values, scores, span.answer, w) for w in draws])
-    return {"value": primary(values, scores, span.answer), "low": float(low), "high": float(high)}
+        return compare_paired(values, scores, others, span.answer, draws)["difference"]
+    low, high = bootstrap_interval([primary_metric(values, scores, span.answer, w) for w in draws])
+    return {
+        "value": primary_metric(values, scores, span.answer),
+        "low": float(low),
+        "high": float(high),
+    }

@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 
 from mlops_nb.champion import (
-    ask_champion,
-    has_seen,
-    open_champion,
-    paired,
+    score_champion,
+    is_trained_on_test,
+    fetch_champion,
+    compare_paired,
     read_champion,
-    slice_differences,
+    compare_slices,
 )
 
 
@@ -61,9 +61,9 @@ def load_opponent(
     if not pointer["version"]:
         return NO_CHAMPION
     with tempfile.TemporaryDirectory() as folder:
-        bundle = open_champion(root, pointer, Path(folder) / "bundle")
-        scores, reason = ask_champion(bundle, rows, contract, answer)
-        return Opponent(pointer["version"], scores, reason, has_seen(bundle, first))
+        bundle = fetch_champion(root, pointer, Path(folder) / "bundle")
+        scores, reason = score_champion(bundle, rows, contract, answer)
+        return Opponent(pointer["version"], scores, reason, is_trained_on_test(bundle, first))
 
 
 # %% ../nbs/04e_challenge.ipynb #21a77367
@@ -83,6 +83,6 @@ def compare_opponent(
     mine, measure, metric = slices
     return result | {
         "seen": opponent.seen,
-        **paired(values, scores, opponent.scores, answer, draws),
-        "slices": slice_differences(mine, measure(opponent.scores), metric),
+        **compare_paired(values, scores, opponent.scores, answer, draws),
+        "slices": compare_slices(mine, measure(opponent.scores), metric),
     }

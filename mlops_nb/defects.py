@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from .bins import Bins, below, count_numbers
+from .bins import Bins, count_below, count_numbers
 from .checks import Check, Window
 from .noise import binomial_limit, scaled_js_divergence
 from .null_distribution import NullDistribution
@@ -159,7 +159,11 @@ def share_outside(
     outside = 0
     for column in columns:
         sketch = column.get_metric("distribution").kll.value
-        outside += below(sketch, low) + sketch.get_n() - below(sketch, np.nextafter(high, np.inf))
+        outside += (
+            count_below(sketch, low)
+            + sketch.get_n()
+            - count_below(sketch, np.nextafter(high, np.inf))
+        )
     return outside / rows
 
 

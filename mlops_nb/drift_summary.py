@@ -12,7 +12,7 @@ import re
 import textwrap
 from typing import Any
 
-from .drift import finding_line
+from .drift import describe_finding
 
 
 # %% ../nbs/08p_drift_summary.ipynb #c7f6a3c6
@@ -60,7 +60,7 @@ def drift_lines(
         f"{result['model']} (alarm: {'yes' if result['alarm'] else 'no'})"
     ]
     lines += [
-        f"  {finding_line(f)}{' · ' + f['held'] if f.get('held') else ''}"
+        f"  {describe_finding(f)}{' · ' + f['held'] if f.get('held') else ''}"
         for f in result["findings"][:most]
     ]
     lines += (

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .metrics import PRIMARY, TITLES, primary, rank_metrics, resample_weights
+from .metrics import PRIMARY, TITLES, primary_metric, rank_metrics, resample_weights
 from .performance import MIN_LABELS, Scored, bootstrap_interval, why_not_measurable
 
 
@@ -163,7 +163,7 @@ def measured_values(
             result.append(None)
             continue
         known = part.take(part.known)
-        result.append(float(primary(known.values, known.scores, known.task)))
+        result.append(float(primary_metric(known.values, known.scores, known.task)))
     return result
 
 

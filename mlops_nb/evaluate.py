@@ -17,8 +17,8 @@ import pandas as pd
 from .challenge import Opponent, compare_opponent, load_opponent
 from .evaluation import measure_slices, permutation_importance, resample_units
 from .figures import calibration_table
-from .metrics import PRIMARY, compare, resample_weights
-from .model import learn_values, predict_scores
+from .metrics import PRIMARY, compare_with_baseline, resample_weights
+from .model import encode_labels, predict_scores
 from .stage import collect_parameters, stage_parameters, stage_root
 from .training import Trained, load_trained
 from .training_windows import Features, load_features
@@ -30,7 +30,7 @@ class Evaluation:
     "What the stage `evaluate` found; the arrays are in the order of the test rows."
 
     result: dict[str, Any]  # content of metrics/evaluate.json
-    values: np.ndarray  # labels, see `model.learn_values`
+    values: np.ndarray  # labels, see `model.encode_labels`
     scores: np.ndarray  # the candidate's, see `model.predict_scores`
     simple: np.ndarray  # the simple model's
 
@@ -44,7 +44,7 @@ def evaluate(
     "Judge a model on rows it has never seen."
     answer = features.answer | {"threshold": trained.threshold}
     test, metric = features.windows["test"], PRIMARY[answer["task"]]
-    rows, values = test[features.names], learn_values(test[features.target], answer)
+    rows, values = test[features.names], encode_labels(test[features.target], answer)
     scores, simple = (predict_scores(m, rows, answer) for m in (trained.model, trained.simple))
     units, unit = resample_units(test, features.time, features.group)
     draw = lambda: resample_weights(units, params["resamples"], params["seed"])
@@ -62,7 +62,7 @@ def evaluate(
         "metric": metric,
         "threshold": trained.threshold,
         "unit": unit,
-        **compare(values, scores, simple, answer, draw()),
+        **compare_with_baseline(values, scores, simple, answer, draw()),
         "champion": compare_opponent(
             opponent, (values, scores), answer, draw(), (slices, slice_up, metric)
         ),

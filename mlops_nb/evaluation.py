@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .metrics import PRIMARY, primary
+from .metrics import PRIMARY, primary_metric
 from .model import predict_scores
 
 
@@ -40,7 +40,7 @@ def resample_units(
 # %% ../nbs/03g_evaluation.ipynb #12797049
 def measure_slices(
     rows: pd.DataFrame,  # columns to slice by
-    values: np.ndarray,  # answers, see `model.learn_values`
+    values: np.ndarray,  # answers, see `model.encode_labels`
     scores: np.ndarray,  # see `model.predict_scores`
     answer: dict[str, Any],  # "task"
     min_rows: int,  # smaller slices are left out
@@ -64,7 +64,7 @@ def measure_slices(
                         "rows": len(index),
                         "answer": true[index].mean(),
                         "score": said[index].mean(),
-                        metric: primary(values[index], scores[index], answer),
+                        metric: primary_metric(values[index], scores[index], answer),
                     }
                 )
     return sorted(result, key=lambda s: (np.isnan(s[metric]), s[metric], s["column"], s["value"]))
@@ -74,13 +74,13 @@ def measure_slices(
 def permutation_importance(
     model: "sklearn.pipeline.Pipeline",  # fitted
     rows: pd.DataFrame,  # features
-    values: np.ndarray,  # answers, see `model.learn_values`
-    answer: dict[str, Any],  # see `model.learn_values`
+    values: np.ndarray,  # answers, see `model.encode_labels`
+    answer: dict[str, Any],  # see `model.encode_labels`
     seed: int,
 ) -> pd.Series:  # mean loss of the deciding metric by feature, of two shuffles, the largest first
     "Measure what the score loses when one feature is shuffled."
     rng = np.random.default_rng(seed)
-    base, losses = primary(values, predict_scores(model, rows, answer), answer), {}
+    base, losses = primary_metric(values, predict_scores(model, rows, answer), answer), {}
     for name in rows:
         shuffled = pd.concat(
             [
@@ -90,5 +90,7 @@ def permutation_importance(
             ignore_index=True,
         )
         parts = np.array_split(predict_scores(model, shuffled, answer), 2)
-        losses[name] = round(base - np.mean([primary(values, part, answer) for part in parts]), 6)
+        losses[name] = round(
+            base - np.mean([primary_metric(values, part, answer) for part in parts]), 6
+        )
     return pd.Series(losses, dtype="float64").sort_values(ascending=False, kind="stable")

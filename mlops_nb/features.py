@@ -14,7 +14,7 @@ import pandas as pd
 
 from .contract import load_contract
 from .feature_set import DERIVED, feature, feature_kinds
-from .split import both_sides
+from .split import count_overlap
 from .stage import collect_parameters, stage_parameters, stage_root
 from mlops_nb.training_windows import (
     Features,
@@ -95,6 +95,6 @@ def features(
         delivered.loc[rows.index].reset_index(drop=True),
         rows=len(table),
         copies=int(copies.sum()),
-        overlap=both_sides(windows, [*kinds, target], groups),
+        overlap=count_overlap(windows, [*kinds, target], groups),
         leaks=judge_leaks(windows["train"], list(kinds), contract, params["accepted"]),
     )

@@ -37,7 +37,7 @@ from typing import Any
 import yaml
 
 from .base import UserError
-from .champion import NOTE
+from .champion import CHAMPION_HEADER
 from .code import tidy_package
 
 
@@ -321,7 +321,8 @@ def render(
     )
     (folder / "contract.yaml").write_text(contract, encoding="utf-8")
     (folder / "champion.yaml").write_text(
-        renamed(NOTE, names) + "version: null\ncommit: null\nbundle: null\n", encoding="utf-8"
+        renamed(CHAMPION_HEADER, names) + "version: null\ncommit: null\nbundle: null\n",
+        encoding="utf-8",
     )
     (folder / ".origin.yaml").write_text(
         "# What this project was made with; a later release of the template is rendered with the "

@@ -34,7 +34,7 @@ from .contract import answer_values
 from .draft import draft_column, missing_limits, name_suspects, typed_sample
 from .facts import Facts, collect_facts
 from .source import read_batches
-from .split import assign_windows, hash_windows, row_places, window_length
+from .split import assign_windows, assign_by_hash, hash_rows, window_length
 from .validation import judge_rows
 
 
@@ -305,7 +305,7 @@ def choose_windows(
             continue
         else:
             window = pd.Series(
-                hash_windows(row_places(typed), "all", length, length), index=typed.index
+                assign_by_hash(hash_rows(typed), "all", length, length), index=typed.index
             )
         counts = {
             name: answers[(window == name) & answers.notna()] for name in ("train", "valid", "test")

@@ -30,11 +30,12 @@ from mlops_nb.candidate import (
     pass_gate,
     values_of,
 )
-from .checks import MAX_DESIGN, UNITS, design_effects
+from .defects import UNIT_CONVERSIONS
+from .null_distribution import MAX_DESIGN_EFFECT, design_effects
 from .feature_set import DERIVED
 from .drift import importance_shares
 from .feature_set import make_features
-from .metrics import primary
+from .metrics import primary_metric
 from .reference import Reference
 from .policy import regretted
 from .span import Period, Span
@@ -61,7 +62,7 @@ def other_unit(
 ) -> tuple[str, float, float]:  # words, factor and summand
     "Find a unit to mistake a unit for."
     plain = SPELT.get((unit or "").lower(), (unit or "").lower()).rstrip("s")
-    for words, (factor, summand) in UNITS.items():
+    for words, (factor, summand) in UNIT_CONVERSIONS.items():
         sides = words.lower().split(" → ")
         if len(sides) == 2 and plain == sides[0].rstrip("s"):
             return words, factor, summand
@@ -93,7 +94,7 @@ def choose_incident(
         return None
     named = lambda c: other_unit(columns[c].get("unit"))[0] != "thousands"
     shaken = design_effects(reference.counts, reference.days, reference.bins)[0]
-    steady = lambda c: not shaken[c] > MAX_DESIGN
+    steady = lambda c: not shaken[c] > MAX_DESIGN_EFFECT
     column = max(numbers, key=lambda c: (named(c), steady(c), shares.get(c, 0.0)))
     return Incident(column, *other_unit(columns[column].get("unit")))
 
@@ -161,8 +162,8 @@ def what_if(
     undone, words = regretted(difference, span.params["retrain"]["decay_margin"])
     return {
         "period": period.name,
-        "value": primary(values, scores, span.answer),
-        "predecessor": primary(values, others, span.answer),
+        "value": primary_metric(values, scores, span.answer),
+        "predecessor": primary_metric(values, others, span.answer),
         "difference": difference,
         "rolled back": undone,
         "words": words,

@@ -26,16 +26,17 @@ import numpy as np
 import pandas as pd
 
 from .base import UserError, load_json, load_table, read_yaml
-from .bins import watched
-from .bundle import bundle_answer, bundle_features
+from .bins import select_monitored
+from .bundle import bundle_task, bundle_features
 from .checks import Check
 from .contract import answer_values, load_contract
 from .drift import reach_verdict
 from .false_alarms import measure_false_alarm_rate
 from .metrics import PRIMARY
-from .model import load_model, predict_scores
+from .serialization import load_model
+from .model import predict_scores
 from .outcomes import SHARES, outcome_checks, part_of, window_notes
-from .outcome import PREDICTION, answer_column, prediction_column, table_scores
+from .outcome import PREDICTION, label_column, prediction_column, extract_scores
 from .params import all_declared, resolve_parameters
 from .performance import measure_windows, join_labels
 from .decay import check_decay
@@ -243,7 +244,7 @@ def compare_answers(
     """
     contract, answer, reference = (
         load_contract(bundle / "contract.yaml"),
-        bundle_answer(bundle),
+        bundle_task(bundle),
         part_of(load_reference(bundle), False),
     )
     span, limits = (
@@ -254,7 +255,7 @@ def compare_answers(
         predict_scores(load_model(bundle / "model.skops"), features, answer),
         load_table(bundle / "test_scores.parquet"),
     )
-    then, kind = prediction_column(table_scores(past, answer), answer, past.index)
+    then, kind = prediction_column(extract_scores(past, answer), answer, past.index)
     says = make_reference(
         then.to_frame(), {PREDICTION: kind}, past["time"] if times is not None else None, {}
     )
@@ -272,7 +273,7 @@ def compare_answers(
         answer_values(came[target], contract),
         load_json(bundle / "evaluate.json")["metrics"][PRIMARY[answer["task"]]]["value"],
     )
-    checks += outcome_checks(answer_column(labels, answer)[0], times, span, reference, limits)
+    checks += outcome_checks(label_column(labels, answer)[0], times, span, reference, limits)
     measured = measure_windows(
         join_labels(labels, scores, answer, times), {"these rows": np.ones(len(labels), dtype=bool)}
     )
@@ -295,7 +296,7 @@ def compare_delivery(
         None if times is None else times.reset_index(drop=True),
         bundle_features(bundle, rows),
     )
-    columns, inputs = watched(features, listing["features"])[0], part_of(reference, True)
+    columns, inputs = select_monitored(features, listing["features"])[0], part_of(reference, True)
     lost = {c for name in came.gone for c in (name, f"{name} (length)")}
     for part in (inputs.bins, inputs.counts):
         for column in lost & set(part):

@@ -33,7 +33,8 @@ import yaml
 from .base import UserError, remove
 from .files import source_files
 from .form import project_names, render
-from .guess import draft_contract, draft_params, look
+from .draft import draft_contract, profile_source
+from .guess import draft_params
 
 
 # %% ../nbs/13_init.ipynb #0bf7e580
@@ -164,7 +165,7 @@ def build(
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:  # answers, contract, what was inferred
     "Look, draft and write a project."
     names = project_names(options["name"])
-    facts = look(source, here)
+    facts = profile_source(source, here)
     contract, typed, said = draft_contract(
         facts,
         options["target"],

@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 
 from .base import UserError, load_json, load_table
-from .bundle import bundle_answer, bundle_features
-from .champion import open_champion, read_champion
+from .bundle import bundle_task, bundle_features
+from .champion import fetch_champion, read_champion
 from .contract import answer_values
-from .drift import verdict
-from .outcome import ANSWER, PREDICTION, answer_column, prediction_column, table_scores
+from .drift import reach_verdict
+from .outcome import LABEL, PREDICTION, label_column, prediction_column, extract_scores
 from .reference import make_reference
 from .stage import stage_parameters, stage_root
-from .watch import look_window, profile_days
+from .watch import judge_window, profile_days
 
 
 # %% ../nbs/09_monitor.ipynb #28e0a970
@@ -35,14 +35,14 @@ def watched_bundle(
     champion = read_champion(root)
     if not champion["version"]:
         return root / "models/bundle", "this run's model, as there is no champion yet"
-    return open_champion(root, champion, folder), f"the champion {champion['version']}"
+    return fetch_champion(root, champion, folder), f"the champion {champion['version']}"
 
 
 def newest_rows(
     root: Path,  # the project's root
     time: str | None,  # the column that dates the rows
     target: str,  # the answer
-    # see `watch.lay_windows`; None without time
+    # see `watch.lay_spans`; None without time
     spans: list[tuple[pd.Timestamp, pd.Timestamp]] | None,
 ) -> pd.DataFrame:  # rows as they are delivered, with their answers where they have arrived
     "Read the rows to look at; without time, those of the test window."

@@ -10,10 +10,11 @@ __all__ = ["SHARES", "FEW", "part_of", "window_notes", "outcome_checks"]
 # %% ../nbs/08o_outcomes.ipynb #62d606ee
 import pandas as pd
 
-from .checks import MIN_DAYS, Check
-from .outcome import ANSWER
+from .checks import Check
+from .null_distribution import MIN_DAYS_TO_FAIL
+from .outcome import LABEL
 from .reference import Reference
-from .watch import Look, look_window, profile_days
+from .watch import JudgedWindow, judge_window, profile_days
 
 
 # %% ../nbs/08o_outcomes.ipynb #2a895f03
@@ -26,7 +27,7 @@ def part_of(
     inputs: bool,  # True: the features; False: the answers
 ) -> Reference:
     "Take the features or the answers out of a reference."
-    names = [n for n in reference.bins if (n != ANSWER) == inputs]
+    names = [n for n in reference.bins if (n != LABEL) == inputs]
     return Reference(
         reference.days,
         {n: reference.bins[n] for n in names},
@@ -36,7 +37,7 @@ def part_of(
 
 
 def window_notes(
-    look: Look,  # the newest window
+    look: JudgedWindow,  # the newest window
 ) -> list[str]:
     "Say what limits what a look can tell: few days in the reference, few rows in the window."
     short = not look.noise.enough
@@ -46,14 +47,14 @@ def window_notes(
     )
     return [
         f"the reference has {look.noise.keep.sum()} ordinary days; a change between days can only "
-        f"warn, fewer than {MIN_DAYS} do not show what a year is like"
+        f"warn, fewer than {MIN_DAYS_TO_FAIL} do not show what a year is like"
     ] * short + [few] * (look.window.rows < FEW)
 
 
 def outcome_checks(
     column: pd.Series,  # answers or predictions of the window's rows
     times: pd.Series | None,  # of the rows
-    span: tuple[pd.Timestamp, pd.Timestamp] | None,  # see `watch.look_window`
+    span: tuple[pd.Timestamp, pd.Timestamp] | None,  # see `watch.judge_window`
     reference: Reference,  # of that column alone
     # rate of false alarms, smallest change of a distribution, of a share
     limits: tuple[float, float, float],
@@ -65,5 +66,5 @@ def outcome_checks(
     views = profile_days(column[known].to_frame(), times[known] if times is not None else None)
     if span is not None and not any(span[0] <= pd.Timestamp(d) <= span[1] for d in views):
         return []
-    look = look_window(views, span, reference, limits[0] * SHARES["outcome"], limits[1:])
+    look = judge_window(views, span, reference, limits[0] * SHARES["outcome"], limits[1:])
     return [c for c in look.checks if c.what in ("distribution", "unit", "unseen", "outside")]

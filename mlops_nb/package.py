@@ -18,7 +18,8 @@ import pandas as pd
 from .base import content_hash, replacing, save_json, save_table
 from .bundle import save_golden
 from .contract import load_contract
-from .model import predict_scores, save_model
+from .model import predict_scores
+from .serialization import save_model
 from .model_card import bundle_provenance
 from .outcome import score_table
 from .profile import make_profile, save_profile

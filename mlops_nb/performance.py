@@ -36,8 +36,8 @@ import pandas as pd
 from scipy import stats
 
 from .base import UserError
-from .metrics import PRIMARY, TITLES, interval, primary, resample_weights
-from .model import learn_values
+from .metrics import PRIMARY, TITLES, bootstrap_interval, primary_metric, resample_weights
+from .model import encode_labels
 
 
 # %% ../nbs/08k_performance.ipynb #decf6ddb
@@ -45,7 +45,7 @@ from .model import learn_values
 class Scored:
     "Predicted rows, with the labels that have arrived."
 
-    values: np.ndarray  # labels, see `model.learn_values`; they mean nothing where not known
+    values: np.ndarray  # labels, see `model.encode_labels`; they mean nothing where not known
     known: np.ndarray  # bool, has the label arrived?
     scores: np.ndarray  # see `model.predict_scores`
     units: np.ndarray  # what is resampled as a whole: the day, the group or the number of each row
@@ -115,7 +115,7 @@ def join_labels(
         task = task | {"classes": [*task["classes"], NEW_CLASS]}
         scores = np.column_stack([scores, np.zeros(len(scores))])
     values = np.zeros(len(labels), dtype=VALUE_TYPES[kind])
-    values[known] = learn_values(present, task)
+    values[known] = encode_labels(present, task)
     days = None if times is None else times.to_numpy().astype("datetime64[D]")
     return Scored(values, known, scores, resampling_units(len(labels), days, units), days, task)
 
@@ -151,7 +151,7 @@ def bootstrap_interval(
     if units < 2 or len(known) < 2:
         return None, None
     if units >= MIN_UNITS_PERCENTILE:
-        return tuple(float(end) for end in interval(draws))
+        return tuple(float(end) for end in bootstrap_interval(draws))
     half = stats.t.ppf(0.975, units - 1) * np.sqrt(units / (units - 1)) * known.std(ddof=1)
     return float(value - half), float(value + half)
 
@@ -216,7 +216,7 @@ def measure_rows(
     }
     if result["reason"]:
         return result
-    metric = lambda *weights: primary(part.values, part.scores, part.task, *weights)
+    metric = lambda *weights: primary_metric(part.values, part.scores, part.task, *weights)
     value = metric()
     draws = [metric(w) for w in resample_weights(part.units, resamples, seed)]
     low, high = bootstrap_interval(value, draws, units)

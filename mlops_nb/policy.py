@@ -42,7 +42,7 @@ Fired = tuple[bool, str]
 
 
 def drift_trigger(
-    facts: dict[str, Any],  # "state" and "findings", see `drift.verdict`
+    facts: dict[str, Any],  # "state" and "findings", see `drift.reach_verdict`
     policy: dict[str, Any],  # section `retrain` of params.yaml
 ) -> Fired:
     "Fire when a column that the model relies on, or its predictions, have changed."
@@ -333,7 +333,7 @@ def gate_limits(
 
 # %% ../nbs/10b_policy.ipynb #b4a9755a
 def regretted(
-    # new less old on the same rows: value, low, high; see `champion.paired`
+    # new less old on the same rows: value, low, high; see `champion.compare_paired`
     difference: dict[str, float],
     margin: float,  # of the deciding metric
 ) -> Fired:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from .base import UserError, replacing
-from .bundle import answer_rows
+from .bundle import predict_rows
 from .contract import known_columns, load_contract
 from .source import read_batches
 
@@ -43,7 +43,7 @@ def predict_file(
         )
     known, parts = known_columns(load_contract(bundle / "contract.yaml")), []
     for rows in read_batches(source, Path.cwd(), {}):
-        answers = answer_rows(bundle, rows)
+        answers = predict_rows(bundle, rows)
         parts.append(
             pd.concat(
                 [rows[[c for c in rows if c in known]], answers.add_prefix("predicted_")], axis=1

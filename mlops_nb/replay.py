@@ -42,7 +42,7 @@ from mlops_nb.candidate import (
 )
 from .contract import load_contract
 from .incident import arrive, choose_incident, offer_bad_release, what_if
-from .metrics import PRIMARY, primary
+from .metrics import PRIMARY, primary_metric
 from .params import all_declared, resolve_parameters
 from .policy import Recipe, better, training_recipes
 from .span import Period, Span, clean_rows, default_ends, make_periods, make_span, moment
@@ -97,13 +97,13 @@ def other_policies(
     labelled, asof = span.within(period.start, period.end), day_before(period)
     known, values = features.loc[labelled], values_of(span, labelled)
     scored = {
-        recipe: primary(values, ask(c, known, span.answer), span.answer)
+        recipe: primary_metric(values, ask(c, known, span.answer), span.answer)
         for (day, recipe), c in fits.items()
         if day == asof
     }
     best = better({r[0]: scored[r[0]] for r in HINDSIGHT if r[0] in scored})
     return {
-        "never": primary(values, ask(first, known, span.answer), span.answer),
+        "never": primary_metric(values, ask(first, known, span.answer), span.answer),
         "always": scored["expanding"],
         "best": scored[best],
         "best window": best,

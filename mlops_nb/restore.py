@@ -36,8 +36,9 @@ from mlops_nb.base import (
     remove,
 )
 from .evaluation import resample_units
-from .metrics import compare, resample_weights
-from .model import learn_values, load_model, predict_scores
+from .metrics import compare_with_baseline, resample_weights
+from .model import encode_labels, predict_scores
+from .serialization import load_model
 from .registry import Entry, find_version, model_name, read_entries, run_git, synchronise
 from .storage import Store, bring, named_outs, open_store, state_text
 from .versions import bundle_of
@@ -105,13 +106,13 @@ def measure_again(
         )
     features, values = (
         test[list(listing["features"])],
-        learn_values(test[listing["target"]], answer),
+        encode_labels(test[listing["target"]], answer),
     )
     scores, others = (
         predict_scores(m, features, answer) for m in (load_model(bundle / "model.skops"), simple)
     )
     units, _ = resample_units(test, listing["time"], listing["group"])
-    outcome = compare(
+    outcome = compare_with_baseline(
         values,
         scores,
         others,

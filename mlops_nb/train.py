@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from .model import fit_model, learn_values
+from .model import fit_model, encode_labels
 from .stage import collect_parameters, stage_parameters, stage_root
 from mlops_nb.training import (
     Trained,
@@ -47,7 +47,7 @@ def train(
     model = fitted.model
     if params["refit"]:
         rows = pd.concat([rows, features.windows["valid"]], ignore_index=True)
-    labels = learn_values(rows[features.target], features.answer)
+    labels = encode_labels(rows[features.target], features.answer)
     if params["refit"] or len(fitted.scores) > 1:
         model = build_model(samples, params, settings, fitted)
         model = fit_model(model, rows[samples.names], labels, row_weights(rows, time, half_life))

@@ -34,19 +34,20 @@ import pandas as pd
 from sklearn.metrics import precision_recall_curve
 
 from .base import UserError, load_json
-from .metrics import LOSS, PRIMARY, primary
+from .metrics import LOSS, PRIMARY, primary_metric
 from mlops_nb.model import (
-    Groups,
+    FeatureGroups,
     age_weights,
     fit_model,
-    learn_values,
-    load_model,
+    encode_labels,
     make_model,
     predict_scores,
-    split_kinds,
+    group_features,
 )
-from .rounds import make_attempt, round_metrics, scores_by_round
-from .search import Plan, plan_search, run_search
+from .serialization import load_model
+from .rounds import Objective, round_metrics, scores_by_round
+from .search_space import SearchPlan, plan_search
+from .search import run_search
 from .training_windows import Features
 from .trials import best_trial
 
@@ -121,7 +122,7 @@ class Samples:
     train: tuple[pd.DataFrame, np.ndarray, np.ndarray | None]  # features, labels, weights
     valid: tuple[pd.DataFrame, np.ndarray]  # features, labels
     answer: dict[str, Any]  # "task" and "classes"
-    groups: Groups  # features by encoding, see `model.split_kinds`
+    groups: FeatureGroups  # features by encoding, see `model.group_features`
 
 
 def prepare_samples(
@@ -132,8 +133,8 @@ def prepare_samples(
     "Lay out the training and the validation window."
     names, answer = features.names, features.answer
     train, valid = features.windows["train"], features.windows["valid"]
-    labels = [learn_values(rows[features.target], answer) for rows in (train, valid)]
-    groups = split_kinds(train[names], features.kinds, high_cardinality)
+    labels = [encode_labels(rows[features.target], answer) for rows in (train, valid)]
+    groups = group_features(train[names], features.kinds, high_cardinality)
     return Samples(
         names, (train[names], labels[0], weights), (valid[names], labels[1]), answer, groups
     )
@@ -144,7 +145,7 @@ def choose_settings(
     samples: Samples,
     params: dict[str, Any],  # section `train` of params.yaml, and "seed"
     log: Path | None,  # where trials are written while the search runs; None: no search
-) -> tuple[dict[str, Any], Plan | None, list[dict[str, Any]]]:  # settings, plan, trials
+) -> tuple[dict[str, Any], SearchPlan | None, list[dict[str, Any]]]:  # settings, plan, trials
     "Take the settings of params.yaml, or search for better ones. Raises UserError."
     given = {name: params[name] for name in SETTINGS}
     plan = plan_search(
@@ -153,7 +154,7 @@ def choose_settings(
     if plan is None or log is None:
         return given, None, []
     every = rounds_between(given)
-    attempt = make_attempt(
+    attempt = Objective(
         params["model"],
         samples.groups,
         params["seed"],
@@ -225,7 +226,7 @@ class Trained:
     rows: int  # rows of the last fit
     samples: Samples | None = None
     fitted: Fitted | None = None  # the fit by which rounds and threshold were chosen
-    plan: Plan | None = None  # of the search, where there was one
+    plan: SearchPlan | None = None  # of the search, where there was one
     trials: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -282,5 +283,5 @@ def learning_curve(
         light = None if weights is None else weights[::step]
         model = fit_model(model, features.iloc[::step], few, light)
         scores = predict_scores(model, samples.valid[0], samples.answer)
-        result[len(few)] = primary(samples.valid[1], scores, samples.answer)
+        result[len(few)] = primary_metric(samples.valid[1], scores, samples.answer)
     return result | {len(labels): trained.score}

@@ -12,11 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from .bins import watched
+from .bins import select_monitored
 from .contract import answer_values
 from .feature_set import make_features
-from .outcome import ANSWER, answer_column
-from .reference import Reference, extend, make_reference
+from .outcome import LABEL, label_column
+from .reference import Reference, add_column, make_reference
 from .training_windows import Features
 
 
@@ -47,7 +47,7 @@ def reference_of_training(
         windows = [features.windows[name] for name in ("train", "valid")]
         rows = pd.concat(windows, ignore_index=True)
         seen, labels, times = rows[features.names], rows[features.target], None
-    columns, kinds = watched(seen, features.kinds)
+    columns, kinds = select_monitored(seen, features.kinds)
     reference = make_reference(columns, kinds, times, {"importance": importance})
-    extend(reference, ANSWER, *answer_column(labels, features.answer), times)
+    add_column(reference, LABEL, *label_column(labels, features.answer), times)
     return reference

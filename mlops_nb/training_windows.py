@@ -28,7 +28,7 @@ from .base import UserError, load_json, load_table, save_json, save_table
 from .contract import answer_values, known_columns
 from .feature_set import make_features
 from .leaks import suspect_leaks
-from .split import assign_windows, check_window
+from .split import assign_windows, check_window_rows
 
 
 # %% ../nbs/02d_training_windows.ipynb #eb83ca69
@@ -46,7 +46,7 @@ class Features:
     test_rows: pd.DataFrame | None = None  # the known columns of the test rows, as delivered
     rows: int = 0  # clean rows that were used
     copies: int = 0  # rows that are exact copies of an earlier one
-    overlap: dict[str, Any] = field(default_factory=dict)  # see `split.both_sides`
+    overlap: dict[str, Any] = field(default_factory=dict)  # see `split.count_overlap`
     leaks: list[dict[str, Any]] = field(default_factory=list)  # see `judge_leaks`
 
     @property
@@ -164,7 +164,7 @@ def cut_window(
     if time and len(inside):
         first, last = f"{inside[time].min():%Y-%m-%d}", f"{inside[time].max():%Y-%m-%d}"
     share = "none" if time else f"{len(inside) / total:.0%} of the rows"
-    check_window(name, labelled[target], min_rows, f"{first} to {last}" if first else share)
+    check_window_rows(name, labelled[target], min_rows, f"{first} to {last}" if first else share)
     summary = {
         "from": first,
         "to": last,

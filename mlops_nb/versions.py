@@ -30,7 +30,7 @@ from typing import Any
 import yaml
 
 from .base import UserError
-from .champion import NOTE, read_champion
+from .champion import CHAMPION_HEADER, read_champion
 from .code import save_text
 from .metrics import TITLES
 from mlops_nb.registry import (
@@ -435,7 +435,7 @@ def follow_prod(
     )
     if after == before or (after["bundle"] in own and settled()):
         return None
-    save_text(root / "champion.yaml", NOTE + yaml.safe_dump(after, sort_keys=False))
+    save_text(root / "champion.yaml", CHAMPION_HEADER + yaml.safe_dump(after, sort_keys=False))
     return (
         f"champion: {after['version'] or 'none'} holds prod (before: "
         f"{before['version'] or 'none'}); candidates are compared with it, see champion.yaml"

@@ -68,7 +68,7 @@ def test_one_class_target(sample) -> None:
         pd.read_parquet(path).assign(late=False).astype({"late": "boolean"}).to_parquet(
             path, index=False
         )
-    expect_failure(folder, "features", "only one answer", "late is False", "train window")
+    expect_failure(folder, "features", "only one label", "late is False", "train window")
 
 
 def test_empty_window(sample) -> None:

@@ -62,8 +62,9 @@ def on_test(work: Path, given: Path) -> dict[str, float]:
     """
     from mlops_nb.base import load_json, load_table
     from mlops_nb.evaluation import resample_units
-    from mlops_nb.metrics import interval, primary, resample_weights
-    from mlops_nb.model import learn_values, load_model, predict_scores
+    from mlops_nb.metrics import bootstrap_interval, primary_metric, resample_weights
+    from mlops_nb.model import encode_labels, predict_scores
+    from mlops_nb.serialization import load_model
 
     listing, rows = (
         load_json(ROOT / "data/features/features.json"),
@@ -72,7 +73,7 @@ def on_test(work: Path, given: Path) -> dict[str, float]:
     names, answer, values = (
         list(listing["features"]),
         listing["answer"],
-        learn_values(rows[listing["target"]], listing["answer"]),
+        encode_labels(rows[listing["target"]], listing["answer"]),
     )
     ours, theirs = (
         predict_scores(load_model(path), rows[names], answer)
@@ -80,12 +81,12 @@ def on_test(work: Path, given: Path) -> dict[str, float]:
     )
     units, _ = resample_units(rows, listing["time"], listing["group"])
     draws = [
-        primary(values, ours, answer, w) - primary(values, theirs, answer, w)
+        primary_metric(values, ours, answer, w) - primary_metric(values, theirs, answer, w)
         for w in resample_weights(units, 200, 1)
     ]
     return {
-        "value": primary(values, ours, answer) - primary(values, theirs, answer),
-        **dict(zip(("low", "high"), map(float, interval(draws)))),
+        "value": primary_metric(values, ours, answer) - primary_metric(values, theirs, answer),
+        **dict(zip(("low", "high"), map(float, bootstrap_interval(draws)))),
     }
 
 

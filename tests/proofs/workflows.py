@@ -468,8 +468,8 @@ def failed_smoke(place: Place) -> None:
     edit(
         place,
         "11_predict.ipynb",
-        "answers = answer_rows(bundle, rows)",
-        "answers = answer_rows(bundle, rows)[::-1].reset_index(drop=True)",
+        "answers = predict_rows(bundle, rows)",
+        "answers = predict_rows(bundle, rows)[::-1].reset_index(drop=True)",
     )
     outcome = failing(place, "failed smoke test", 0.03)
     check(
@@ -496,8 +496,8 @@ def failed_smoke(place: Place) -> None:
     edit(
         place,
         "11_predict.ipynb",
-        "answers = answer_rows(bundle, rows)[::-1].reset_index(drop=True)",
-        "answers = answer_rows(bundle, rows)",
+        "answers = predict_rows(bundle, rows)[::-1].reset_index(drop=True)",
+        "answers = predict_rows(bundle, rows)",
     )
 
 
