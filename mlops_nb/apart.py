@@ -5,20 +5,20 @@
 
 # %% auto #0
 __all__ = [
-    "LARGE",
-    "MARK",
-    "snapshot",
+    "MAX_UNTRACKED_BYTES",
+    "GRID_VARIABLE",
+    "snapshot_workspace",
     "clone_commit",
     "clone_workspace",
     "set_parameters",
-    "environment_of",
-    "work_on",
-    "end_with_pipe",
+    "clone_environment",
+    "run_experiment",
+    "exit_with_parent",
     "worker",
     "start_worker",
-    "end_group",
+    "kill_group",
     "failure_line",
-    "end_orphans",
+    "kill_orphans",
     "tidy",
     "finish",
 ]
@@ -43,14 +43,16 @@ import yaml
 
 from .base import UserError, remove
 from .experiments import ask_git
-from .registry import complaint
+from .registry import describe_failure
 
 
 # %% ../nbs/08e_apart.ipynb #e6ae1e1a
-LARGE = 10_000_000  # bytes; an unknown file of this size is data that someone left lying about
+MAX_UNTRACKED_BYTES = (
+    10_000_000  # bytes; an unknown file of this size is data that someone left lying about
+)
 
 
-def snapshot(
+def snapshot_workspace(
     root: Path,  # the project's root
     work: Path,  # a folder for the index
 ) -> str:  # a commit on top of HEAD that no ref shows
@@ -70,7 +72,7 @@ def snapshot(
         for f in ask_git(root, "ls-files", "-z", "--others", "--exclude-standard")
         .decode()
         .split("\0")
-        if f and (root / f).is_file() and (root / f).stat().st_size < LARGE
+        if f and (root / f).is_file() and (root / f).stat().st_size < MAX_UNTRACKED_BYTES
     ]
 
     def git(*words: str, given: str | None = None) -> str:
@@ -79,7 +81,7 @@ def snapshot(
         )
         if done.returncode:
             raise UserError(
-                f"git {words[0]} failed in {root}: {complaint(done)}; the workspace could not be "
+                f"git {words[0]} failed in {root}: {describe_failure(done)}; the workspace could not be "
                 "recorded"
             )
         return done.stdout.strip()
@@ -116,7 +118,7 @@ def clone_commit(
         if done.returncode:
             raise UserError(
                 f"git {'clone' if 'clone' in words else 'checkout'} failed for {folder}: "
-                f"{complaint(done)}"
+                f"{describe_failure(done)}"
             )
     for key in ("user.name", "user.email"):
         known = subprocess.run(
@@ -145,16 +147,16 @@ def clone_commit(
 def clone_workspace(
     root: Path,  # the project's root
     folder: Path,  # where the clone goes
-    commit: str,  # see `snapshot`
+    commit: str,  # see `snapshot_workspace`
     cache: str,  # see `clone_commit`
 ) -> None:
-    "Clone a snapshot; HEAD is the commit below it, so that its edits are edits again."
+    "Clone a snapshot_workspace; HEAD is the commit below it, so that its edits are edits again."
     clone_commit(root, folder, commit, cache)
     done = subprocess.run(
         ["git", "reset", "-q", "--soft", f"{commit}^"], cwd=folder, capture_output=True, text=True
     )
     if done.returncode:
-        raise UserError(f"git reset failed in {folder}: {complaint(done)}")
+        raise UserError(f"git reset failed in {folder}: {describe_failure(done)}")
 
 
 # %% ../nbs/08e_apart.ipynb #f7a38cd0
@@ -195,10 +197,12 @@ def set_parameters(
 
 
 # %% ../nbs/08e_apart.ipynb #4c125cd4
-MARK = "MLOPS_NB_GRID"  # names the project's folder in the environment of everything a grid starts
+GRID_VARIABLE = (
+    "MLOPS_NB_GRID"  # names the project's folder in the environment of everything a grid starts
+)
 
 
-def environment_of(
+def clone_environment(
     folder: Path,  # where a clone lies
 ) -> dict[str, str]:
     """Write the environment in which a clone's own package and nothing else of this process is at
@@ -218,7 +222,7 @@ def environment_of(
     }
 
 
-def work_on(
+def run_experiment(
     root: Path,  # the project's root
     folder: Path,  # where the experiment runs
     task: dict[str, Any],  # "name", "commit", "values", "cache"
@@ -226,7 +230,7 @@ def work_on(
     "Run one experiment in a clone, from the worker's process."
     clone_workspace(root, folder, task["commit"], task["cache"])
     set_parameters(folder / "params.yaml", task["values"])
-    env = environment_of(folder) | {MARK: str(root)}
+    env = clone_environment(folder) | {GRID_VARIABLE: str(root)}
     dvc = [sys.executable, "-m", "dvc"]
     subprocess.run(
         [*dvc, "checkout", "-q", "--force", "--allow-missing"],
@@ -239,7 +243,7 @@ def work_on(
     ).returncode
 
 
-def end_with_pipe() -> None:
+def exit_with_parent() -> None:
     "End this process and all its children when standard input closes; it leads a group of its own."
 
     def watch() -> None:
@@ -255,9 +259,9 @@ def worker() -> None:
     End with all children when that pipe closes.
     """
     task = json.loads(sys.stdin.readline())
-    end_with_pipe()
+    exit_with_parent()
     try:
-        code = work_on(Path(task["root"]), Path(task["folder"]), task)
+        code = run_experiment(Path(task["root"]), Path(task["folder"]), task)
     except UserError as error:
         print(f"ERROR: {error}", flush=True)
         code = 1
@@ -266,13 +270,13 @@ def worker() -> None:
 
 # %% ../nbs/08e_apart.ipynb #a89f98ed
 def start_worker(
-    task: dict[str, Any],  # see `work_on`; "root" and "folder" as well
+    task: dict[str, Any],  # see `run_experiment`; "root" and "folder" as well
     log: Path,  # where its output goes
 ) -> subprocess.Popen:
     "Start an experiment."
     package = Path(__file__).parent
     env = os.environ | {
-        MARK: task["root"],
+        GRID_VARIABLE: task["root"],
         "PYTHONPATH": os.pathsep.join(
             [str(package.parent), os.environ.get("PYTHONPATH", "")]
         ).rstrip(os.pathsep),
@@ -293,7 +297,7 @@ def start_worker(
     return process
 
 
-def end_group(
+def kill_group(
     process: subprocess.Popen,  # a worker
 ) -> None:
     "End a worker and everything it started."
@@ -326,9 +330,9 @@ def failure_line(
 
 
 # %% ../nbs/08e_apart.ipynb #a5daf2f7
-def end_orphans(
+def kill_orphans(
     root: Path,  # the project's root
-    mark: str = MARK,  # the variable that names the project's folder in their environment
+    mark: str = GRID_VARIABLE,  # the variable that names the project's folder in their environment
 ) -> int:  # how many
     """End processes of an earlier grid in this project, by their ids.
 
@@ -352,7 +356,7 @@ def tidy(
     root: Path,  # the project's root
 ) -> Path:  # an empty folder to work in
     "Remove what an interrupted grid left: processes, clones, locks of git on experiments."
-    end_orphans(root)
+    kill_orphans(root)
     work = root / ".dvc/tmp/grid/work"
     remove(work)
     work.mkdir(parents=True)
@@ -367,11 +371,11 @@ def tidy(
 # %% ../nbs/08e_apart.ipynb #d1f99106
 def finish(
     root: Path,  # the project's root
-    task: dict[str, Any],  # see `work_on`
+    task: dict[str, Any],  # see `run_experiment`
     process: subprocess.Popen,  # its worker, which has ended
 ) -> str:  # "" when the experiment is there, else one line of error
     "Fetch a finished experiment, or keep the log of a failed one; remove its clone either way."
-    end_group(process)
+    kill_group(process)
     folder, kept, name = (
         Path(task["folder"]),
         root / ".dvc/tmp/grid/failed" / task["name"],

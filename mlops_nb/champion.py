@@ -28,7 +28,7 @@ from .base import UserError, load_json, read_yaml
 from .bundle import bundle_scores, golden_faults
 from .contract import load_contract
 from .metrics import interval, primary
-from .storage import Named, bring, open_store
+from .storage import Output, copy_output, open_store
 
 
 # %% ../nbs/04c_champion.ipynb #c26cf06e
@@ -67,7 +67,7 @@ def open_champion(
     Raises UserError when it is nowhere or damaged.
     """
     try:
-        return bring(open_store(root), Named("models/bundle", champion["bundle"]), folder)
+        return copy_output(open_store(root), Output("models/bundle", champion["bundle"]), folder)
     except UserError as error:
         raise UserError(f"the champion {champion['version']} cannot be brought: {error}") from error
 

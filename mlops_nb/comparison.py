@@ -10,14 +10,14 @@ __all__ = [
     "OVERLAID",
     "SCORES",
     "LISTED",
-    "MORE_STYLE",
-    "cached",
+    "CHART_STYLE",
+    "read_cached",
     "output_file",
     "read_points",
     "ticks",
-    "scale",
+    "fit_scale",
     "svg",
-    "axis",
+    "draw_axis",
     "score_plot",
     "line_plot",
     "number_parameters",
@@ -40,13 +40,13 @@ from pathlib import Path
 from typing import Any
 
 from .base import replacing
-from .experiments import parsed
+from .experiments import parse_mapping
 from .report import PAGE, STYLE
 from .table import closing_lines, row_note
 
 
 # %% ../nbs/08d_comparison.ipynb #97dc48ac
-def cached(
+def read_cached(
     root: Path,  # the project's root
     md5: str,  # DVC's name of a content
 ) -> str | None:  # the content as text; None when the cache does not hold it
@@ -62,7 +62,7 @@ def output_file(
     file: str,  # a file in it: "plots/metrics/valid/roc_auc.tsv"
 ) -> str | None:  # its text; None when the lock does not name it or the cache lacks it
     "Find a file that a run has written, by that run's lock file."
-    stages = (parsed(lock) or {}).get("stages")
+    stages = (parse_mapping(lock) or {}).get("stages")
     outs = [
         o
         for s in (stages.values() if isinstance(stages, dict) else [])
@@ -70,9 +70,9 @@ def output_file(
         for o in s.get("outs") or []
     ]
     md5 = next((str(o.get("md5")) for o in outs if o.get("path") == folder), "")
-    listing = json.loads(cached(root, md5) or "[]") if md5 else []
+    listing = json.loads(read_cached(root, md5) or "[]") if md5 else []
     name = next((f["md5"] for f in listing if f["relpath"] == file), None)
-    return cached(root, name) if name else None
+    return read_cached(root, name) if name else None
 
 
 # %% ../nbs/08d_comparison.ipynb #ec1c1978
@@ -122,7 +122,7 @@ def ticks(
     low: float,  # smallest value
     high: float,  # largest value
 ) -> list[float]:  # three to seven round numbers within
-    "Choose where an axis is labelled."
+    "Choose where an draw_axis is labelled."
     span = high - low or abs(low) or 1.0
     step = next(
         s
@@ -135,13 +135,13 @@ def ticks(
     ]
 
 
-def scale(
+def fit_scale(
     values: list[float],  # what is to be shown
     start: float,  # where the smallest goes, in pixels
     end: float,  # where the largest goes
-    # Returns: the pixel of a value; smallest and largest value of the axis
+    # Returns: the pixel of a value; smallest and largest value of the draw_axis
 ) -> tuple[Callable[[float], float], float, float]:
-    "Fit an axis to values, with a little room at both ends."
+    "Fit an draw_axis to values, with a little room at both ends."
     low, high = min(values), max(values)
     room = (high - low) * 0.04 or abs(low) * 0.05 or 0.5
     low, high = low - room, high + room
@@ -162,13 +162,13 @@ def svg(
     )
 
 
-def axis(
-    values: tuple[float, float],  # smallest and largest value of the axis
+def draw_axis(
+    values: tuple[float, float],  # smallest and largest value of the draw_axis
     at: Callable[[float], float],  # the pixel of a value
     across: tuple[float, float],  # pixels from and to which the grid's lines go
-    upright: bool,  # True: the axis of y
+    upright: bool,  # True: the draw_axis of y
 ) -> list[str]:
-    "Draw an axis with its grid."
+    "Draw an draw_axis with its grid."
     parts = []
     for value in ticks(*values):
         a, (b, c) = at(value), across
@@ -194,12 +194,12 @@ def score_plot(
     "Draw scores and intervals of ranked rows."
     left, width, pitch, top = 190, 860, 18, 8
     bottom = top + pitch * len(rows)
-    at, low, high = scale(
+    at, low, high = fit_scale(
         [v for r in rows for v in (r["low"], r["value"], r["high"]) if v is not None],
         left,
         width - 12,
     )
-    parts = axis((low, high), at, (top, bottom), upright=False)
+    parts = draw_axis((low, high), at, (top, bottom), upright=False)
     champion = next((r["value"] for r in rows if r["kind"] == "champion"), None)
     if champion is not None:
         parts.append(
@@ -240,9 +240,9 @@ def line_plot(
 ) -> str:  # SVG
     "Draw curves on top of each other, the best one thickest and last, named at the side."
     left, right, width, height = 52, 560, 860, 380
-    at_x, x_low, x_high = scale([x for _, points in curves for x, _ in points], left, right)
-    at_y, y_low, y_high = scale([y for _, points in curves for _, y in points], height - 44, 10)
-    parts = axis((x_low, x_high), at_x, (10, height - 44), upright=False) + axis(
+    at_x, x_low, x_high = fit_scale([x for _, points in curves for x, _ in points], left, right)
+    at_y, y_low, y_high = fit_scale([y for _, points in curves for _, y in points], height - 44, 10)
+    parts = draw_axis((x_low, x_high), at_x, (10, height - 44), upright=False) + draw_axis(
         (y_low, y_high), at_y, (left, right), upright=True
     )
     parts += (
@@ -293,7 +293,7 @@ def scatter_plot(
 ) -> str:  # SVG
     """Draw the score against a parameter.
 
-    On a logarithmic axis where the values span a factor of 30.
+    On a logarithmic draw_axis where the values span a factor of 30.
     """
     kept = [
         r
@@ -303,9 +303,9 @@ def scatter_plot(
     values = [r["params"][name] for r in kept]
     log = min(values) > 0 and max(values) / min(values) >= 30
     place = math.log10 if log else float
-    at_x, low, high = scale([place(v) for v in values], 52, 408)
-    at_y, y_low, y_high = scale([r["value"] for r in kept], 200, 10)
-    parts = axis((y_low, y_high), at_y, (52, 408), upright=True)
+    at_x, low, high = fit_scale([place(v) for v in values], 52, 408)
+    at_y, y_low, y_high = fit_scale([r["value"] for r in kept], 200, 10)
+    parts = draw_axis((y_low, y_high), at_y, (52, 408), upright=True)
     shown = (
         sorted(set(values))
         if len(set(values)) <= 7
@@ -331,7 +331,7 @@ OVERLAID = 12  # curves that one figure can hold
 SCORES = 80  # rows that one figure can hold
 LISTED = 25  # rows of the table in view; the others unfold
 
-MORE_STYLE = """main{max-width:62rem}svg{width:100%;height:auto;max-width:860px;display:block;margin:.6rem 0}svg text{font:12px system-ui,sans-serif;fill:var(--ink)}svg .t{fill:var(--soft);font-size:11px}
+CHART_STYLE = """main{max-width:62rem}svg{width:100%;height:auto;max-width:860px;display:block;margin:.6rem 0}svg text{font:12px system-ui,sans-serif;fill:var(--ink)}svg .t{fill:var(--soft);font-size:11px}
 svg .g{stroke:var(--line)}svg .c{stroke:var(--bad);stroke-dasharray:5 4;stroke-width:1.5}.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));gap:.5rem 1.5rem}.two svg{max-width:420px}
 tr.champion td,tr.workspace td{background:var(--tint)}td,th{white-space:nowrap;vertical-align:top}th.words,td.words{text-align:left}td.wide{white-space:normal;min-width:14rem;overflow-wrap:anywhere}.scroll{overflow-x:auto}thead th.words{text-align:left}td.no{color:var(--bad);font-weight:600}tr.out td{color:var(--soft)}"""
 
@@ -482,7 +482,7 @@ def write_page(
             PAGE.render(
                 title="Experiments",
                 style=STYLE,
-                code_style=MORE_STYLE,
+                code_style=CHART_STYLE,
                 contents=contents,
                 parts=[p for p in parts if p],
             ),

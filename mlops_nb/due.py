@@ -17,7 +17,7 @@ from .landing import RESULT
 from .metrics import TITLES
 from .params import all_declared, resolve_parameters
 from .retrain import decide
-from .storage import git_text
+from .storage import try_git
 
 
 # %% ../nbs/10f_due.ipynb #114fc241
@@ -71,8 +71,8 @@ def past_attempts(
     others: list[str] | None = None,  # texts of refused attempts, see `propose.bring_refusals`
 ) -> list[dict[str, Any]]:  # "asof" and "outcome", the oldest first
     "Collect earlier attempts from git and from the folder."
-    commits = (git_text(root, "log", f"-{most}", "--format=%H", "--", RESULT) or "").split()
-    texts = [git_text(root, "show", f"{c}:{RESULT}") or "{}" for c in reversed(commits)] + (
+    commits = (try_git(root, "log", f"-{most}", "--format=%H", "--", RESULT) or "").split()
+    texts = [try_git(root, "show", f"{c}:{RESULT}") or "{}" for c in reversed(commits)] + (
         others or []
     )
     texts += [(root / RESULT).read_text(encoding="utf-8")] if (root / RESULT).exists() else []

@@ -5,17 +5,17 @@
 
 # %% auto #0
 __all__ = [
-    "FILES",
+    "STATE_FILES",
     "ask_git",
     "experiment_refs",
     "read_blobs",
-    "flat",
-    "parsed",
+    "flatten",
+    "parse_mapping",
     "number",
     "read_state",
     "workspace_state",
-    "champion_of",
-    "ranked",
+    "read_champion_version",
+    "rank_states",
     "differences",
     "collect_experiments",
 ]
@@ -100,7 +100,7 @@ def read_blobs(
 
 
 # %% ../nbs/08b_experiments.ipynb #17a84551
-def flat(
+def flatten(
     value: Any,  # parameters, sections nested or not
     prefix: str = "",
 ) -> dict[str, Any]:  # value by full name: {"train.rounds": 100}
@@ -110,12 +110,12 @@ def flat(
     return {
         k: v
         for key, child in value.items()
-        for k, v in flat(child, f"{prefix}.{key}" if prefix else str(key)).items()
+        for k, v in flatten(child, f"{prefix}.{key}" if prefix else str(key)).items()
     }
 
 
 # %% ../nbs/08b_experiments.ipynb #80033b15
-FILES = (
+STATE_FILES = (
     "params.yaml",
     "metrics/evaluate.json",
     "metrics/gate.json",
@@ -125,7 +125,7 @@ FILES = (
 
 
 @lru_cache(maxsize=512)
-def parsed(
+def parse_mapping(
     text: str | None,  # YAML or JSON; None: there was no such file
 ) -> dict[str, Any] | None:  # its content; None when it cannot be read as a mapping
     """Read a mapping that may be damaged.
@@ -156,12 +156,12 @@ def number(
 
 
 def read_state(
-    texts: dict[str, str | None],  # text by name, see FILES
+    texts: dict[str, str | None],  # text by name, see STATE_FILES
     # Returns: params by full name or None; metric, value, low, high, passed, window, problem (""
     # for none)
 ) -> dict[str, Any]:
     "Take from a state's files what is compared."
-    params, evaluation, gate = (parsed(texts.get(name)) for name in FILES[:3])
+    params, evaluation, gate = (parse_mapping(texts.get(name)) for name in STATE_FILES[:3])
     metrics = (evaluation or {}).get("metrics")
     metric = str((evaluation or {}).get("metric") or "")
     score = metrics.get(metric) if isinstance(metrics, dict) else None
@@ -169,9 +169,9 @@ def read_state(
         number(score.get(k)) if isinstance(score, dict) else None for k in ("value", "low", "high")
     )
     passed = gate.get("passed") if gate and isinstance(gate.get("passed"), bool) else None
-    missing = [name for name in FILES[:3] if not texts.get(name)]
+    missing = [name for name in STATE_FILES[:3] if not texts.get(name)]
     unread = [
-        n for n, c in zip(FILES, (params, evaluation, gate)) if c is None and n not in missing
+        n for n, c in zip(STATE_FILES, (params, evaluation, gate)) if c is None and n not in missing
     ]
     problem = (
         f"{missing[0]} is missing"
@@ -193,7 +193,7 @@ def read_state(
         else ""
     )
     return {
-        "params": flat(params) if params is not None else None,
+        "params": flatten(params) if params is not None else None,
         "metric": metric,
         "value": value,
         "low": low,
@@ -214,15 +214,15 @@ def workspace_state(
         name: (root / name).read_text(encoding="utf-8", errors="replace")
         if (root / name).is_file()
         else None
-        for name in FILES
+        for name in STATE_FILES
     }
     found = read_state(texts)
-    stages = (parsed(texts["dvc.lock"]) or {}).get("stages") or {}
+    stages = (parse_mapping(texts["dvc.lock"]) or {}).get("stages") or {}
     used = {
         k: v
         for stage in stages.values()
         if isinstance(stage, dict)
-        for k, v in flat((stage.get("params") or {}).get("params.yaml") or {}).items()
+        for k, v in flatten((stage.get("params") or {}).get("params.yaml") or {}).items()
     }
     changed = [
         k for k, v in used.items() if k in (found["params"] or {}) and found["params"][k] != v
@@ -235,7 +235,7 @@ def workspace_state(
 
 
 # %% ../nbs/08b_experiments.ipynb #340c6749
-def champion_of(
+def read_champion_version(
     root: Path,  # the project's root
 ) -> dict[str, str] | None:  # "version" and "commit"; None when there is none
     "Read which version is the champion."
@@ -249,7 +249,7 @@ def champion_of(
 
 
 # %% ../nbs/08b_experiments.ipynb #7273a423
-def ranked(
+def rank_states(
     rows: list[dict[str, Any]],  # states, see `read_state`, each with a name
     metric: str,  # the metric that decides
 ) -> list[dict[str, Any]]:  # the same with "rank": 1 is best, None is unranked
@@ -296,7 +296,7 @@ def collect_experiments(
     "Read experiments, champion and workspace, and rank them."
     head, champion, refs = (
         ask_git(root, "rev-parse", "HEAD").decode().strip(),
-        champion_of(root),
+        read_champion_version(root),
         experiment_refs(root, only_head),
     )
     compared = champion["commit"] if champion else head
@@ -306,11 +306,12 @@ def collect_experiments(
             (c, f)
             for c in dict.fromkeys([*(r["commit"] for r in refs), head, compared])
             if c
-            for f in FILES
+            for f in STATE_FILES
         ],
     )
     state = {
-        c: read_state({f: texts[c, f] for f in FILES}) for c in dict.fromkeys(c for c, _ in texts)
+        c: read_state({f: texts[c, f] for f in STATE_FILES})
+        for c in dict.fromkeys(c for c, _ in texts)
     }
     basis = state.get(compared) or state[head]
     rows = [row | state[row["commit"]] | {"kind": "experiment"} for row in refs]
@@ -344,4 +345,9 @@ def collect_experiments(
         if champion and compared in state and state[compared]["params"] is not None
         else f"HEAD ({head[:7]})"
     )
-    return {"rows": ranked(rows, metric), "metric": metric, "reference": reference, "head": head}
+    return {
+        "rows": rank_states(rows, metric),
+        "metric": metric,
+        "reference": reference,
+        "head": head,
+    }

@@ -30,9 +30,9 @@ from typing import Any
 
 import yaml
 
-from .apart import end_group, finish, snapshot, start_worker, tidy
+from .apart import kill_group, finish, snapshot_workspace, start_worker, tidy
 from .base import UserError, content_hash, only_one, read_yaml, remove
-from .experiments import FILES, ask_git, experiment_refs, read_blobs, read_state
+from .experiments import STATE_FILES, ask_git, experiment_refs, read_blobs, read_state
 from .params import all_declared, resolve_parameters
 from .sample import code_hash
 
@@ -161,8 +161,8 @@ def complete(
 ) -> dict[str, dict[str, Any]]:  # state by name, see `experiments.read_state`
     "Read which experiments of a baseline are there; remove those of a grid that lack results."
     refs = [r for r in experiment_refs(root) if r["baseline"] == baseline]
-    texts = read_blobs(root, [(r["commit"], f) for r in refs for f in FILES])
-    states = {r["name"]: read_state({f: texts[r["commit"], f] for f in FILES}) for r in refs}
+    texts = read_blobs(root, [(r["commit"], f) for r in refs for f in STATE_FILES])
+    states = {r["name"]: read_state({f: texts[r["commit"], f] for f in STATE_FILES}) for r in refs}
     for name, state in states.items():
         if name.startswith("grid-") and (state["params"] is None or state["passed"] is None):
             ask_git(root, "update-ref", "-d", f"refs/exps/{baseline[:2]}/{baseline[2:]}/{name}")
@@ -196,7 +196,7 @@ def run_tasks(
             time.sleep(0.1)
     finally:
         for _, process, _ in running:
-            end_group(process)
+            kill_group(process)
 
 
 # %% ../nbs/08f_grid.ipynb #1a55502c
@@ -231,7 +231,7 @@ def run_grid(
                 capture_output=True,
                 text=True,
             ).stdout.strip() or str(root / ".dvc/cache")
-            commit, done = snapshot(root, work), len(named) - len(missing)
+            commit, done = snapshot_workspace(root, work), len(named) - len(missing)
             tasks = [
                 {
                     "name": n,

@@ -38,11 +38,11 @@ from .outcome import PREDICTION, answer_column, prediction_column, table_scores
 from .params import all_declared, resolve_parameters
 from .performance import check_decay, performance, scored_rows
 from .reference import load_reference, make_reference
-from .restore import known_version
+from .restore import find_known_version
 from .source import read_batches
-from .storage import bring, open_store
+from .storage import copy_output, open_store
 from .validate import judge_rows
-from .versions import bundle_of
+from .versions import find_bundle
 from .watch import look_window, other_contract, profile_days
 
 
@@ -82,9 +82,9 @@ def open_bundle(
 ) -> tuple[Path, str]:  # the bundle, and what to call it
     "Find the bundle to compare with. Raises UserError when it is nowhere."
     if version:
-        entry = known_version(root, version)
-        return bring(
-            open_store(root), bundle_of(root, entry.commit), folder
+        entry = find_known_version(root, version)
+        return copy_output(
+            open_store(root), find_bundle(root, entry.commit), folder
         ), f"the version {entry.version}"
     if not (root / "models/bundle/contract.yaml").exists():
         raise UserError(

@@ -26,15 +26,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .apart import clone_commit, environment_of, set_parameters
+from .apart import clone_commit, clone_environment, set_parameters
 from .base import UserError, load_json, load_table, only_one, read_yaml, remove, replacing
 from .champion import read_champion
 from .due import gather_facts, past_attempts
 from .params import all_declared, resolve_parameters
 from .plan import DEFAULTS, next_day
 from .retrain import decide
-from .storage import bring, git_text, named_outs, open_store
-from .versions import follow_prod
+from .storage import copy_output, try_git, list_outputs, open_store
+from .versions import update_champion
 
 
 # %% ../nbs/10g_lookout.ipynb #aee53041
@@ -82,7 +82,7 @@ def run_stage(
     done = subprocess.run(
         [sys.executable, "-c", command],
         cwd=folder,
-        env=environment_of(folder) | {"MLOPS_NB_ROOT": str(folder)},
+        env=clone_environment(folder) | {"MLOPS_NB_ROOT": str(folder)},
         capture_output=True,
         text=True,
     )
@@ -136,11 +136,11 @@ def bring_parts(
             for o in s.get("outs", [])
         },
     )
-    for out in named_outs(folder):
+    for out in list_outputs(folder):
         if out.path not in locked or (
             out.path == "models/bundle" and not read_champion(folder)["version"]
         ):
-            bring(store, out, folder / out.path)
+            copy_output(store, out, folder / out.path)
 
 
 def keep_failed(
@@ -169,7 +169,7 @@ def watched(
     # contract refuses them
 ) -> dict[str, Any]:
     "Run the stages of looking in a clone of the last commit. Raises UserError."
-    head = (git_text(root, "rev-parse", "-q", "--verify", "HEAD") or "").strip()
+    head = (try_git(root, "rev-parse", "-q", "--verify", "HEAD") or "").strip()
     if not head:
         raise UserError(
             "there is no commit yet, and looking starts from one: `git add -A && git commit -m "
@@ -177,7 +177,7 @@ def watched(
         )
     clone_commit(root, folder, head, str(open_store(root).cache.parents[1]))
     # whoever holds prod is looked at, this project's own model too
-    follow_prod(folder, lambda: False)
+    update_champion(folder, lambda: False)
     set_parameters(folder / "params.yaml", {"data.asof": day})
     bring_parts(folder)
     for stage in STAGES:

@@ -31,11 +31,11 @@ from typing import Any
 
 from .base import UserError, load_json, read_yaml, tell
 from .delivery import deliver, load_mlflow, write_down
-from .experiments import ask_git, flat, number
+from .experiments import ask_git, flatten, number
 
 
 # %% ../nbs/08g_mirror.ipynb #35b0ab22
-GRID = "MLOPS_NB_GRID"  # see `apart.MARK`
+GRID = "MLOPS_NB_GRID"  # see `apart.GRID_VARIABLE`
 
 
 def home_of(
@@ -177,7 +177,7 @@ def read_run(
         for p in sorted((root / "metrics").glob("*.json"))
         if p.stem != "timings"
     }
-    shown = flat({k: v for k, v in params.items() if k != "index"})
+    shown = flatten({k: v for k, v in params.items() if k != "index"})
     key = hashlib.sha256(
         json.dumps([shown, results], sort_keys=True, default=str).encode()
     ).hexdigest()[:32]
@@ -211,12 +211,12 @@ def changed_since(
     "Name a parameter that has changed since the stage that reads it ran."
     lock = root / "dvc.lock"
     stages = (read_yaml(lock).get("stages") or {}) if lock.is_file() else {}
-    now = flat(read_yaml(root / "params.yaml"))
+    now = flatten(read_yaml(root / "params.yaml"))
     used = {
         k: v
         for name, stage in stages.items()
         if name != "index"
-        for k, v in flat((stage.get("params") or {}).get("params.yaml") or {}).items()
+        for k, v in flatten((stage.get("params") or {}).get("params.yaml") or {}).items()
     }
     return next((k for k, v in used.items() if now.get(k) != v), "")
 

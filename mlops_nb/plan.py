@@ -25,10 +25,17 @@ from typing import Any, NamedTuple
 
 from .base import UserError, read_yaml
 from .landing import RESULT, unsaved_outputs
-from .registry import check_stage, holder, model_name, read_entries, run_git, synchronise
+from mlops_nb.registry import (
+    check_stage,
+    find_holder,
+    model_name,
+    read_entries,
+    run_git,
+    synchronise,
+)
 from .retrain import training_recipes
 from .split import window_length
-from .storage import git_text, look_at_remote, open_store
+from .storage import try_git, require_remote, open_store
 
 
 # %% ../nbs/10c_plan.ipynb #c7fa01e7
@@ -172,7 +179,7 @@ def check_start(
     root: Path,  # the project's root
 ) -> str:  # the last commit
     "See that a retraining can start from the last commit. Raises UserError."
-    head = (git_text(root, "rev-parse", "-q", "--verify", "HEAD") or "").strip()
+    head = (try_git(root, "rev-parse", "-q", "--verify", "HEAD") or "").strip()
     if not head:
         raise UserError(
             "there is no commit yet, and a retraining starts from one: `git add -A && git commit "
@@ -210,19 +217,19 @@ def make_plan(
     values, trials = new_values(params, wish), window_values(params)
     stage = wish.stage or str((params.get("retrain") or {}).get("promote", DEFAULTS["promote"]))
     stage = "" if stage == "none" or wish.branch else check_stage(root, stage)
-    if git_text(root, "var", "GIT_COMMITTER_IDENT") is None:
+    if try_git(root, "var", "GIT_COMMITTER_IDENT") is None:
         raise UserError(
             "git does not know who you are, and the registry records it: `git config user.name "
             '"…"` and `git config user.email …`, or GIT_COMMITTER_NAME and GIT_COMMITTER_EMAIL '
             "in the environment"
         )
-    look_at_remote(open_store(root, need_remote=True), to_write=True)
+    require_remote(open_store(root, need_remote=True), to_write=True)
     synchronise(root, name)
     held = {
-        s: now.version if (now := holder(read_entries(root, name), s)) else ""
+        s: now.version if (now := find_holder(read_entries(root, name), s)) else ""
         for s in ("prod", stage)
     }
-    branch = (git_text(root, "symbolic-ref", "-q", "HEAD") or "").strip()
+    branch = (try_git(root, "symbolic-ref", "-q", "HEAD") or "").strip()
     return {
         "old": old,
         "branch": branch,

@@ -4,7 +4,7 @@
 
 
 # %% auto #0
-__all__ = ["REASONS", "REMEDIES", "PATIENCE", "explain", "within"]
+__all__ = ["REASONS", "REMEDIES", "REMOTE_TIMEOUT", "explain_error", "call_with_timeout"]
 
 
 # %% ../nbs/00_remote.ipynb #0204b409
@@ -71,7 +71,7 @@ REMEDIES = {
 }
 
 
-def explain(
+def explain_error(
     error: BaseException,  # what DVC or a file system raised
 ) -> str:  # one line, with the first words of the reason
     "Find the reason in a chain of causes."
@@ -95,10 +95,10 @@ def explain(
 
 
 # %% ../nbs/00_remote.ipynb #877c8b7e
-PATIENCE = 15  # seconds that a remote may take to say that it is there
+REMOTE_TIMEOUT = 15  # seconds that a remote may take to say that it is there
 
 
-def within(
+def call_with_timeout(
     seconds: float,  # how long at most
     function: Callable[[], Any],  # what to call
 ) -> Any:  # what the function gives
@@ -116,5 +116,5 @@ def within(
 
     threading.Thread(target=call, daemon=True).start()
     if not wait([answer], seconds).done:
-        raise TimeoutError(f"no answer within {seconds:g} s")
+        raise TimeoutError(f"no answer call_with_timeout {seconds:g} s")
     return answer.result()

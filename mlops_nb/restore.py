@@ -5,12 +5,12 @@
 
 # %% auto #0
 __all__ = [
-    "known_version",
+    "find_known_version",
     "check_files",
-    "measure_again",
+    "recompute_metrics",
     "differences",
     "fetch",
-    "check_out",
+    "clone_version",
     "environment",
     "rebuild",
 ]
@@ -39,12 +39,12 @@ from .evaluate import resample_units
 from .metrics import compare, resample_weights
 from .model import learn_values, load_model, predict_scores
 from .registry import Entry, find_version, model_name, read_entries, run_git, synchronise
-from .storage import Store, bring, named_outs, open_store, state_text
-from .versions import bundle_of
+from .storage import Store, copy_output, list_outputs, open_store, state_text
+from .versions import find_bundle
 
 
 # %% ../nbs/08c_restore.ipynb #a6b855b4
-def known_version(
+def find_known_version(
     root: Path,  # the project's root
     version: str,  # "v1.0.0" or "latest"
 ) -> Entry:
@@ -83,7 +83,7 @@ def check_files(
 
 
 # %% ../nbs/08c_restore.ipynb #e1d7a0ee
-def measure_again(
+def recompute_metrics(
     root: Path,  # the project's root
     store: Store,  # see `open_store`
     commit: str,  # the version's
@@ -92,16 +92,16 @@ def measure_again(
     "Compute a version's metrics on its own test rows, with its own draws."
     import yaml
 
-    outs = {o.path: o for o in named_outs(root, commit)}
+    outs = {o.path: o for o in list_outputs(root, commit)}
     listing, trained = load_json(bundle / "features.json"), load_json(bundle / "train.json")
     params = yaml.safe_load(state_text(root, commit, "params.yaml"))
     answer = listing["answer"] | {"threshold": trained["threshold"]}
     with tempfile.TemporaryDirectory() as folder:
         test = load_table(
-            bring(store, outs["data/features/test.parquet"], Path(folder) / "test.parquet")
+            copy_output(store, outs["data/features/test.parquet"], Path(folder) / "test.parquet")
         )
         simple = load_model(
-            bring(store, outs["models/simple.skops"], Path(folder) / "simple.skops")
+            copy_output(store, outs["models/simple.skops"], Path(folder) / "simple.skops")
         )
     features, values = (
         test[list(listing["features"])],
@@ -146,15 +146,15 @@ def fetch(
 
     Raises UserError when anything differs.
     """
-    entry, store = known_version(root, version), open_store(root)
-    bundle = bring(
-        store, bundle_of(root, entry.commit), folder or root / "models/versions" / entry.version
+    entry, store = find_known_version(root, version), open_store(root)
+    bundle = copy_output(
+        store, find_bundle(root, entry.commit), folder or root / "models/versions" / entry.version
     )
     files = check_files(bundle)
     recorded = load_json(bundle / "evaluate.json")
     differing = differences(
         {k: recorded[k] for k in ("metrics", "gain")},
-        measure_again(root, store, entry.commit, bundle),
+        recompute_metrics(root, store, entry.commit, bundle),
     )
     if differing:
         raise UserError(
@@ -172,7 +172,7 @@ def fetch(
 
 
 # %% ../nbs/08c_restore.ipynb #c9572cb2
-def check_out(
+def clone_version(
     root: Path,  # the project's root
     store: Store,  # see `open_store`
     commit: str,
@@ -193,13 +193,13 @@ def check_out(
         for s in (read_yaml(folder / "dvc.lock").get("stages") or {}).values()
         for o in s.get("outs", [])
     }
-    for named in [o for o in named_outs(root, commit) if o.path not in lock_outs]:
-        bring(store, named, folder / named.path)
+    for named in [o for o in list_outputs(root, commit) if o.path not in lock_outs]:
+        copy_output(store, named, folder / named.path)
 
 
 def environment(
     root: Path,  # the project's root
-    folder: Path,  # see `check_out`
+    folder: Path,  # see `clone_version`
 ) -> tuple[Path, dict[str, str]]:  # the environment's bin folder, and environment variables
     """Choose the environment in which a commit runs.
 
@@ -237,10 +237,10 @@ def rebuild(
 
     Raises UserError when it cannot run.
     """
-    entry, store = known_version(root, version), open_store(root)
+    entry, store = find_known_version(root, version), open_store(root)
     with tempfile.TemporaryDirectory(prefix="mlops_nb-rebuild-") as temporary:
         folder = Path(temporary) / "project"
-        check_out(root, store, entry.commit, folder)
+        clone_version(root, store, entry.commit, folder)
         bin_folder, env = environment(root, folder)
         tried = (
             (
@@ -251,7 +251,7 @@ def rebuild(
             or {}
         ).get("trials")
         env |= {"MLOPS_NB_TRIALS": str(tried)} if tried else {}
-        recorded = {o.path: o for o in named_outs(folder)}
+        recorded = {o.path: o for o in list_outputs(folder)}
         process = subprocess.Popen(
             [str(bin_folder / "python"), "-m", "dvc", "repro", "--force", "--no-run-cache"],
             cwd=folder,
@@ -266,7 +266,7 @@ def rebuild(
                 f"the pipeline of {entry.version} does not run: "
                 f"{next((line for line in reversed(lines) if line.strip()), 'no reason given')[:300]}"
             )
-        rebuilt = {o.path: o for o in named_outs(folder)}
+        rebuilt = {o.path: o for o in list_outputs(folder)}
     differing = [p for p in sorted(recorded) if rebuilt.get(p) != recorded[p]]
     own = recorded["models/bundle"] == rebuilt.get("models/bundle")
     found = [

@@ -5,23 +5,23 @@
 
 # %% auto #0
 __all__ = [
-    "Named",
-    "git_text",
+    "Output",
+    "try_git",
     "state_text",
-    "load_fast",
-    "tracked_outs",
-    "named_outs",
+    "parse_yaml",
+    "list_tracked_data",
+    "list_outputs",
     "Store",
     "open_store",
-    "talking_to",
-    "look_at_remote",
+    "remote_errors",
+    "require_remote",
     "cache_path",
     "damage",
     "download",
     "read_content",
-    "listing",
-    "whole_in_remote",
-    "bring",
+    "list_output_files",
+    "verify_in_remote",
+    "copy_output",
 ]
 
 
@@ -38,14 +38,14 @@ from typing import Any, NamedTuple
 import yaml
 
 from .base import UserError, replacing
-from .remote import PATIENCE, explain, within
+from .remote import REMOTE_TIMEOUT, explain_error, call_with_timeout
 
 
 # %% ../nbs/00_storage.ipynb #54b671d8
-class Named(NamedTuple):
+class Output(NamedTuple):
     """Something DVC keeps.
 
-    Where it lies in the project, the MD5 of its content (of a folder: of its listing, and `.dir`),
+    Where it lies in the project, the MD5 of its content (of a folder: of its list_output_files, and `.dir`),
     its size in bytes if known.
     """
 
@@ -54,7 +54,7 @@ class Named(NamedTuple):
     size: int | None = None
 
 
-def git_text(
+def try_git(
     root: Path,  # the project's root
     *arguments: str,  # of git
 ) -> str | None:  # what git printed; None when it failed
@@ -71,28 +71,28 @@ def state_text(
 ) -> str | None:  # its content; None when it is not there
     "Read a file of a state."
     if commit:
-        return git_text(root, "show", f"{commit}:./{path}")
+        return try_git(root, "show", f"{commit}:./{path}")
     return (root / path).read_text(encoding="utf-8") if (root / path).is_file() else None
 
 
 # %% ../nbs/00_storage.ipynb #85bc08ce
-def load_fast(
+def parse_yaml(
     text: str | None,  # YAML
 ) -> Any:
     "Read YAML with libyaml where it is there: dvc.lock names thousands of files."
     return yaml.load(text or "", Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def tracked_outs(
+def list_tracked_data(
     root: Path,  # the project's root
     commit: str | None = None,  # a commit, or None for the folder as it is
-) -> list[Named]:
+) -> list[Output]:
     """List what no stage makes: the data that somebody gave to DVC, by the .dvc files in git.
 
     Raises UserError when one is damaged.
     """
     listed, found = (
-        git_text(
+        try_git(
             root, *(["ls-tree", "-r", "--name-only", commit] if commit else ["ls-files", "*.dvc"])
         )
         or "",
@@ -101,8 +101,8 @@ def tracked_outs(
     for file in [f for f in listed.splitlines() if f.endswith(".dvc")]:
         try:
             found += [
-                Named((Path(file).parent / o["path"]).as_posix(), o["md5"], o.get("size"))
-                for o in load_fast(state_text(root, commit, file))["outs"]
+                Output((Path(file).parent / o["path"]).as_posix(), o["md5"], o.get("size"))
+                for o in parse_yaml(state_text(root, commit, file))["outs"]
             ]
         except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
             raise UserError(
@@ -112,15 +112,15 @@ def tracked_outs(
     return found
 
 
-def named_outs(
+def list_outputs(
     root: Path,  # the project's root
     commit: str | None = None,  # a commit, or None for the folder as it is
-) -> list[Named]:  # every output that DVC keeps, in the order of dvc.lock
+) -> list[Output]:  # every output that DVC keeps, in the order of dvc.lock
     "List what a state names. Raises UserError when its dvc.lock is missing or damaged."
     where = f" of commit {commit[:10]}" if commit else ""
     try:
         pipeline, lock = (
-            load_fast(state_text(root, commit, name)) or {} for name in ("dvc.yaml", "dvc.lock")
+            parse_yaml(state_text(root, commit, name)) or {} for name in ("dvc.yaml", "dvc.lock")
         )
         stages, specs = lock.get("stages") or {}, pipeline.get("stages") or {}
         plain = {
@@ -131,7 +131,7 @@ def named_outs(
             if isinstance(o, dict) and next(iter(o.values())).get("cache") is False
         }
         found = [
-            Named(o["path"], o["md5"], o.get("size"))
+            Output(o["path"], o["md5"], o.get("size"))
             for s in stages.values()
             for o in s.get("outs", [])
             if o["path"] not in plain
@@ -146,7 +146,7 @@ def named_outs(
             f"dvc.lock{where} names nothing: run the pipeline (`mlops-nb repro`) and commit "
             "dvc.lock"
         )
-    return found + tracked_outs(root, commit)
+    return found + list_tracked_data(root, commit)
 
 
 # %% ../nbs/00_storage.ipynb #85a6f316
@@ -190,14 +190,14 @@ def open_store(
         raise UserError(f"{root} is no DVC repository: run `dvc init` in it") from None
     except (ConfigError, DvcException, ImportError) as error:
         raise UserError(
-            f"DVC's remote cannot be opened: {explain(error)}; look at .dvc/config (`dvc remote "
+            f"DVC's remote cannot be opened: {explain_error(error)}; look at .dvc/config (`dvc remote "
             "list`)"
         ) from error
 
 
 # %% ../nbs/00_storage.ipynb #e8ebcd21
 @contextmanager
-def talking_to(
+def remote_errors(
     store: Store,  # see `open_store`
     doing: str,  # "push", "look"
 ) -> Iterator[None]:
@@ -208,12 +208,12 @@ def talking_to(
         raise
     except Exception as error:
         raise UserError(
-            f"the DVC remote {store.url} did not {doing}: {explain(error)}; nothing was changed"
+            f"the DVC remote {store.url} did not {doing}: {explain_error(error)}; nothing was changed"
         ) from error
 
 
 # %% ../nbs/00_storage.ipynb #d8b63e17
-def look_at_remote(
+def require_remote(
     store: Store,  # see `open_store`
     to_write: bool,  # True: something is to be sent
 ) -> None:
@@ -229,20 +229,20 @@ def look_at_remote(
                 f"the DVC remote {folder} cannot be reached: {there} is not there; {hint}"
             )
         return
-    with talking_to(store, "answer"):
+    with remote_errors(store, "answer"):
         # signing in may ask for a password: that may take its time
         system, nobodys = store.remote.fs.fs, store.remote.oid_to_path("0" * 32)
         try:
-            within(PATIENCE, lambda: system.cat_file(nobodys, start=0, end=1))
+            call_with_timeout(REMOTE_TIMEOUT, lambda: system.cat_file(nobodys, start=0, end=1))
         except FileNotFoundError as error:
-            if "bucket" in explain(error):
+            if "bucket" in explain_error(error):
                 raise
 
 
 # %% ../nbs/00_storage.ipynb #fbfb3e34
 def cache_path(
     cache: Path,  # see `Store`
-    md5: str,  # see `Named`
+    md5: str,  # see `Output`
 ) -> Path:
     "Say where the cache keeps a content."
     return cache / md5[:2] / md5[2:]
@@ -250,7 +250,7 @@ def cache_path(
 
 def damage(
     file: Path,  # what is kept
-    named: Named,  # what it should be
+    named: Output,  # what it should be
 ) -> str | None:  # what is wrong with it; None when it is whole
     "Compare a file with its name."
     with file.open("rb") as stream:
@@ -261,7 +261,7 @@ def damage(
         )
     if found == wanted:
         return None
-    # a folder's size is not that of its listing
+    # a folder's size is not that of its list_output_files
     known = None if named.md5.endswith(".dir") else named.size
     length = f"{size:,} bytes" + (f" instead of {known:,}" if known not in (None, size) else "")
     return (
@@ -273,7 +273,7 @@ def damage(
 # %% ../nbs/00_storage.ipynb #8418470a
 def download(
     store: Store,  # see `open_store`
-    named: Named,  # what to bring
+    named: Output,  # what to copy_output
     target: Path,  # the file to write
 ) -> Path:  # target
     """Bring a file from the remote; it is there when it is whole.
@@ -286,11 +286,11 @@ def download(
             "set: `mlops-nb repro` makes it anew, where its data is still there"
         )
     place = store.remote.oid_to_path(named.md5)
-    with replacing(target) as temporary, talking_to(store, f"give {named.path}"):
+    with replacing(target) as temporary, remote_errors(store, f"give {named.path}"):
         try:
             store.remote.fs.get_file(place, str(temporary))
         except FileNotFoundError:
-            look_at_remote(store, to_write=False)
+            require_remote(store, to_write=False)
             raise UserError(
                 f"{named.path} ({named.md5}) is not in the DVC remote {store.url}: `make push` "
                 "from the folder that made it, or `mlops-nb repro` makes it anew"
@@ -306,7 +306,7 @@ def download(
 
 def read_content(
     store: Store,  # see `open_store`
-    named: Named,  # what to read
+    named: Output,  # what to read
     from_remote: bool = False,  # True: the remote's bytes, whatever the cache holds
 ) -> bytes:
     """Read bytes from the cache, or from the remote where the cache lacks them.
@@ -326,24 +326,24 @@ def read_content(
 
 
 # %% ../nbs/00_storage.ipynb #78c96d76
-def listing(
+def list_output_files(
     store: Store,  # see `open_store`
-    named: Named,  # an output
+    named: Output,  # an output
     from_remote: bool = False,  # see `read_content`
-) -> list[Named]:  # the files of a folder, or the file itself
+) -> list[Output]:  # the files of a folder, or the file itself
     "Say which files an output is made of."
     if not named.md5.endswith(".dir"):
         return [named]
     entries = json.loads(read_content(store, named, from_remote))
     return [
-        Named(f"{named.path}/{e['relpath']}", e["md5"], named.size if len(entries) == 1 else None)
+        Output(f"{named.path}/{e['relpath']}", e["md5"], named.size if len(entries) == 1 else None)
         for e in entries
     ]
 
 
-def whole_in_remote(
+def verify_in_remote(
     store: Store,  # see `open_store`
-    named: Named,  # an output
+    named: Output,  # an output
 ) -> int:  # bytes read
     """Read an output from the remote, byte by byte.
 
@@ -351,14 +351,14 @@ def whole_in_remote(
     """
     return sum(
         len(read_content(store, file, from_remote=True))
-        for file in listing(store, named, from_remote=True)
+        for file in list_output_files(store, named, from_remote=True)
     )
 
 
 # %% ../nbs/00_storage.ipynb #8e274deb
-def bring(
+def copy_output(
     store: Store,  # see `open_store`
-    named: Named,  # a file or folder that DVC keeps
+    named: Output,  # a file or folder that DVC keeps
     target: Path,  # where it goes; what is there already must be the same
 ) -> Path:  # target
     """Write an output's bytes to a place of one's own, every file compared with its name.
@@ -367,7 +367,7 @@ def bring(
     """
     files = {
         file.path.removeprefix(named.path).lstrip("/"): read_content(store, file)
-        for file in listing(store, named)
+        for file in list_output_files(store, named)
     }
     for name, content in files.items():
         place = target / name if name else target

@@ -7,10 +7,10 @@
 __all__ = [
     "check_storage",
     "check_remote",
-    "forget_dead_locks",
-    "dvc_quiet",
+    "remove_stale_locks",
+    "capture_dvc_log",
     "send",
-    "bring_to_cache",
+    "fetch_outputs",
     "push",
     "more",
     "pull",
@@ -28,25 +28,25 @@ from typing import Any
 
 from .base import UserError, progress
 from mlops_nb.storage import (
-    Named,
+    Output,
     Store,
     cache_path,
     damage,
     download,
-    listing,
-    look_at_remote,
-    named_outs,
+    list_output_files,
+    require_remote,
+    list_outputs,
     open_store,
     read_content,
-    talking_to,
-    tracked_outs,
+    remote_errors,
+    list_tracked_data,
 )
 
 
 # %% ../nbs/00_transfer.ipynb #ab3903e0
 def check_storage(
     store: Store,  # see `open_store`
-    outs: list[Named],  # see `named_outs`
+    outs: list[Output],  # see `list_outputs`
     # True: read the remote's bytes too, not only whether they are there and as large
     deep: bool = False,
     # Returns: "files", "bytes"; "damaged": lines; "cache" and "remote": paths that are missing
@@ -60,12 +60,12 @@ def check_storage(
         "cache": [],
         "remote": [],
     }
-    files: dict[str, Named] = {}
+    files: dict[str, Output] = {}
     if store.remote is not None:
-        look_at_remote(store, to_write=True)
+        require_remote(store, to_write=True)
     for out in outs:
         try:
-            files |= {f.md5: f for f in [out, *listing(store, out)]}
+            files |= {f.md5: f for f in [out, *list_output_files(store, out)]}
         except UserError as error:
             path = cache_path(store.cache, out.md5)
             report["damaged" if path.exists() else "cache"].append(
@@ -90,20 +90,20 @@ def check_storage(
 
 def check_remote(
     store: Store,  # see `open_store`
-    files: list[Named],  # what must be there
+    files: list[Output],  # what must be there
     deep: bool,  # see `check_storage`
     report: dict[str, Any],  # see `check_storage`; added to
 ) -> None:
     "Look for files in the remote."
 
-    def look(file: Named) -> str | None:
+    def look(file: Output) -> str | None:
         place, kept = store.remote.oid_to_path(file.md5), cache_path(store.cache, file.md5)
         try:
             size = store.remote.fs.info(place)["size"]
         except FileNotFoundError:
             return "missing"
         except OSError:
-            look_at_remote(store, to_write=True)  # which says why
+            require_remote(store, to_write=True)  # which says why
             raise
         if deep:
             try:
@@ -117,7 +117,7 @@ def check_remote(
             )
         return None
 
-    with talking_to(store, "list what it holds"), ThreadPoolExecutor(8) as pool:
+    with remote_errors(store, "list what it holds"), ThreadPoolExecutor(8) as pool:
         for file, found in zip(files, progress(pool.map(look, files), "remote", len(files))):
             if found == "missing":
                 report["remote"].append(file.path)
@@ -126,7 +126,7 @@ def check_remote(
 
 
 # %% ../nbs/00_transfer.ipynb #27091c7a
-def forget_dead_locks(
+def remove_stale_locks(
     root: Path,  # the project's root
 ) -> None:
     "Remove DVC's list of held paths when no DVC process that it names is alive."
@@ -155,7 +155,7 @@ def forget_dead_locks(
 
 # %% ../nbs/00_transfer.ipynb #9fc0de41
 @contextmanager
-def dvc_quiet() -> Iterator[list[logging.LogRecord]]:  # what DVC logged
+def capture_dvc_log() -> Iterator[list[logging.LogRecord]]:  # what DVC logged
     "Keep DVC's log lines instead of printing them."
     records: list[logging.LogRecord] = []
 
@@ -181,7 +181,7 @@ def send(
     "Let DVC send what dvc.lock names. Raises UserError with the first reason."
     from dvc.repo import Repo
 
-    with talking_to(store, "take it"), dvc_quiet() as records:
+    with remote_errors(store, "take it"), capture_dvc_log() as records:
         try:
             Repo(str(root)).push()
         except Exception:
@@ -191,9 +191,9 @@ def send(
             raise
 
 
-def bring_to_cache(
+def fetch_outputs(
     store: Store,  # see `open_store`
-    outs: list[Named],  # see `named_outs`
+    outs: list[Output],  # see `list_outputs`
 ) -> int:  # files that came
     """Bring what the cache lacks from the remote, every file compared with its name before the
     cache has it.
@@ -201,18 +201,18 @@ def bring_to_cache(
     Raises UserError for the first that is missing or damaged.
     """
 
-    def get(file: Named) -> None:
+    def get(file: Output) -> None:
         path = cache_path(store.cache, file.md5)
         if not path.is_file():
             came.append(download(store, file, path))
 
     came: list[Path] = []
-    look_at_remote(store, to_write=False)
+    require_remote(store, to_write=False)
     with ThreadPoolExecutor(8) as pool:
         # raw and clean are often the same bytes
         folders = {o.md5: o for o in outs if o.md5.endswith(".dir")}.values()
         list(pool.map(get, folders))
-        files = list({f.md5: f for out in outs for f in listing(store, out)}.values())
+        files = list({f.md5: f for out in outs for f in list_output_files(store, out)}.values())
         for _ in progress(pool.map(get, files), "pull", len(files)):
             pass
     return len(came)
@@ -227,8 +227,8 @@ def push(
     Raises UserError when something is missing or damaged here, or does not arrive.
     """
     store = open_store(root, need_remote=True)
-    look_at_remote(store, to_write=True)
-    outs = named_outs(root)
+    require_remote(store, to_write=True)
+    outs = list_outputs(root)
     before = check_storage(store, outs)
     if before["damaged"]:
         raise UserError(f"{before['damaged'][0]}{more(before['damaged'])}; nothing was sent")
@@ -273,15 +273,15 @@ def pull(
 
     store, outs = (
         open_store(root, need_remote=True),
-        tracked_outs(root) if only_given else named_outs(root),
+        list_tracked_data(root) if only_given else list_outputs(root),
     )
     local = Store(store.cache, None, "")
     before = check_storage(local, outs)
     if before["damaged"]:
         raise UserError(f"{before['damaged'][0]}{more(before['damaged'])}; nothing was overwritten")
-    came = bring_to_cache(store, outs) if before["cache"] else 0
+    came = fetch_outputs(store, outs) if before["cache"] else 0
     before = check_storage(local, outs) if came else before
-    with dvc_quiet():
+    with capture_dvc_log():
         try:
             Repo(str(root)).checkout([str(root / o.path) for o in outs] if only_given else None)
         except DvcException as error:

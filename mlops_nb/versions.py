@@ -7,17 +7,17 @@
 __all__ = [
     "MATTERS",
     "TRIES",
-    "bundle_of",
+    "find_bundle",
     "bundle_facts",
     "score_line",
     "committed",
-    "refuse_closed_gate",
+    "check_gate",
     "register",
     "assign",
     "promote",
     "rollback",
     "model_lines",
-    "follow_prod",
+    "update_champion",
 ]
 
 
@@ -35,12 +35,12 @@ from .code import save_text
 from .metrics import TITLES
 from mlops_nb.registry import (
     Entry,
-    Lost,
-    bump,
+    RegistryConflict,
+    next_version,
     check_stage,
     enter,
     find_version,
-    holder,
+    find_holder,
     model_name,
     read_entries,
     run_git,
@@ -49,24 +49,24 @@ from mlops_nb.registry import (
     write_message,
 )
 from mlops_nb.storage import (
-    Named,
+    Output,
     Store,
-    listing,
-    named_outs,
+    list_output_files,
+    list_outputs,
     open_store,
     read_content,
-    whole_in_remote,
+    verify_in_remote,
 )
-from .transfer import dvc_quiet, forget_dead_locks, push
+from .transfer import capture_dvc_log, remove_stale_locks, push
 
 
 # %% ../nbs/08a_versions.ipynb #21f5aaae
-def bundle_of(
+def find_bundle(
     root: Path,  # the project's root
     commit: str,
-) -> Named:  # the bundle's folder, as DVC names it
+) -> Output:  # the bundle's folder, as DVC names it
     "Find the bundle that a commit's dvc.lock names. Raises UserError when there is none."
-    found = [o for o in named_outs(root, commit) if o.path == "models/bundle"]
+    found = [o for o in list_outputs(root, commit) if o.path == "models/bundle"]
     if not found:
         raise UserError(
             f"dvc.lock of commit {commit[:10]} names no models/bundle: run the pipeline "
@@ -77,13 +77,13 @@ def bundle_of(
 
 def bundle_facts(
     store: Store,  # see `open_store`
-    bundle: Named,  # see `bundle_of`
+    bundle: Output,  # see `find_bundle`
 ) -> dict[str, Any]:  # "contract", "features", "model", "gate", "evaluation"
     """Read from a bundle what decides about its version.
 
     Raises UserError when its files are missing or damaged.
     """
-    files = {Path(f.path).name: f for f in listing(store, bundle)}
+    files = {Path(f.path).name: f for f in list_output_files(store, bundle)}
     text = lambda name: read_content(store, files[name]).decode("utf-8")
     try:
         return {
@@ -153,8 +153,8 @@ def committed(
         )
     from dvc.repo import Repo
 
-    forget_dead_locks(root)
-    with dvc_quiet():
+    remove_stale_locks(root)
+    with capture_dvc_log():
         status = Repo(str(root)).status()
     waiting = [
         stage
@@ -172,7 +172,7 @@ def committed(
     return commit
 
 
-def refuse_closed_gate(
+def check_gate(
     root: Path,  # the project's root
     commit: str,  # what is registered
     facts: dict[str, Any],  # see `bundle_facts`
@@ -214,23 +214,23 @@ def register(
     """
     name = model_name(root)
     commit = committed(root)
-    bundle = bundle_of(root, commit)
+    bundle = find_bundle(root, commit)
     store = open_store(root, need_remote=True)
     facts = bundle_facts(store, bundle)
-    verdict = refuse_closed_gate(root, commit, facts, override)
+    verdict = check_gate(root, commit, facts, override)
     push(root)
-    read = whole_in_remote(store, bundle)
+    read = verify_in_remote(store, bundle)
     for _ in range(TRIES):
         seen = synchronise(root, name)
         entries = [e for e in read_entries(root, name) if not e.stage]
-        same = [e for e in entries if bundle_of(root, e.commit).md5 == bundle.md5]
+        same = [e for e in entries if find_bundle(root, e.commit).md5 == bundle.md5]
         if same:
             return (
                 f"{name} {same[-1].version} is this very bundle, registered by {same[-1].who}; "
                 "nothing to do"
             )
-        version, reason = bump(
-            (entries[-1].version, bundle_facts(store, bundle_of(root, entries[-1].commit)))
+        version, reason = next_version(
+            (entries[-1].version, bundle_facts(store, find_bundle(root, entries[-1].commit)))
             if entries
             else None,
             facts,
@@ -256,7 +256,7 @@ def register(
                 f"{name} {version} registered: {reason}; gate {verdict}, {read / 1e6:.1f} MB read "
                 f"back from {store.url}"
             )
-        except Lost:
+        except RegistryConflict:
             continue
     raise UserError(f"others kept entering versions of {name}: run `mlops-nb register` again")
 
@@ -274,7 +274,7 @@ def assign(
     Raises UserError when somebody was faster.
     """
     name = model_name(root)
-    whole_in_remote(open_store(root, need_remote=True), bundle_of(root, entry.commit))
+    verify_in_remote(open_store(root, need_remote=True), find_bundle(root, entry.commit))
     number = 1 + max([e.number for e in read_entries(root, name) if e.stage == stage], default=0)
     subject = (
         f"{fields['Action'].capitalize()} {name} {entry.version} "
@@ -282,9 +282,9 @@ def assign(
     )
     try:
         enter(root, f"{name}#{stage}#{number}", entry.commit, write_message(subject, fields), seen)
-    except Lost:
+    except RegistryConflict:
         synchronise(root, name)
-        now = holder(read_entries(root, name), stage)
+        now = find_holder(read_entries(root, name), stage)
         raise UserError(
             f"somebody else made an entry at the same moment; {stage} holds "
             f"{now.version if now else 'no version'} now: look (`mlops-nb models`) and run again "
@@ -306,7 +306,7 @@ def promote(
     name, stage = model_name(root), check_stage(root, stage)
     seen = synchronise(root, name)
     entries = read_entries(root, name)
-    entry, now = find_version(entries, version), holder(entries, stage)
+    entry, now = find_version(entries, version), find_holder(entries, stage)
     if now and now.version == entry.version:
         return f"{name} {entry.version} holds {stage} already; nothing to do"
     if entry.fields.get("Gate") != "passed" and not (override or "").strip():
@@ -379,7 +379,7 @@ def model_lines(
     held = {
         stage: now.version
         for stage in dict.fromkeys(e.stage for e in moves)
-        if (now := holder(entries, stage))
+        if (now := find_holder(entries, stage))
     }
     day = lambda e: f"{datetime.datetime.fromtimestamp(e.when):%Y-%m-%d %H:%M}"
     lines = [
@@ -411,7 +411,7 @@ def model_lines(
 
 
 # %% ../nbs/08a_versions.ipynb #c9a6f8bb
-def follow_prod(
+def update_champion(
     root: Path,  # the project's root
     settled: Callable[[], bool],  # tells whether the pipeline has nothing to do
 ) -> str | None:  # what changed, a line; None for nothing
@@ -419,9 +419,9 @@ def follow_prod(
     tags know.
     """
     try:
-        now = holder(read_entries(root, model_name(root)), "prod")
+        now = find_holder(read_entries(root, model_name(root)), "prod")
         own = (
-            {o.md5 for o in named_outs(root) if o.path == "models/bundle"}
+            {o.md5 for o in list_outputs(root) if o.path == "models/bundle"}
             if now and (root / "dvc.lock").exists()
             else set()
         )
@@ -429,7 +429,7 @@ def follow_prod(
         return None
     before = read_champion(root)
     after = (
-        {"version": now.version, "commit": now.commit, "bundle": bundle_of(root, now.commit).md5}
+        {"version": now.version, "commit": now.commit, "bundle": find_bundle(root, now.commit).md5}
         if now
         else dict.fromkeys(before)
     )
