@@ -32,7 +32,7 @@ import yaml
 
 from .apart import kill_group, finish, snapshot_workspace, start_worker, tidy
 from .base import UserError, content_hash, only_one, read_yaml, remove
-from .experiments import STATE_FILES, ask_git, experiment_refs, read_blobs, read_state
+from .experiments import STATE_FILES, ask_git, list_experiments, read_blobs, read_state
 from .params import all_declared, resolve_parameters
 from .sample import code_hash
 
@@ -160,7 +160,7 @@ def complete(
     baseline: str,  # the commit the experiments start from
 ) -> dict[str, dict[str, Any]]:  # state by name, see `experiments.read_state`
     "Read which experiments of a baseline are there; remove those of a grid that lack results."
-    refs = [r for r in experiment_refs(root) if r["baseline"] == baseline]
+    refs = [r for r in list_experiments(root) if r["baseline"] == baseline]
     texts = read_blobs(root, [(r["commit"], f) for r in refs for f in STATE_FILES])
     states = {r["name"]: read_state({f: texts[r["commit"], f] for f in STATE_FILES}) for r in refs}
     for name, state in states.items():

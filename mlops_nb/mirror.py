@@ -31,7 +31,8 @@ from typing import Any
 
 from .base import UserError, load_json, read_yaml, tell
 from .delivery import deliver, load_mlflow, write_down
-from .experiments import ask_git, flatten, number
+from .git import head_commit, run_git
+from .experiments import finite_number, flatten
 
 
 # %% ../nbs/08g_mirror.ipynb #35b0ab22
@@ -121,7 +122,7 @@ def metric_values(
         f"valid.{n}": v for n, v in train["valid"].items()
     }
     found |= {"test.rows": evaluation["rows"], "gate.passed": int(gate["passed"])}
-    return {fitting(n): number(v) for n, v in found.items() if number(v) is not None}
+    return {fitting(n): finite_number(v) for n, v in found.items() if finite_number(v) is not None}
 
 
 # %% ../nbs/08g_mirror.ipynb #36138983
@@ -140,7 +141,7 @@ def read_curves(
         found += [
             (name, int(step), float(value))
             for step, value in rows
-            if step and value and number(float(value)) is not None
+            if step and value and finite_number(float(value)) is not None
         ]
     return found
 
@@ -151,8 +152,8 @@ def git_tags(
 ) -> dict[str, str]:  # tag by name
     "Say which code a run came from."
     try:
-        head = ask_git(root, "rev-parse", "HEAD").decode().strip()
-        changed = ask_git(
+        head = head_commit(root)
+        changed = run_git(
             root, "status", "--porcelain", "--", ".", ":!dvc.lock", ":!metrics", ":!MODEL_CARD.md"
         )
     except UserError:
