@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 from conftest import make_project, repro, run  # noqa: E402
 
-from mlops_nb.apart import GRID_VARIABLE  # noqa: E402
+from mlops_nb.grid_worker import GRID_VARIABLE  # noqa: E402
 from mlops_nb.experiments import collect_experiments  # noqa: E402
 
 GRID = [
