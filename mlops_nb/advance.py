@@ -29,12 +29,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .apart import end_orphans
+from .apart import kill_orphans
 from .base import UserError, load_json, only_one, remove, save_json
 from .landing import RESULT, forget_git_locks, land, read_journal, work_folder
 from .plan import Wish, check_start, make_plan, plan_lines
 from .propose import keep_reports, propose, remember_refusal, with_offer
-from .registry import git_remote, holder, model_name, read_entries, run_git, synchronise
+from mlops_nb.registry import (
+    git_remote,
+    find_holder,
+    model_name,
+    read_entries,
+    run_git,
+    synchronise,
+)
 from .rerun import MARK, run_apart, tried_line
 from .storage import state_text
 from .transfer import push
@@ -203,7 +210,7 @@ def bring_home(
                 "made; nothing was changed: run `mlops-nb retrain` again"
             )
         synchronise(root, name)
-        now = holder(read_entries(root, name), "prod")
+        now = find_holder(read_entries(root, name), "prod")
         if (now.version if now else "") != plan["champion"]:
             raise UserError(
                 f"prod holds {now.version if now else 'no version'} now, and the candidate was "
@@ -242,7 +249,7 @@ def settle(
     if journal is None and not folder.exists():
         forget_git_locks(root)  # a git that was killed while looking leaves one too
         return None
-    end_orphans(root, MARK)
+    kill_orphans(root, MARK)
     forget_git_locks(root)
     if journal:
         say(

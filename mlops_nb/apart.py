@@ -5,31 +5,27 @@
 
 # %% auto #0
 __all__ = [
-    "LARGE",
-    "MARK",
-    "snapshot",
+    "MAX_UNTRACKED_BYTES",
+    "small_untracked_files",
+    "snapshot_workspace",
+    "copy_identity",
+    "share_settings",
     "clone_commit",
     "clone_workspace",
+    "assign_value",
     "set_parameters",
-    "environment_of",
-    "work_on",
-    "end_with_pipe",
-    "worker",
-    "start_worker",
-    "end_group",
+    "clone_environment",
+    "exit_with_parent",
+    "kill_group",
+    "kill_orphans",
     "failure_line",
-    "end_orphans",
-    "tidy",
-    "finish",
 ]
 
 
 # %% ../nbs/08e_apart.ipynb #0ab402c4
 import io
-import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -41,53 +37,79 @@ from typing import Any
 
 import yaml
 
-from .base import UserError, remove
-from .experiments import ask_git
-from .registry import complaint
+from .git import head_commit, run_git, try_git
+
+
+# %% ../nbs/08e_apart.ipynb #1ad9d598
+MAX_UNTRACKED_BYTES = 10_000_000  # a larger file that git does not know is data, not code
+
+
+def small_untracked_files(
+    root: Path,  # the project's root
+) -> list[str]:  # paths from the root
+    "List the files that git does not know and that are small enough for a commit."
+    listed = run_git(root, "ls-files", "-z", "--others", "--exclude-standard").split("\0")
+    paths = {name: root / name for name in listed if name}
+    return [
+        name
+        for name, path in paths.items()
+        if path.is_file() and path.stat().st_size < MAX_UNTRACKED_BYTES
+    ]
 
 
 # %% ../nbs/08e_apart.ipynb #e6ae1e1a
-LARGE = 10_000_000  # bytes; an unknown file of this size is data that someone left lying about
-
-
-def snapshot(
+def snapshot_workspace(
     root: Path,  # the project's root
     work: Path,  # a folder for the index
 ) -> str:  # a commit on top of HEAD that no ref shows
-    "Commit the workspace as it is, without touching it."
-    head = ask_git(root, "rev-parse", "HEAD").decode().strip()
-    env = (
-        os.environ
-        | {"GIT_INDEX_FILE": str(work / "index")}
-        | {
-            f"GIT_{w}_{k}": "grid@localhost"
-            for w in ("AUTHOR", "COMMITTER")
-            for k in ("NAME", "EMAIL")
-        }
-    )
-    new = [
-        f
-        for f in ask_git(root, "ls-files", "-z", "--others", "--exclude-standard")
-        .decode()
-        .split("\0")
-        if f and (root / f).is_file() and (root / f).stat().st_size < LARGE
-    ]
+    "Commit the workspace as it is, without touching it. Raises UserError with git's reason."
+    head, untracked = head_commit(root), small_untracked_files(root)
+    env = {"GIT_INDEX_FILE": str(work / "index")}
+    for who in ("AUTHOR", "COMMITTER"):
+        env |= {f"GIT_{who}_NAME": "grid@localhost", f"GIT_{who}_EMAIL": "grid@localhost"}
 
     def git(*words: str, given: str | None = None) -> str:
-        done = subprocess.run(
-            ["git", *words], cwd=root, env=env, input=given, capture_output=True, text=True
-        )
-        if done.returncode:
-            raise UserError(
-                f"git {words[0]} failed in {root}: {complaint(done)}; the workspace could not be "
-                "recorded"
-            )
-        return done.stdout.strip()
+        hint = f"the workspace {root} could not be recorded"
+        return run_git(root, *words, given=given, env=env, hint=hint).strip()
 
     git("read-tree", head)
     git("add", "-u")
-    git("update-index", "--add", "-z", "--stdin", given="".join(f"{f}\0" for f in new))
+    git("update-index", "--add", "-z", "--stdin", given="".join(f"{f}\0" for f in untracked))
     return git("commit-tree", git("write-tree"), "-p", head, "-m", "grid: the workspace")
+
+
+# %% ../nbs/08e_apart.ipynb #f5652955
+def copy_identity(
+    root: Path,  # the project's root
+    folder: Path,  # a clone
+) -> None:
+    "Give a clone the project's committer, or one of its own where there is none."
+    for key in ("user.name", "user.email"):
+        known = (try_git(root, "config", key) or "").strip()
+        run_git(folder, "config", key, known or "grid@localhost")
+
+
+# %% ../nbs/08e_apart.ipynb #9e2fff8b
+def share_settings(
+    root: Path,  # the project's root
+    folder: Path,  # a clone
+    cache: str,  # DVC's cache, as `dvc cache dir` prints it
+) -> None:
+    "Write a clone's local DVC settings: the project's own, its cache, absolute addresses."
+    from configobj import ConfigObj
+
+    shared, local = (
+        ConfigObj(str(root / ".dvc" / level), encoding="utf-8", write_empty_values=True)
+        for level in ("config", "config.local")
+    )
+    local.filename = str(folder / ".dvc/config.local")
+    local.setdefault("cache", {})["dir"] = cache
+    sections = {*shared.sections, *local.sections}
+    for section in [s for s in sections if s.startswith("remote ")]:
+        url = local.get(section, {}).get("url") or shared.get(section, {}).get("url", "")
+        if url and "://" not in url and not os.path.isabs(url):
+            local.setdefault(section, {})["url"] = os.path.normpath(root / ".dvc" / url)
+    local.write()
 
 
 # %% ../nbs/08e_apart.ipynb #463b04c0
@@ -95,66 +117,48 @@ def clone_commit(
     root: Path,  # the project's root
     folder: Path,  # where the clone goes
     commit: str,  # what is checked out
-    cache: str,  # DVC's cache, as `dvc cache dir` says
+    cache: str,  # DVC's cache, as `dvc cache dir` prints it
 ) -> None:
-    """Clone the project at a commit.
-
-    Objects, cache and the settings of DVC that only this machine has are shared.
-    """
-    from configobj import ConfigObj
-
-    for words in (
-        ["clone", "-q", "--shared", "--no-checkout", str(root), str(folder)],
-        ["-C", str(folder), "checkout", "-q", "--detach", commit],
-    ):
-        done = subprocess.run(
-            ["git", "-c", "advice.detachedHead=false", *words],
-            cwd=root,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise UserError(
-                f"git {'clone' if 'clone' in words else 'checkout'} failed for {folder}: "
-                f"{complaint(done)}"
-            )
-    for key in ("user.name", "user.email"):
-        known = subprocess.run(
-            ["git", "config", key], cwd=root, capture_output=True, text=True
-        ).stdout.strip()
-        subprocess.run(["git", "config", key, known or "grid@localhost"], cwd=folder, check=True)
-    settings = {
-        level: ConfigObj(str(root / ".dvc" / level), encoding="utf-8", write_empty_values=True)
-        for level in ("config", "config.local")
-    }
-    local = settings["config.local"]
-    local.filename = str(folder / ".dvc/config.local")
-    local.setdefault("cache", {})["dir"] = cache
-    # a folder is meant from where the project's settings lie
-    for section in {
-        s for level in settings.values() for s in level.sections if s.startswith("remote ")
-    }:
-        url = local.get(section, {}).get("url") or settings["config"].get(section, {}).get(
-            "url", ""
-        )
-        if url and "://" not in url and not os.path.isabs(url):
-            local.setdefault(section, {})["url"] = os.path.normpath(root / ".dvc" / url)
-    local.write()
+    "Clone the project at a commit. Raises UserError with git's reason."
+    hint = f"the clone {folder} was not made"
+    run_git(root, "clone", "-q", "--shared", "--no-checkout", str(root), str(folder), hint=hint)
+    quiet = ("-c", "advice.detachedHead=false")
+    run_git(folder, *quiet, "checkout", "-q", "--detach", commit, hint=hint)
+    copy_identity(root, folder)
+    share_settings(root, folder, cache)
 
 
+# %% ../nbs/08e_apart.ipynb #3984ecd2
 def clone_workspace(
     root: Path,  # the project's root
     folder: Path,  # where the clone goes
-    commit: str,  # see `snapshot`
+    commit: str,  # see `snapshot_workspace`
     cache: str,  # see `clone_commit`
 ) -> None:
-    "Clone a snapshot; HEAD is the commit below it, so that its edits are edits again."
+    """Clone a snapshot; HEAD is the commit below it, so that its edits are edits again.
+
+    Raises UserError with git's reason.
+    """
     clone_commit(root, folder, commit, cache)
-    done = subprocess.run(
-        ["git", "reset", "-q", "--soft", f"{commit}^"], cwd=folder, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise UserError(f"git reset failed in {folder}: {complaint(done)}")
+    run_git(folder, "reset", "-q", "--soft", f"{commit}^", hint=f"{folder} cannot be used")
+
+
+# %% ../nbs/08e_apart.ipynb #862160ac
+def assign_value(
+    content: dict[str, Any],  # parsed params.yaml; changed
+    name: str,  # full name: "train.rounds"
+    value: Any,
+) -> None:
+    "Set a parameter; a text that was quoted stays quoted."
+    from ruamel.yaml.scalarstring import ScalarString
+
+    *sections, key = name.split(".")
+    for section in sections:
+        content = content.setdefault(section, {})
+    before = content.get(key)
+    if isinstance(value, str) and isinstance(before, ScalarString):
+        value = type(before)(value)
+    content[key] = value
 
 
 # %% ../nbs/08e_apart.ipynb #f7a38cd0
@@ -164,182 +168,83 @@ def set_parameters(
 ) -> None:
     "Change values in params.yaml as `dvc exp run -S` does; comments stay where they can."
     from ruamel.yaml import YAML
-    from ruamel.yaml.scalarstring import ScalarString
 
-    form = YAML()
-    form.width, form.preserve_quotes = 10**6, True
+    parser = YAML()
+    parser.width, parser.preserve_quotes = 10**6, True
     before = path.read_text(encoding="utf-8")
-    content, plain = form.load(before), yaml.safe_load(before)
-    for whole in (content, plain):
-        for name, value in values.items():
-            *sections, key = name.split(".")
-            target = whole
-            for section in sections:
-                target = target.setdefault(section, {})
-            was = target.get(key)
-            target[key] = (
-                type(was)(value)
-                if isinstance(value, str) and isinstance(was, ScalarString)
-                else value
-            )
-    written = io.StringIO()
-    form.dump(content, written)
+    commented, plain = parser.load(before), yaml.safe_load(before)
+    for name, value in values.items():
+        assign_value(commented, name, value)
+        assign_value(plain, name, value)
+    stream = io.StringIO()
+    parser.dump(commented, stream)
+    written = stream.getvalue()
     try:
-        same = yaml.safe_load(written.getvalue()) == plain
+        same = yaml.safe_load(written) == plain
     except yaml.YAMLError:
         same = False
-    path.write_text(
-        written.getvalue() if same else yaml.safe_dump(plain, sort_keys=False, allow_unicode=True),
-        encoding="utf-8",
-    )
+    if not same:
+        written = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    path.write_text(written, encoding="utf-8")
 
 
-# %% ../nbs/08e_apart.ipynb #4c125cd4
-MARK = "MLOPS_NB_GRID"  # names the project's folder in the environment of everything a grid starts
-
-
-def environment_of(
+# %% ../nbs/08e_apart.ipynb #f3766177
+def clone_environment(
     folder: Path,  # where a clone lies
 ) -> dict[str, str]:
-    """Write the environment in which a clone's own package and nothing else of this process is at
-    work.
-    """
-    env = {
-        k: v
-        for k, v in os.environ.items()
-        if not k.startswith(("MLOPS_NB_", "DVC_EXP", "DVC_ROOT", "GIT_")) and k != "IN_TEST"
-    }
+    "Write the environment variables for processes that run in a clone."
+    foreign = ("MLOPS_NB_", "DVC_EXP", "DVC_ROOT", "GIT_")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(foreign) and k != "IN_TEST"}
+    paths = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
     return env | {
-        "PATH": os.pathsep.join(
-            [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
-        ),
+        "PATH": os.pathsep.join(paths),
         "PYTHONPATH": str(folder),
         "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"),
     }
 
 
-def work_on(
-    root: Path,  # the project's root
-    folder: Path,  # where the experiment runs
-    task: dict[str, Any],  # "name", "commit", "values", "cache"
-) -> int:  # exit code
-    "Run one experiment in a clone, from the worker's process."
-    clone_workspace(root, folder, task["commit"], task["cache"])
-    set_parameters(folder / "params.yaml", task["values"])
-    env = environment_of(folder) | {MARK: str(root)}
-    dvc = [sys.executable, "-m", "dvc"]
-    subprocess.run(
-        [*dvc, "checkout", "-q", "--force", "--allow-missing"],
-        cwd=folder,
-        env=env,
-        stdin=subprocess.DEVNULL,
-    )
-    return subprocess.run(
-        [*dvc, "exp", "run", "--name", task["name"]], cwd=folder, env=env, stdin=subprocess.DEVNULL
-    ).returncode
+# %% ../nbs/08e_apart.ipynb #ece9845c
+def exit_with_parent() -> None:
+    "End this process and all its children when standard input closes; it must lead its own group."
 
-
-def end_with_pipe() -> None:
-    "End this process and all its children when standard input closes; it leads a group of its own."
-
-    def watch() -> None:
+    def wait_for_end() -> None:
         sys.stdin.read()
         os.killpg(0, signal.SIGKILL)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=wait_for_end, daemon=True).start()
 
 
-def worker() -> None:
-    """Run the experiment that the first line of standard input describes.
-
-    End with all children when that pipe closes.
-    """
-    task = json.loads(sys.stdin.readline())
-    end_with_pipe()
-    try:
-        code = work_on(Path(task["root"]), Path(task["folder"]), task)
-    except UserError as error:
-        print(f"ERROR: {error}", flush=True)
-        code = 1
-    os._exit(code)  # the watching thread still reads
-
-
-# %% ../nbs/08e_apart.ipynb #a89f98ed
-def start_worker(
-    task: dict[str, Any],  # see `work_on`; "root" and "folder" as well
-    log: Path,  # where its output goes
-) -> subprocess.Popen:
-    "Start an experiment."
-    package = Path(__file__).parent
-    env = os.environ | {
-        MARK: task["root"],
-        "PYTHONPATH": os.pathsep.join(
-            [str(package.parent), os.environ.get("PYTHONPATH", "")]
-        ).rstrip(os.pathsep),
-        "PYTHONUNBUFFERED": "1",
-    }
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-c", f"from {package.name}.apart import worker; worker()"],
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd=task["root"],
-        )
-    process.stdin.write((json.dumps(task, default=str) + "\n").encode())
-    process.stdin.flush()
-    return process
-
-
-def end_group(
-    process: subprocess.Popen,  # a worker
+# %% ../nbs/08e_apart.ipynb #21259cb9
+def kill_group(
+    process: subprocess.Popen,  # a worker that leads its own group
 ) -> None:
     "End a worker and everything it started."
     deadline = time.monotonic() + 3
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        while time.monotonic() < deadline:  # the last of them may still be on its way out
+        while time.monotonic() < deadline:  # the last of them may still be ending
             os.killpg(process.pid, 0)
             time.sleep(0.02)
     process.wait()
     process.stdin.close()
 
 
-# %% ../nbs/08e_apart.ipynb #92f1e86b
-def failure_line(
-    log: str,  # what an experiment printed
-) -> str:
-    "Find the line that says why an experiment failed."
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    end = next((i for i, line in enumerate(lines) if "failed to reproduce" in line), len(lines))
-    said = [
-        line
-        for line in lines[:end]
-        if not line.startswith(("> ", "Running stage", "Stage '", "Updating lock", "Reproducing"))
-    ]
-    errors = [line for line in said if re.match(r"ERROR|fatal|\w+Error", line)]
-    line = (errors or said[-1:] or lines[end : end + 1] or ["it ended without a word"])[-1]
-    return re.sub(r"^ERROR: | · partial report: \S+$", "", line)[:300]
-
-
 # %% ../nbs/08e_apart.ipynb #a5daf2f7
-def end_orphans(
+def kill_orphans(
     root: Path,  # the project's root
-    mark: str = MARK,  # the variable that names the project's folder in their environment
+    variable: str,  # names the project's folder in the environment of these processes
 ) -> int:  # how many
-    """End processes of an earlier grid in this project, by their ids.
+    """End processes of an earlier run in this project, by their ids.
 
-    The caller holds the grid's lock, so none is alive by right.
+    The caller holds the run's lock, so none of them belongs to a run that is under way.
     """
     import psutil
 
     ended = 0
     for process in psutil.process_iter():
         try:
-            if process.pid != os.getpid() and process.environ().get(mark) == str(root):
+            if process.pid != os.getpid() and process.environ().get(variable) == str(root):
                 process.kill()
                 process.wait(5)
                 ended += 1
@@ -348,66 +253,15 @@ def end_orphans(
     return ended
 
 
-def tidy(
-    root: Path,  # the project's root
-) -> Path:  # an empty folder to work in
-    "Remove what an interrupted grid left: processes, clones, locks of git on experiments."
-    end_orphans(root)
-    work = root / ".dvc/tmp/grid/work"
-    remove(work)
-    work.mkdir(parents=True)
-    common = (root / ask_git(root, "rev-parse", "--git-common-dir").decode().strip()).resolve()
-    for lock in [
-        p for p in (common / "refs/exps").rglob("*.lock") if time.time() - p.stat().st_mtime > 5
-    ]:
-        remove(lock, quiet=True)
-    return work
-
-
-# %% ../nbs/08e_apart.ipynb #d1f99106
-def finish(
-    root: Path,  # the project's root
-    task: dict[str, Any],  # see `work_on`
-    process: subprocess.Popen,  # its worker, which has ended
-) -> str:  # "" when the experiment is there, else one line of error
-    "Fetch a finished experiment, or keep the log of a failed one; remove its clone either way."
-    end_group(process)
-    folder, kept, name = (
-        Path(task["folder"]),
-        root / ".dvc/tmp/grid/failed" / task["name"],
-        task["name"],
-    )
-    log = folder.with_suffix(".log")
-    ref, line = f"refs/exps/{task['baseline'][:2]}/{task['baseline'][2:]}/{name}", ""
-    remove(kept)
-    if process.returncode == 0:
-        done = subprocess.run(
-            [
-                "git",
-                "fetch",
-                "-q",
-                "--no-write-fetch-head",
-                "--no-auto-gc",
-                "--no-tags",
-                str(folder),
-                f"{ref}:{ref}",
-            ],
-            cwd=root,
-            capture_output=True,
-            text=True,
-        )
-        line = (
-            f"git fetch: {(done.stderr.strip().splitlines() or ['failed'])[-1]}"
-            if done.returncode
-            else ""
-        )
-    else:
-        line = failure_line(log.read_text(encoding="utf-8", errors="replace"))
-    if line:
-        if (folder / "reports/failed").is_dir():
-            shutil.copytree(folder / "reports/failed", kept)
-        kept.mkdir(parents=True, exist_ok=True)
-        shutil.copy(log, kept / "log.txt")
-    remove(folder, quiet=True)
-    remove(log)
-    return line
+# %% ../nbs/08e_apart.ipynb #92f1e86b
+def failure_line(
+    log: str,  # what an experiment printed
+) -> str:  # at most 300 characters
+    "Find the line that tells why an experiment failed."
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    end = next((i for i, line in enumerate(lines) if "failed to reproduce" in line), len(lines))
+    progress = ("> ", "Running stage", "Stage '", "Updating lock", "Reproducing")
+    printed = [line for line in lines[:end] if not line.startswith(progress)]
+    errors = [line for line in printed if re.match(r"ERROR|fatal|\w+Error", line)]
+    line = (errors or printed[-1:] or lines[end : end + 1] or ["it ended without a word"])[-1]
+    return re.sub(r"^ERROR: | · partial report: \S+$", "", line)[:300]

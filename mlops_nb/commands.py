@@ -247,12 +247,12 @@ def storage(
 
     Example: mlops-nb storage --deep
     """
-    from mlops_nb.storage import named_outs, open_store
+    from mlops_nb.storage import list_outputs, open_store
     from mlops_nb.transfer import check_storage
 
     root = project_root()
     store = open_store(root)
-    report = check_storage(store, named_outs(root), deep)
+    report = check_storage(store, list_outputs(root), deep)
     typer.echo(f"dvc.lock names {report['files']} files, {report['bytes'] / 1e6:,.1f} MB")
     for place, where, remedy in (
         ("cache", store.cache, "make pull"),

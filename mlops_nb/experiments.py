@@ -5,18 +5,24 @@
 
 # %% auto #0
 __all__ = [
-    "FILES",
-    "ask_git",
-    "experiment_refs",
+    "HINT",
+    "STATE_FILES",
+    "list_experiments",
     "read_blobs",
-    "flat",
-    "parsed",
-    "number",
+    "flatten",
+    "parse_mapping",
+    "finite_number",
+    "read_score",
+    "find_problem",
     "read_state",
-    "workspace_state",
-    "champion_of",
-    "ranked",
-    "differences",
+    "used_parameters",
+    "read_workspace",
+    "read_champion_version",
+    "rank_states",
+    "format_parameter",
+    "describe_differences",
+    "read_commits",
+    "deciding_metric",
     "collect_experiments",
 ]
 
@@ -24,7 +30,6 @@ __all__ = [
 # %% ../nbs/08b_experiments.ipynb #0505e3cc
 import json
 import re
-import subprocess
 from functools import lru_cache
 from math import isfinite
 from pathlib import Path
@@ -32,51 +37,28 @@ from typing import Any
 
 import yaml
 
-from .base import UserError, read_yaml
-
-
-# %% ../nbs/08b_experiments.ipynb #ab54d371
-def ask_git(
-    root: Path,  # the project's root
-    *words: str,  # git's command
-    given: str = "",  # what it reads from its standard input
-) -> bytes:  # what it printed
-    "Run a git command that changes nothing. Raises UserError with git's reason."
-    done = subprocess.run(["git", *words], cwd=root, input=given.encode(), capture_output=True)
-    if done.returncode:
-        reason = (done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[
-            0
-        ]
-        raise UserError(
-            f"git {words[0]} failed in {root}: {reason}; experiments need a git repository with a "
-            "commit"
-        )
-    return done.stdout
+from .base import read_yaml
+from .git import head_commit, run_git, run_git_bytes
 
 
 # %% ../nbs/08b_experiments.ipynb #7c3aeed9
-def experiment_refs(
+HINT = "experiments need a git repository with a commit"
+
+
+def list_experiments(
     root: Path,  # the project's root
     only_head: bool = False,  # True: only those that started from HEAD
     # Returns: name, baseline, commit; when, in seconds since 1970; in the order of names
 ) -> list[dict[str, Any]]:
-    "List the experiments."
-    head, found = ask_git(root, "rev-parse", "HEAD").decode().strip(), []
-    listed = ask_git(
-        root, "for-each-ref", "refs/exps", "--format=%(refname) %(objectname) %(committerdate:unix)"
-    ).decode()
-    for line in listed.splitlines():
+    "List the experiments. Raises UserError without a repository or a commit."
+    head, found = head_commit(root, HINT), []
+    form = "--format=%(refname) %(objectname) %(committerdate:unix)"
+    for line in run_git(root, "for-each-ref", "refs/exps", form, hint=HINT).splitlines():
         ref, commit, when = line.split(" ")
         parts = re.fullmatch(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/([^/]+)", ref)
         if parts and (not only_head or parts[1] + parts[2] == head):
-            found.append(
-                {
-                    "name": parts[3],
-                    "baseline": parts[1] + parts[2],
-                    "commit": commit,
-                    "when": int(when or 0),
-                }
-            )
+            row = {"name": parts[3], "baseline": parts[1] + parts[2]}
+            found.append(row | {"commit": commit, "when": int(when or 0)})
     return sorted(found, key=lambda row: row["name"])
 
 
@@ -86,36 +68,37 @@ def read_blobs(
     wanted: list[tuple[str, str]],  # commit and path of each file
 ) -> dict[tuple[str, str], str | None]:  # its text; None where the commit does not hold it
     "Read files out of commits with one call of git."
-    printed = ask_git(
-        root, "cat-file", "--batch", given="".join(f"{commit}:{path}\n" for commit, path in wanted)
-    )
-    found, at = {}, 0
+    names = "".join(f"{commit}:{path}\n" for commit, path in wanted)
+    printed = run_git_bytes(root, "cat-file", "--batch", given=names, hint=HINT)
+    found, start = {}, 0
     for key in wanted:
-        line = printed[at : printed.index(b"\n", at)]
-        at += len(line) + 1
-        size = re.fullmatch(rb"[0-9a-f]+ blob (\d+)", line)
-        found[key] = printed[at : at + int(size[1])].decode(errors="replace") if size else None
-        at += int(size[1]) + 1 if size else 0
+        header = printed[start : printed.index(b"\n", start)]
+        start += len(header) + 1
+        size = re.fullmatch(rb"[0-9a-f]+ blob (\d+)", header)
+        if not size:
+            found[key] = None
+            continue
+        found[key] = printed[start : start + int(size[1])].decode(errors="replace")
+        start += int(size[1]) + 1
     return found
 
 
 # %% ../nbs/08b_experiments.ipynb #17a84551
-def flat(
+def flatten(
     value: Any,  # parameters, sections nested or not
     prefix: str = "",
 ) -> dict[str, Any]:  # value by full name: {"train.rounds": 100}
     "Write nested parameters with full names."
     if not isinstance(value, dict):
         return {prefix: value}
-    return {
-        k: v
-        for key, child in value.items()
-        for k, v in flat(child, f"{prefix}.{key}" if prefix else str(key)).items()
-    }
+    flat = {}
+    for key, child in value.items():
+        flat |= flatten(child, f"{prefix}.{key}" if prefix else str(key))
+    return flat
 
 
 # %% ../nbs/08b_experiments.ipynb #80033b15
-FILES = (
+STATE_FILES = (
     "params.yaml",
     "metrics/evaluate.json",
     "metrics/gate.json",
@@ -125,131 +108,138 @@ FILES = (
 
 
 @lru_cache(maxsize=512)
-def parsed(
+def parse_mapping(
     text: str | None,  # YAML or JSON; None: there was no such file
 ) -> dict[str, Any] | None:  # its content; None when it cannot be read as a mapping
     """Read a mapping that may be damaged.
 
     Most experiments share most of their files, so each text is read once.
     """
+    text = text or ""
     try:
-        content = (
-            json.loads(text)
-            if (text or "").lstrip().startswith("{")
-            else yaml.load(text or "", Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        )
+        if text.lstrip().startswith("{"):
+            content = json.loads(text)
+        else:
+            content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (ValueError, yaml.YAMLError):
         return None
     return content if isinstance(content, dict) else None
 
 
 # %% ../nbs/08b_experiments.ipynb #97612e33
-def number(
-    value: Any,  # what a metrics file says
+def finite_number(
+    value: Any,  # a value of a metrics file
 ) -> float | None:  # None where it is no finite number
     "Take a metric as a number."
-    return (
-        float(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
-        else None
-    )
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+        return None
+    return float(value)
 
 
-def read_state(
-    texts: dict[str, str | None],  # text by name, see FILES
-    # Returns: params by full name or None; metric, value, low, high, passed, window, problem (""
-    # for none)
-) -> dict[str, Any]:
-    "Take from a state's files what is compared."
-    params, evaluation, gate = (parsed(texts.get(name)) for name in FILES[:3])
-    metrics = (evaluation or {}).get("metrics")
-    metric = str((evaluation or {}).get("metric") or "")
+# %% ../nbs/08b_experiments.ipynb #7b314998
+def read_score(
+    evaluation: dict[str, Any] | None,  # content of metrics/evaluate.json; None: damaged
+) -> dict[str, Any]:  # "metric", "" for none; "value", "low", "high", each None where it lacks
+    "Read the deciding metric and its interval from an evaluation that may be damaged."
+    evaluation = evaluation or {}
+    metric, metrics = str(evaluation.get("metric") or ""), evaluation.get("metrics")
     score = metrics.get(metric) if isinstance(metrics, dict) else None
-    value, low, high = (
-        number(score.get(k)) if isinstance(score, dict) else None for k in ("value", "low", "high")
-    )
-    passed = gate.get("passed") if gate and isinstance(gate.get("passed"), bool) else None
-    missing = [name for name in FILES[:3] if not texts.get(name)]
-    unread = [
-        n for n, c in zip(FILES, (params, evaluation, gate)) if c is None and n not in missing
-    ]
-    problem = (
-        f"{missing[0]} is missing"
-        if missing
-        else f"{unread[0]} is damaged"
-        if unread
-        else f"no {metric or 'metric'}"
-        if value is None
-        else "no verdict"
-        if passed is None
-        else ""
-    )
-    window = (
-        (
-            f"{evaluation.get('rows')} rows {evaluation.get('from') or ''} "
-            f"{evaluation.get('to') or ''}"
-        ).strip()
-        if evaluation
-        else ""
-    )
+    if not isinstance(score, dict):
+        score = {}
+    return {"metric": metric} | {k: finite_number(score.get(k)) for k in ("value", "low", "high")}
+
+
+# %% ../nbs/08b_experiments.ipynb #f123a0f0
+def find_problem(
+    texts: dict[str, str | None],  # text by name, see STATE_FILES
+    metric: str,  # the deciding metric; "" for none
+    value: float | None,  # its value
+    passed: bool | None,  # the gate's verdict
+) -> str:  # "" for none
+    "Find the reason why a state cannot be ranked."
+    needed = STATE_FILES[:3]
+    for name in needed:
+        if not texts.get(name):
+            return f"{name} is missing"
+    for name in needed:
+        if parse_mapping(texts[name]) is None:
+            return f"{name} is damaged"
+    if value is None:
+        return f"no {metric or 'metric'}"
+    return "no verdict" if passed is None else ""
+
+
+# %% ../nbs/08b_experiments.ipynb #4c32d6d4
+def read_state(
+    texts: dict[str, str | None],  # text by name, see STATE_FILES
+    # Returns: params by full name or None; metric, value, low, high, passed, window, problem (""
+    # for none), lock
+) -> dict[str, Any]:
+    "Read from a state's files what is compared."
+    params, evaluation, gate = (parse_mapping(texts.get(name)) for name in STATE_FILES[:3])
+    score = read_score(evaluation)
+    passed = (gate or {}).get("passed")
+    passed = passed if isinstance(passed, bool) else None
+    window = ""
+    if evaluation:
+        first, last = evaluation.get("from") or "", evaluation.get("to") or ""
+        window = f"{evaluation.get('rows')} rows {first} {last}".strip()
     return {
-        "params": flat(params) if params is not None else None,
-        "metric": metric,
-        "value": value,
-        "low": low,
-        "high": high,
+        "params": flatten(params) if params is not None else None,
+        **score,
         "passed": passed,
         "window": window,
-        "problem": problem,
+        "problem": find_problem(texts, score["metric"], score["value"], passed),
         "lock": texts.get("dvc.lock"),
     }
 
 
+# %% ../nbs/08b_experiments.ipynb #38d131a9
+def used_parameters(
+    lock: str | None,  # text of dvc.lock
+) -> dict[str, Any]:  # value by full name
+    "Read the parameters that the stages used when they ran."
+    stages = (parse_mapping(lock) or {}).get("stages") or {}
+    used = {}
+    for stage in stages.values():
+        if isinstance(stage, dict):
+            used |= flatten((stage.get("params") or {}).get("params.yaml") or {})
+    return used
+
+
 # %% ../nbs/08b_experiments.ipynb #46d4c38a
-def workspace_state(
+def read_workspace(
     root: Path,  # the project's root
 ) -> dict[str, Any]:  # see `read_state`
-    "Read the workspace as it lies there."
+    "Read the state of the folder as it is."
+    paths = {name: root / name for name in STATE_FILES}
     texts = {
-        name: (root / name).read_text(encoding="utf-8", errors="replace")
-        if (root / name).is_file()
-        else None
-        for name in FILES
+        name: path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+        for name, path in paths.items()
     }
     found = read_state(texts)
-    stages = (parsed(texts["dvc.lock"]) or {}).get("stages") or {}
-    used = {
-        k: v
-        for stage in stages.values()
-        if isinstance(stage, dict)
-        for k, v in flat((stage.get("params") or {}).get("params.yaml") or {}).items()
-    }
-    changed = [
-        k for k, v in used.items() if k in (found["params"] or {}) and found["params"][k] != v
-    ]
-    return found | (
-        {"problem": f"{changed[0]} changed since its run"}
-        if changed and not found["problem"]
-        else {}
-    )
+    now = found["params"] or {}
+    used = used_parameters(texts["dvc.lock"])
+    changed = [k for k, v in used.items() if k in now and now[k] != v]
+    if changed and not found["problem"]:
+        found["problem"] = f"{changed[0]} changed since its run"
+    return found
 
 
 # %% ../nbs/08b_experiments.ipynb #340c6749
-def champion_of(
+def read_champion_version(
     root: Path,  # the project's root
 ) -> dict[str, str] | None:  # "version" and "commit"; None when there is none
     "Read which version is the champion."
     path = root / "champion.yaml"
     named = read_yaml(path) if path.is_file() else {}
-    return (
-        {"version": str(named["version"]), "commit": str(named.get("commit") or "")}
-        if named.get("version")
-        else None
-    )
+    if not named.get("version"):
+        return None
+    return {"version": str(named["version"]), "commit": str(named.get("commit") or "")}
 
 
 # %% ../nbs/08b_experiments.ipynb #7273a423
-def ranked(
+def rank_states(
     rows: list[dict[str, Any]],  # states, see `read_state`, each with a name
     metric: str,  # the metric that decides
 ) -> list[dict[str, Any]]:  # the same with "rank": 1 is best, None is unranked
@@ -257,33 +247,60 @@ def ranked(
     for row in rows:
         if not row["problem"] and row["metric"] != metric:
             row["problem"] = f"judged by {row['metric']}"
-    known = [r for r in rows if r["value"] is not None and not r["problem"]]
+    scores = [r["value"] for r in rows if r["value"] is not None and not r["problem"]]
     for row in rows:
-        row["rank"] = (
-            1 + sum(r["value"] > row["value"] for r in known) if not row["problem"] else None
-        )
+        better = sum(score > row["value"] for score in scores) if not row["problem"] else 0
+        row["rank"] = None if row["problem"] else 1 + better
     return sorted(rows, key=lambda r: (r["rank"] is None, -(r["value"] or 0), r["name"]))
 
 
 # %% ../nbs/08b_experiments.ipynb #2c3f67c2
-def differences(
+def format_parameter(
+    value: Any,
+) -> str:
+    "Format a parameter's value; lists and mappings as JSON."
+    if isinstance(value, (list, dict)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def describe_differences(
     row: dict[str, Any],  # a state
     reference: dict[str, Any],  # the state it is compared with
 ) -> str:  # "train.model random_forest, train.rounds 40"; "" for none
-    "Say in which parameters a state differs, and whether it was judged on other rows."
+    "Describe in which parameters a state differs, and whether it was evaluated on other rows."
     if row["params"] is None or reference["params"] is None:
         return ""
     mine, other = row["params"], reference["params"]
-    named = [
-        f"{k} "
-        f"{json.dumps(mine[k], ensure_ascii=False, default=str) if isinstance(mine[k], (list, dict)) else mine[k]}"
-        for k in mine
-        if k not in other or mine[k] != other[k]
-    ]
-    named += [f"{k} gone" for k in other if k not in mine]
+    changed = [k for k in mine if k not in other or mine[k] != other[k]]
+    words = [f"{k} {format_parameter(mine[k])}" for k in changed]
+    words += [f"{k} gone" for k in other if k not in mine]
     if row["window"] and reference["window"] and row["window"] != reference["window"]:
-        named.append(f"judged on {row['window']}")
-    return ", ".join(named)
+        words.append(f"judged on {row['window']}")
+    return ", ".join(words)
+
+
+# %% ../nbs/08b_experiments.ipynb #0b9cc2a1
+def read_commits(
+    root: Path,  # the project's root
+    commits: list[str],  # may name one twice
+) -> dict[str, dict[str, Any]]:  # state by commit, see `read_state`
+    "Read the states of commits."
+    commits = [c for c in dict.fromkeys(commits) if c]
+    texts = read_blobs(root, [(c, name) for c in commits for name in STATE_FILES])
+    return {c: read_state({name: texts[c, name] for name in STATE_FILES}) for c in commits}
+
+
+# %% ../nbs/08b_experiments.ipynb #a940ab13
+def deciding_metric(
+    rows: list[dict[str, Any]],  # states, each with a "kind"
+) -> str:  # "" where no row has one
+    "Choose the metric that ranks: the workspace's, else the champion's, else an experiment's."
+    for kind in ("workspace", "champion", "experiment"):
+        for row in rows:
+            if row["kind"] == kind and row["metric"]:
+                return row["metric"]
+    return ""
 
 
 # %% ../nbs/08b_experiments.ipynb #a9bef87b
@@ -293,55 +310,24 @@ def collect_experiments(
     # Returns: "rows", best first; "metric"; "reference": what they are compared with, in words;
     # "head"
 ) -> dict[str, Any]:
-    "Read experiments, champion and workspace, and rank them."
-    head, champion, refs = (
-        ask_git(root, "rev-parse", "HEAD").decode().strip(),
-        champion_of(root),
-        experiment_refs(root, only_head),
-    )
+    "Read experiments, champion and workspace, and rank them. Raises UserError."
+    head, champion = head_commit(root, HINT), read_champion_version(root)
+    refs = list_experiments(root, only_head)
     compared = champion["commit"] if champion else head
-    texts = read_blobs(
-        root,
-        [
-            (c, f)
-            for c in dict.fromkeys([*(r["commit"] for r in refs), head, compared])
-            if c
-            for f in FILES
-        ],
-    )
-    state = {
-        c: read_state({f: texts[c, f] for f in FILES}) for c in dict.fromkeys(c for c, _ in texts)
-    }
-    basis = state.get(compared) or state[head]
-    rows = [row | state[row["commit"]] | {"kind": "experiment"} for row in refs]
-    rows.append(
-        {"name": "workspace", "kind": "workspace", "baseline": head, "commit": "", "when": 0}
-        | workspace_state(root)
-    )
+    states = read_commits(root, [*(r["commit"] for r in refs), head, compared])
+    rows = [row | states[row["commit"]] | {"kind": "experiment"} for row in refs]
+    workspace = {"name": "workspace", "kind": "workspace", "baseline": head, "commit": ""}
+    rows.append(workspace | {"when": 0} | read_workspace(root))
+    basis, reference = states[head], f"HEAD ({head[:7]})"
     if champion:
-        rows.append(
-            {
-                "name": f"champion {champion['version']}",
-                "kind": "champion",
-                "baseline": compared,
-                "commit": compared,
-                "when": 0,
-            }
-            | (state.get(compared) or read_state({}))
-        )
-    named = [
-        r["metric"]
-        for r in sorted(
-            rows, key=lambda r: ("workspace", "champion", "experiment").index(r["kind"])
-        )
-        if r["metric"]
-    ]
-    metric = named[0] if named else ""
+        name = f"champion {champion['version']}"
+        row = {"name": name, "kind": "champion", "baseline": compared, "commit": compared}
+        rows.append(row | {"when": 0} | (states.get(compared) or read_state({})))
+        basis = states.get(compared) or basis
+        if rows[-1]["params"] is not None:
+            reference = f"the {name}"
     for row in rows:
-        row["differs"] = differences(row, basis)
-    reference = (
-        f"the champion {champion['version']}"
-        if champion and compared in state and state[compared]["params"] is not None
-        else f"HEAD ({head[:7]})"
-    )
-    return {"rows": ranked(rows, metric), "metric": metric, "reference": reference, "head": head}
+        row["differs"] = describe_differences(row, basis)
+    metric = deciding_metric(rows)
+    ranked = rank_states(rows, metric)
+    return {"rows": ranked, "metric": metric, "reference": reference, "head": head}

@@ -28,8 +28,8 @@ import yaml
 
 from .base import load_json, project_root, read_yaml
 from .code import project_notebooks, projection, read_notebook, without_magics
-from .comparison import cached
-from .experiments import flat
+from .comparison import read_cached
+from .experiments import flatten
 
 
 # %% ../nbs/13_explain.ipynb #279e2169
@@ -76,7 +76,7 @@ def changed_parameters(
     names: list[str],  # what the stage depends on: sections and full names
 ) -> list[str]:  # "parameter train.rounds: 100 → 200"
     "Name parameters whose value is not that of the last run."
-    now, old = flat(params), flat(before)
+    now, old = flatten(params), flatten(before)
     mine = {k: v for k, v in now.items() if any(k == n or k.startswith(n + ".") for n in names)}
     shown = [
         f"parameter {k}: {old.get(k, 'unset')} → {mine.get(k, 'unset')}"
@@ -117,7 +117,7 @@ def changed_data(
     now, files = dvc_hash(path)
     if now == entry.get("md5"):
         return []
-    listing = cached(root, entry["md5"]) if files else None
+    listing = read_cached(root, entry["md5"]) if files else None
     if listing is None:
         return [f"{entry['path']} changed"]
     before = {f["relpath"]: f["md5"] for f in json.loads(listing)}
@@ -154,7 +154,7 @@ def changed_code(
         return [f"{where} is gone"]
     if hashlib.md5(now.encode()).hexdigest() == entry.get("md5"):
         return []
-    old = cached(root, entry["md5"])
+    old = read_cached(root, entry["md5"])
     return [
         f"{where}: {', '.join(changed_units(old, now))}"
         if old is not None

@@ -5,13 +5,19 @@
 
 # %% auto #0
 __all__ = [
+    "parse_set",
     "parse_sets",
     "with_values",
-    "combinations",
+    "check_values",
+    "list_combinations",
+    "given_inputs",
     "workspace_key",
     "experiment_name",
-    "complete",
+    "complete_experiments",
+    "cache_folder",
     "run_tasks",
+    "make_tasks",
+    "run_missing",
     "run_grid",
 ]
 
@@ -30,43 +36,51 @@ from typing import Any
 
 import yaml
 
-from .apart import end_group, finish, snapshot, start_worker, tidy
+from .apart import kill_group, snapshot_workspace
 from .base import UserError, content_hash, only_one, read_yaml, remove
-from .experiments import FILES, ask_git, experiment_refs, read_blobs, read_state
+from .experiments import HINT, list_experiments, read_commits
+from .git import head_commit, run_git
+from .grid_worker import collect_result, remove_leftovers, start_worker
 from .params import all_declared, resolve_parameters
 from .sample import code_hash
+
+
+# %% ../nbs/08f_grid.ipynb #3433198c
+def parse_set(
+    text: str,  # "train.model=a,b,c"
+) -> tuple[str, list[Any]]:  # full parameter name, its values
+    "Read a parameter and its values, each as YAML. Raises UserError when they cannot be read."
+    name, equals, values = text.partition("=")
+    if not equals or not re.fullmatch(r"[A-Za-z_][\w.-]*", name):
+        raise UserError(
+            f"-S {text}: expected SECTION.NAME=VALUE,VALUE, for example -S train.rounds=20,40"
+        )
+    try:
+        parsed = yaml.safe_load(f"[{values}]")
+    except yaml.YAMLError:
+        raise UserError(
+            f"-S {text}: {values!r} is no list of YAML values; separate them with commas, "
+            "quote what holds a comma or a bracket"
+        ) from None
+    if not isinstance(parsed, list) or not parsed:
+        raise UserError(f"-S {text}: no value; give at least one, for example -S {name}=20,40")
+    return name, parsed
 
 
 # %% ../nbs/08f_grid.ipynb #f321decc
 def parse_sets(
     given: list[str],  # "train.model=a,b,c"
 ) -> dict[str, list[Any]]:  # values by full parameter name
-    """Read the parameters of a grid, each value as YAML.
-
-    Raises UserError for one that cannot be read.
-    """
+    "Read the parameters of a grid. Raises UserError for one that cannot be read or is repeated."
     found: dict[str, list[Any]] = {}
     for text in given:
-        name, equals, values = text.partition("=")
-        if not equals or not re.fullmatch(r"[A-Za-z_][\w.-]*", name):
-            raise UserError(
-                f"-S {text}: expected SECTION.NAME=VALUE,VALUE, for example -S train.rounds=20,40"
-            )
-        try:
-            found_values = yaml.safe_load(f"[{values}]")
-        except yaml.YAMLError:
-            raise UserError(
-                f"-S {text}: {values!r} is no list of YAML values; separate them with commas, "
-                "quote what holds a comma or a bracket"
-            ) from None
-        if not isinstance(found_values, list) or not found_values:
-            raise UserError(f"-S {text}: no value; give at least one, for example -S {name}=20,40")
+        name, values = parse_set(text)
         if name in found:
             raise UserError(
                 f"-S {text}: {name} is given twice; put all its values into one, separated by "
                 "commas"
             )
-        found[name] = found_values
+        found[name] = values
     return found
 
 
@@ -88,62 +102,71 @@ def with_values(
     return result
 
 
+# %% ../nbs/08f_grid.ipynb #ee5b506f
+def check_values(
+    values: dict[str, Any],  # value by full name
+    params: dict[str, Any],  # content of params.yaml
+    declared: dict[str, dict[str, tuple[str, Any]]],  # see `params.all_declared`
+) -> dict[str, Any]:  # params.yaml with these values
+    "Check one combination. Raises UserError for an unknown parameter or a wrong value."
+    try:
+        whole = with_values(params, values)
+        for stage in declared:
+            resolve_parameters(stage, whole, declared)
+    except UserError as error:
+        shown = " ".join(f"-S {k}={v}" for k, v in values.items())
+        reason = str(error).removeprefix("params.yaml: ")
+        reason = reason.removesuffix("; correct it and run again")
+        raise UserError(f"{shown}: {reason}; nothing was started") from None
+    return whole
+
+
 # %% ../nbs/08f_grid.ipynb #3c0bac68
-def combinations(
+def list_combinations(
     sets: dict[str, list[Any]],  # see `parse_sets`
     params: dict[str, Any],  # content of params.yaml
     declared: dict[str, dict[str, tuple[str, Any]]],  # see `params.all_declared`
     # Returns: the chosen values and the whole parameters of each experiment; none twice
 ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """List a grid's experiments.
-
-    Raises UserError for an unknown parameter or a value that it may not have.
-    """
+    "List a grid's experiments. Raises UserError for a combination that cannot run."
     found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for chosen in itertools.product(*sets.values()):
         values = dict(zip(sets, chosen))
-        try:
-            whole = with_values(params, values)
-            for stage in declared:
-                resolve_parameters(stage, whole, declared)
-        except UserError as error:
-            shown = " ".join(f"-S {k}={v}" for k, v in values.items())
-            raise UserError(
-                f"{shown}: "
-                f"{str(error).removeprefix('params.yaml: ').removesuffix('; correct it and run again')}; "
-                "nothing was started"
-            ) from None
+        whole = check_values(values, params, declared)
         found.setdefault(json.dumps(whole, sort_keys=True), (values, whole))
     return list(found.values())
 
 
 # %% ../nbs/08f_grid.ipynb #2b23cf4c
+def given_inputs(
+    root: Path,  # the project's root
+) -> list[str]:  # paths from the root, sorted
+    "List the inputs of the pipeline that no stage makes and that git does not fix."
+    stages = read_yaml(root / "dvc.yaml")["stages"].values()
+    needed = {d for s in stages for d in s.get("deps", [])} - {"nbs", "contract.yaml"}
+    outputs = [o for s in stages for o in [*s.get("outs", []), *s.get("metrics", [])]]
+    made = {o if isinstance(o, str) else next(iter(o)) for o in outputs}
+    return [
+        path
+        for path in sorted(needed - made)
+        if not path.startswith("projection/")
+        and not (root / f"{path}.dvc").exists()
+        and (root / path).exists()
+    ]
+
+
 def workspace_key(
     root: Path,  # the project's root
-) -> str:  # hex
+) -> str:  # SHA-256 in hex
     """Name what an experiment depends on besides its parameters.
 
     Code, contract, pipeline, data that no stage makes.
     """
-    stages = read_yaml(root / "dvc.yaml")["stages"].values()
-    needed = {d for s in stages for d in s.get("deps", [])} - {"nbs", "contract.yaml"}
-    made = {
-        o if isinstance(o, str) else next(iter(o))
-        for s in stages
-        for o in [*s.get("outs", []), *s.get("metrics", [])]
-    }
-    data = [
-        d
-        for d in sorted(needed - made)
-        if not d.startswith("projection/")
-        and not (root / f"{d}.dvc").exists()
-        and (root / d).exists()
-    ]
-    return hashlib.sha256(
-        "\0".join([code_hash(root), *(content_hash(root / d) for d in data)]).encode()
-    ).hexdigest()
+    hashes = [code_hash(root), *(content_hash(root / path) for path in given_inputs(root))]
+    return hashlib.sha256("\0".join(hashes).encode()).hexdigest()
 
 
+# %% ../nbs/08f_grid.ipynb #d76eba6b
 def experiment_name(
     baseline: str,  # the commit it starts from
     key: str,  # see `workspace_key`
@@ -155,27 +178,40 @@ def experiment_name(
 
 
 # %% ../nbs/08f_grid.ipynb #504a3eb9
-def complete(
+def complete_experiments(
     root: Path,  # the project's root
     baseline: str,  # the commit the experiments start from
 ) -> dict[str, dict[str, Any]]:  # state by name, see `experiments.read_state`
     "Read which experiments of a baseline are there; remove those of a grid that lack results."
-    refs = [r for r in experiment_refs(root) if r["baseline"] == baseline]
-    texts = read_blobs(root, [(r["commit"], f) for r in refs for f in FILES])
-    states = {r["name"]: read_state({f: texts[r["commit"], f] for f in FILES}) for r in refs}
-    for name, state in states.items():
-        if name.startswith("grid-") and (state["params"] is None or state["passed"] is None):
-            ask_git(root, "update-ref", "-d", f"refs/exps/{baseline[:2]}/{baseline[2:]}/{name}")
-    return {n: s for n, s in states.items() if s["params"] is not None and s["passed"] is not None}
+    refs = [r for r in list_experiments(root) if r["baseline"] == baseline]
+    states = read_commits(root, [r["commit"] for r in refs])
+    found = {}
+    for ref in refs:
+        name, state = ref["name"], states[ref["commit"]]
+        if state["params"] is not None and state["passed"] is not None:
+            found[name] = state
+        elif name.startswith("grid-"):
+            run_git(root, "update-ref", "-d", f"refs/exps/{baseline[:2]}/{baseline[2:]}/{name}")
+    return found
+
+
+# %% ../nbs/08f_grid.ipynb #496c20e1
+def cache_folder(
+    root: Path,  # the project's root
+) -> str:
+    "Ask DVC where its cache is."
+    command = [sys.executable, "-m", "dvc", "cache", "dir"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    return done.stdout.strip() or str(root / ".dvc/cache")
 
 
 # %% ../nbs/08f_grid.ipynb #33f57798
 def run_tasks(
     root: Path,  # the project's root
-    tasks: list[dict[str, Any]],  # see `work_on`
+    tasks: list[dict[str, Any]],  # see `grid_worker.run_experiment`
     jobs: int,  # how many run at once
-    # hears of every end: the task, its error or "", its seconds
-    told: Callable[[dict[str, Any], str, float], None],
+    # called at every end: the task, its error or "", its seconds
+    report: Callable[[dict[str, Any], str, float], None],
 ) -> None:
     "Run experiments side by side; whatever ends this ends them all."
     waiting, running = list(tasks), []
@@ -183,20 +219,61 @@ def run_tasks(
         while waiting or running:
             while waiting and len(running) < jobs:
                 task = waiting.pop(0)
-                running.append(
-                    (
-                        task,
-                        start_worker(task, Path(task["folder"]).with_suffix(".log")),
-                        time.perf_counter(),
-                    )
-                )
+                process = start_worker(task, Path(task["folder"]).with_suffix(".log"))
+                running.append((task, process, time.perf_counter()))
             for entry in [e for e in running if e[1].poll() is not None]:
+                task, process, started = entry
                 running.remove(entry)
-                told(entry[0], finish(root, entry[0], entry[1]), time.perf_counter() - entry[2])
+                report(task, collect_result(root, task, process), time.perf_counter() - started)
             time.sleep(0.1)
     finally:
         for _, process, _ in running:
-            end_group(process)
+            kill_group(process)
+
+
+# %% ../nbs/08f_grid.ipynb #f49f3f3a
+def make_tasks(
+    root: Path,  # the project's root
+    work: Path,  # where the clones go
+    baseline: str,  # the commit the experiments start from
+    values: dict[str, dict[str, Any]],  # chosen values by experiment name
+) -> list[dict[str, Any]]:  # see `grid_worker.run_experiment`
+    "Describe the experiments for their workers; the workspace is recorded once for all."
+    shared = {
+        "commit": snapshot_workspace(root, work),
+        "baseline": baseline,
+        "cache": cache_folder(root),
+        "root": str(root),
+    }
+    return [
+        {"name": name, "values": chosen, "folder": str(work / name)} | shared
+        for name, chosen in values.items()
+    ]
+
+
+# %% ../nbs/08f_grid.ipynb #806c2df8
+def run_missing(
+    root: Path,  # the project's root
+    tasks: list[dict[str, Any]],  # see `make_tasks`
+    jobs: int,  # how many experiments run at once
+    total: int,  # experiments of the grid, with those that are there already
+    say: Callable[[str], None],  # prints a line
+) -> dict[str, str]:  # error by name of each experiment that failed
+    "Run experiments and print a line at the end of each."
+    done, failed = total - len(tasks), {}
+
+    def report(task: dict[str, Any], error: str, seconds: float) -> None:
+        nonlocal done
+        if error:
+            failed[task["name"]] = error
+        else:
+            done += 1
+        values = ", ".join(f"{k} {v}" for k, v in task["values"].items())
+        state = "FAILED, " if error else ""
+        say(f"{done:>4}/{total}  {task['name']}  {seconds:>5.0f} s  {state}{values}")
+
+    run_tasks(root, tasks, jobs, report)
+    return failed
 
 
 # %% ../nbs/08f_grid.ipynb #1a55502c
@@ -211,51 +288,20 @@ def run_grid(
         raise UserError("a grid needs parameters: -S train.rounds=20,40")
     if jobs < 1:
         raise UserError(f"--jobs {jobs}: at least 1 experiment runs at once")
-    started, declared = time.perf_counter(), all_declared(root)
-    chosen = combinations(parse_sets(given), read_yaml(root / "params.yaml"), declared)
+    started, declared, failed = time.perf_counter(), all_declared(root), {}
+    chosen = list_combinations(parse_sets(given), read_yaml(root / "params.yaml"), declared)
     with only_one(root / ".dvc/tmp/grid.lock", "mlops-nb grid"):
-        work = tidy(root)
-        baseline, key = ask_git(root, "rev-parse", "HEAD").decode().strip(), workspace_key(root)
+        work, baseline, key = remove_leftovers(root), head_commit(root, HINT), workspace_key(root)
         named = {experiment_name(baseline, key, whole): values for values, whole in chosen}
-        there = complete(root, baseline)
-        missing = [name for name in named if name not in there]
+        there = complete_experiments(root, baseline)
+        missing = {name: values for name, values in named.items() if name not in there}
         say(
             f"grid: {len(named)} experiments, {len(named) - len(missing)} there already, "
             f"{len(missing)} to run, {jobs} at a time"
         )
-        failed = {}
         if missing:
-            cache = subprocess.run(
-                [sys.executable, "-m", "dvc", "cache", "dir"],
-                cwd=root,
-                capture_output=True,
-                text=True,
-            ).stdout.strip() or str(root / ".dvc/cache")
-            commit, done = snapshot(root, work), len(named) - len(missing)
-            tasks = [
-                {
-                    "name": n,
-                    "values": named[n],
-                    "commit": commit,
-                    "baseline": baseline,
-                    "cache": cache,
-                    "root": str(root),
-                    "folder": str(work / n),
-                }
-                for n in missing
-            ]
-
-            def told(task: dict[str, Any], error: str, seconds: float) -> None:
-                nonlocal done
-                done += not error
-                failed.update({task["name"]: error} if error else {})
-                values = ", ".join(f"{k} {v}" for k, v in task["values"].items())
-                say(
-                    f"{done:>4}/{len(named)}  {task['name']}  {seconds:>5.0f} s  "
-                    f"{'FAILED, ' if error else ''}{values}"
-                )
-
-            run_tasks(root, tasks, jobs, told)
+            tasks = make_tasks(root, work, baseline, missing)
+            failed = run_missing(root, tasks, jobs, len(named), say)
         remove(work)
     say(
         f"{len(named) - len(failed)} of {len(named)} experiments are there, "

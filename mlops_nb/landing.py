@@ -35,10 +35,10 @@ from pathlib import Path
 from typing import Any
 
 from .base import UserError, load_json, remove, replacing, save_json
-from .registry import holder, model_name, read_entries, run_git
-from .storage import git_text
-from .transfer import dvc_quiet
-from .versions import bundle_of, promote, register
+from .registry import find_holder, model_name, read_entries, run_git
+from .storage import try_git
+from .transfer import capture_dvc_log
+from .versions import find_bundle, promote, register
 
 
 # %% ../nbs/10c_landing.ipynb #3374939c
@@ -132,13 +132,13 @@ def move_branch(
     """
     head = run_git(root, "rev-parse", "HEAD").strip()
     moves = moves_between(root, old, new)
-    if head == old and (git_text(root, "symbolic-ref", "-q", "HEAD") or "").strip() == branch:
+    if head == old and (try_git(root, "symbolic-ref", "-q", "HEAD") or "").strip() == branch:
         place_files(root, moves)
         run_git(root, "update-ref", "-m", "retrain", "HEAD", new, old)
-    elif head != new and git_text(root, "merge-base", "--is-ancestor", new, head) is None:
+    elif head != new and try_git(root, "merge-base", "--is-ancestor", new, head) is None:
         now = hashes_now(root, list(moves))
         stands = {
-            p: (git_text(root, "rev-parse", "-q", "--verify", f"HEAD:{p}") or "").strip()
+            p: (try_git(root, "rev-parse", "-q", "--verify", f"HEAD:{p}") or "").strip()
             for p in moves
         }
         place_files(
@@ -196,8 +196,7 @@ def forget_git_locks(
     Raises UserError while a git is alive in it.
     """
     urls = (
-        git_text(root, "remote", "get-url", name)
-        for name in (git_text(root, "remote") or "").split()
+        try_git(root, "remote", "get-url", name) for name in (try_git(root, "remote") or "").split()
     )
     remotes = [
         root / url.strip()
@@ -239,7 +238,7 @@ def unsaved_outputs(
     from dvc.repo.index import build_data_index, index_from_targets
     from dvc_data.index.checkout import compare
 
-    with dvc_quiet():
+    with capture_dvc_log():
         repo = Repo(str(root))
         with repo.lock:
             view = index_from_targets(repo, targets=[None])
@@ -267,7 +266,7 @@ def checkout_outputs(
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    with dvc_quiet():
+    with capture_dvc_log():
         try:
             Repo(str(root)).checkout(force=True)
         except DvcException as error:
@@ -322,8 +321,8 @@ def give_stage(
 
     Raises UserError.
     """
-    name, wanted = model_name(root), bundle_of(root, journal["new"]).md5
-    if bundle_of(root, run_git(root, "rev-parse", "HEAD").strip()).md5 != wanted:
+    name, wanted = model_name(root), find_bundle(root, journal["new"]).md5
+    if find_bundle(root, run_git(root, "rev-parse", "HEAD").strip()).md5 != wanted:
         return (
             f"the last commit holds another bundle than {journal['new'][:10]}, which was to be "
             "registered: it is left at that; `mlops-nb register` registers yours"
@@ -332,12 +331,12 @@ def give_stage(
     version = next(
         e.version
         for e in read_entries(root, name)
-        if not e.stage and bundle_of(root, e.commit).md5 == wanted
+        if not e.stage and find_bundle(root, e.commit).md5 == wanted
     )
     save_json(journal_path(root), journal | {"step": "stage"})
     if not journal["stage"]:
         return said
-    now = holder(read_entries(root, name), journal["stage"])
+    now = find_holder(read_entries(root, name), journal["stage"])
     if now and now.version not in (journal["holder"], version):
         return f"{said}; {journal['stage']} was given to {now.version} meanwhile and stays there"
     return f"{said}\n{promote(root, version, journal['stage'], journal['why'])}"

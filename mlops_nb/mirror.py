@@ -6,13 +6,17 @@
 # %% auto #0
 __all__ = [
     "GRID",
+    "SERVER",
+    "DATABASE",
     "SWITCH",
-    "home_of",
+    "find_home",
+    "check_address",
     "resolve_address",
-    "fitting",
+    "valid_name",
     "metric_values",
     "read_curves",
     "git_tags",
+    "result_key",
     "read_run",
     "changed_since",
     "mirror_run",
@@ -25,72 +29,73 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from .base import UserError, load_json, read_yaml, tell
-from .delivery import deliver, load_mlflow, write_down
-from .experiments import ask_git, flat, number
+from .delivery import deliver, load_mlflow, save_run
+from .experiments import finite_number, flatten
+from .git import head_commit, run_git, start_git
 
 
 # %% ../nbs/08g_mirror.ipynb #35b0ab22
-GRID = "MLOPS_NB_GRID"  # see `apart.MARK`
+GRID = "MLOPS_NB_GRID"  # see `apart.GRID_VARIABLE`
 
 
-def home_of(
+def find_home(
     root: Path,  # the project's root, or that of an experiment's clone
     environment: dict[str, str],  # the process's environment
 ) -> Path:  # the folder a person works in
     "Find the project that an experiment belongs to."
     if environment.get(GRID):
         return Path(environment[GRID])
-    kept = [
-        p
-        for p in root.parents
-        if p.parts[-3:] in ((".dvc", "tmp", "exps"), (".dvc", "tmp", "retrain"))
-    ]
-    return kept[0].parents[2] if kept else root
+    clones = ((".dvc", "tmp", "exps"), (".dvc", "tmp", "retrain"))
+    for folder in root.parents:
+        if folder.parts[-3:] in clones:
+            return folder.parents[2]
+    return root
 
 
-# %% ../nbs/08g_mirror.ipynb #f7ac57cd
-def resolve_address(
+# %% ../nbs/08g_mirror.ipynb #dfe17a11
+SERVER = r"(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d+)?(/[^\s?#]*)?"  # host or [IPv6], port, path
+DATABASE = r"/[^?#]*[^?#/]"  # a file's path
+
+
+def check_address(
     address: str,  # as params.yaml has it
-    home: Path,  # see `home_of`
-) -> tuple[str, Path | None]:  # what MLflow is given; the database's file, None for a server
-    "Check an address. Raises UserError for one that cannot be used."
+) -> bool:  # True for a server, False for a SQLite file
+    "Check an address of MLflow. Raises UserError for one that cannot be used."
     scheme, _, rest = address.partition("://")
-    server, file = (
-        scheme in ("http", "https"),
-        re.fullmatch(r"/[^?#]*[^?#/]", rest) if scheme == "sqlite" else None,
-    )
+    server = scheme in ("http", "https")
     if server and "@" in rest:
         raise UserError(
             "params.yaml: index.mlflow holds a user or a password, which git and reports would "
             "show; leave them out and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD "
             "in the environment"
         )
-    if not file and not (
-        server and re.fullmatch(r"(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d+)?(/[^\s?#]*)?", rest)
-    ):
-        shown = f"begins with {scheme + '://'!r}" if "@" in rest else f"is {address!r}"
-        raise UserError(
-            f"params.yaml: index.mlflow {shown}, allowed are sqlite:///mlflow.db, "
-            'http://server:port and https://server; correct it, "" mirrors nothing'
-        )
-    if server:
-        return address.rstrip("/"), None
-    database = home / rest[1:]
-    asked = subprocess.run(
-        ["git", "check-ignore", str(database), f"{database}-artifacts"],
-        cwd=home,
-        capture_output=True,
+    if server and re.fullmatch(SERVER, rest):
+        return True
+    if scheme == "sqlite" and re.fullmatch(DATABASE, rest):
+        return False
+    shown = f"begins with {scheme + '://'!r}" if "@" in rest else f"is {address!r}"
+    raise UserError(
+        f"params.yaml: index.mlflow {shown}, allowed are sqlite:///mlflow.db, "
+        'http://server:port and https://server; correct it, "" mirrors nothing'
     )
-    if (
-        database.is_relative_to(home)
-        and asked.returncode < 128
-        and len(asked.stdout.splitlines()) < 2
-    ):
+
+
+# %% ../nbs/08g_mirror.ipynb #f7ac57cd
+def resolve_address(
+    address: str,  # as params.yaml has it
+    home: Path,  # see `find_home`
+) -> tuple[str, Path | None]:  # what MLflow is given; the database's file, None for a server
+    "Make an address absolute. Raises UserError for one that cannot be used."
+    if check_address(address):
+        return address.rstrip("/"), None
+    database = home / address.removeprefix("sqlite:///")
+    asked = start_git(home, ("check-ignore", str(database), f"{database}-artifacts"))
+    knows_git, ignored = asked.returncode < 128, len(asked.stdout.splitlines()) == 2
+    if database.is_relative_to(home) and knows_git and not ignored:
         raise UserError(
             f"params.yaml: index.mlflow is {address!r}, a file that git would commit; write "
             f"sqlite:///mlflow.db, or add /{database.relative_to(home)}* to .gitignore"
@@ -99,29 +104,28 @@ def resolve_address(
 
 
 # %% ../nbs/08g_mirror.ipynb #44fe1b77
-def fitting(
+def valid_name(
     name: str,  # of a parameter or a metric
 ) -> str:  # one that MLflow takes
-    "Replace what MLflow allows in no name."
+    "Replace the characters that MLflow does not allow in names."
     return re.sub(r"[^\w. /:-]", "_", name, flags=re.ASCII)[:250]
 
 
+# %% ../nbs/08g_mirror.ipynb #6c5d170e
 def metric_values(
     results: dict[str, dict[str, Any]],  # content of metrics/*.json by stage
 ) -> dict[str, float]:  # value by name
     "Choose the metrics of a run."
     evaluation, train, gate = (results[n] for n in ("evaluate", "train", "gate"))
-    judged = [*evaluation["metrics"].items(), ("gain", evaluation["gain"])]
-    found = {
-        f"test.{n}{end}": m.get(key)
-        for n, m in judged
-        for key, end in (("value", ""), ("low", ".low"), ("high", ".high"))
-    }
-    found |= {f"test.simple.{n}": v for n, v in evaluation["simple"].items()} | {
-        f"valid.{n}": v for n, v in train["valid"].items()
-    }
+    found = {}
+    for name, metric in [*evaluation["metrics"].items(), ("gain", evaluation["gain"])]:
+        for key, end in (("value", ""), ("low", ".low"), ("high", ".high")):
+            found[f"test.{name}{end}"] = metric.get(key)
+    found |= {f"test.simple.{n}": v for n, v in evaluation["simple"].items()}
+    found |= {f"valid.{n}": v for n, v in train["valid"].items()}
     found |= {"test.rows": evaluation["rows"], "gate.passed": int(gate["passed"])}
-    return {fitting(n): number(v) for n, v in found.items() if number(v) is not None}
+    numbers = {valid_name(n): finite_number(v) for n, v in found.items()}
+    return {name: value for name, value in numbers.items() if value is not None}
 
 
 # %% ../nbs/08g_mirror.ipynb #36138983
@@ -131,7 +135,7 @@ def read_curves(
     "Read every curve of a training."
     found, plots = [], folder / "plots/metrics"
     for path in sorted(plots.rglob("*.tsv")):
-        name = fitting("live." + ".".join(path.relative_to(plots).with_suffix("").parts))
+        name = valid_name("live." + ".".join(path.relative_to(plots).with_suffix("").parts))
         with path.open(encoding="utf-8", newline="") as stream:
             rows = [
                 (row.get("step"), row.get(path.stem))
@@ -140,7 +144,7 @@ def read_curves(
         found += [
             (name, int(step), float(value))
             for step, value in rows
-            if step and value and number(float(value)) is not None
+            if step and value and finite_number(float(value)) is not None
         ]
     return found
 
@@ -149,10 +153,10 @@ def read_curves(
 def git_tags(
     root: Path,  # the project's root
 ) -> dict[str, str]:  # tag by name
-    "Say which code a run came from."
+    "Name the commit a run came from."
     try:
-        head = ask_git(root, "rev-parse", "HEAD").decode().strip()
-        changed = ask_git(
+        head = head_commit(root)
+        changed = run_git(
             root, "status", "--porcelain", "--", ".", ":!dvc.lock", ":!metrics", ":!MODEL_CARD.md"
         )
     except UserError:
@@ -165,6 +169,16 @@ def git_tags(
 
 
 # %% ../nbs/08g_mirror.ipynb #14a04c34
+def result_key(
+    params: dict[str, Any],  # value by full name
+    results: dict[str, dict[str, Any]],  # content of metrics/*.json by stage
+) -> str:  # 32 hexadecimal digits
+    "Hash what went into a run and what came out of it."
+    text = json.dumps([params, results], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+# %% ../nbs/08g_mirror.ipynb #741eed44
 def read_run(
     root: Path,  # the project's root
     environment: dict[str, str],  # the process's environment
@@ -172,34 +186,25 @@ def read_run(
 ) -> dict[str, Any]:
     "Gather what is mirrored of the last run."
     params = read_yaml(root / "params.yaml")
-    results = {
-        p.stem: load_json(p)
-        for p in sorted((root / "metrics").glob("*.json"))
-        if p.stem != "timings"
-    }
-    shown = flat({k: v for k, v in params.items() if k != "index"})
-    key = hashlib.sha256(
-        json.dumps([shown, results], sort_keys=True, default=str).encode()
-    ).hexdigest()[:32]
-    model, trial = results["train"]["model"], environment.get("DVC_EXP_NAME")
-    texts = {
-        fitting(k): v if isinstance(v, str) else json.dumps(v, ensure_ascii=False, default=str)
-        for k, v in shown.items()
-    }
-    tags = {
-        "result": key,
-        "model": model,
-        "gate": "passed" if results["gate"]["passed"] else "NOT passed",
-    } | git_tags(root)
+    paths = sorted((root / "metrics").glob("*.json"))
+    results = {path.stem: load_json(path) for path in paths if path.stem != "timings"}
+    shown = flatten({k: v for k, v in params.items() if k != "index"})
+    key, model = result_key(shown, results), results["train"]["model"]
+    trial = environment.get("DVC_EXP_NAME")
+    texts = {}
+    for name, value in shown.items():
+        if not isinstance(value, str):
+            value = json.dumps(value, ensure_ascii=False, default=str)
+        texts[valid_name(name)] = value[:6000]
+    gate = "passed" if results["gate"]["passed"] else "NOT passed"
+    tags = {"result": key, "model": model, "gate": gate} | git_tags(root)
+    values = [(name, 0, value) for name, value in metric_values(results).items()]
     return {
         "experiment": params["package"]["name"],
         "name": trial or f"{model}-{key[:8]}",
         "key": key,
-        "params": {k: v[:6000] for k, v in texts.items()},
-        "metrics": [
-            *((n, 0, v) for n, v in metric_values(results).items()),
-            *read_curves(root / "reports/live"),
-        ],
+        "params": texts,
+        "metrics": values + read_curves(root / "reports/live"),
         "tags": tags | ({"experiment": trial} if trial else {}),
     }
 
@@ -211,14 +216,13 @@ def changed_since(
     "Name a parameter that has changed since the stage that reads it ran."
     lock = root / "dvc.lock"
     stages = (read_yaml(lock).get("stages") or {}) if lock.is_file() else {}
-    now = flat(read_yaml(root / "params.yaml"))
-    used = {
-        k: v
-        for name, stage in stages.items()
-        if name != "index"
-        for k, v in flat((stage.get("params") or {}).get("params.yaml") or {}).items()
-    }
-    return next((k for k, v in used.items() if now.get(k) != v), "")
+    now = flatten(read_yaml(root / "params.yaml"))
+    for name, stage in stages.items():
+        used = flatten((stage.get("params") or {}).get("params.yaml") or {})
+        changed = [key for key, value in used.items() if now.get(key) != value]
+        if changed and name != "index":
+            return changed[0]
+    return ""
 
 
 # %% ../nbs/08g_mirror.ipynb #9e5edc51
@@ -237,7 +241,7 @@ def mirror_run(
     environment = dict(os.environ)
     if not address or not environment.get("MLOPS_NB_STAGE") or environment.get(SWITCH) == "off":
         return
-    home = home_of(root, environment)
+    home = find_home(root, environment)
     uri, database = resolve_address(address, home)
     mlflow = load_mlflow()
     if changed := changed_since(root):
@@ -245,11 +249,9 @@ def mirror_run(
             f"not mirrored to {address}: {changed} has changed since its run; `mlops-nb repro` "
             "first"
         )
-    box, run = (
-        home / ".dvc/tmp/mirror" / hashlib.sha256(uri.encode()).hexdigest()[:12],
-        read_run(root, environment),
-    )
-    write_down(root, run, box / run["key"])
+    box = home / ".dvc/tmp/mirror" / hashlib.sha256(uri.encode()).hexdigest()[:12]
+    run = read_run(root, environment)
+    save_run(root, run, box / run["key"])
     sent, trouble = deliver(mlflow, uri, database, box)
     waiting = len(list(box.glob("[!.]*/run.json")))
     if trouble:
@@ -257,7 +259,5 @@ def mirror_run(
             f"not mirrored to {address}: {trouble}; `mlops-nb stage index` tries again"
             + (f", {waiting} runs wait" if waiting > 1 else "")
         )
-    tell(
-        f"mirrored to {address}: {run['name']} in {run['experiment']}, "
-        + ("there already" if not sent else "new" if sent == 1 else f"{sent} runs new")
-    )
+    outcome = {0: "there already", 1: "new"}.get(sent, f"{sent} runs new")
+    tell(f"mirrored to {address}: {run['name']} in {run['experiment']}, {outcome}")

@@ -58,7 +58,7 @@ from .plan import Wish
 from .propose import bring_refusals, look_at_offer
 from .policy import decision_line
 from .review import make_review
-from .storage import git_text
+from .storage import try_git
 
 
 # %% ../nbs/11b_patrol.ipynb #b22644b5
@@ -316,7 +316,7 @@ def pull_text(
     commit: str,  # the proposed one
 ) -> tuple[str, str]:  # title; Markdown
     "Write a proposal."
-    result = json.loads(git_text(root, "show", f"{commit}:metrics/retrain.json") or "{}")
+    result = json.loads(try_git(root, "show", f"{commit}:metrics/retrain.json") or "{}")
     champion, day = result.get("champion") or {}, (result.get("asof") or {}).get("after")
     against = (
         f"compared with the champion {champion['version']} on the same rows"
@@ -326,7 +326,7 @@ def pull_text(
     if d := champion.get("difference"):
         against += f": {d['value']:+.4f} [{d['low']:+.4f}, {d['high']:+.4f}]"
     why = [f"- {r}" for r in (result.get("decision") or {}).get("reasons", [])] or ["- by hand"]
-    run, parent = say_run(), (git_text(root, "rev-parse", f"{commit}^") or "").strip()
+    run, parent = say_run(), (try_git(root, "rev-parse", f"{commit}^") or "").strip()
     lineage = (
         f"**Lineage**: commit {commit[:10]} on {parent[:10]}, data through {day or 'now'}; "
         f"{against}; bytes in DVC's remote"
@@ -431,9 +431,9 @@ def propose_model(
     Raises UserError.
     """
     head, base = (
-        git_text(root, "rev-parse", "HEAD").strip(),
+        try_git(root, "rev-parse", "HEAD").strip(),
         os.environ.get("GITHUB_REF_NAME")
-        or (git_text(root, "branch", "--show-current") or "").strip()
+        or (try_git(root, "branch", "--show-current") or "").strip()
         or "main",
     )
     decision = wanted(root, hub, wish, if_needed)

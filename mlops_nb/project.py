@@ -176,8 +176,8 @@ def repro(
     "Bring the pipeline up to date and say what happened. Example: mlops-nb repro"
     from mlops_nb.explain import explain_rerun
     from mlops_nb.params import all_declared, resolve_parameters
-    from mlops_nb.transfer import forget_dead_locks
-    from mlops_nb.versions import follow_prod
+    from mlops_nb.transfer import remove_stale_locks
+    from mlops_nb.versions import update_champion
 
     root, started, params = project_root(), time.time(), read_yaml(project_root() / "params.yaml")
     tell_waiting(root)
@@ -185,8 +185,8 @@ def repro(
         resolve_parameters(name, params, every)
     with only_one(root / ".dvc/tmp/repro.lock", "mlops-nb repro") as lock:
         mend_lock(root)
-        forget_dead_locks(root)
-        if changed := follow_prod(root, lambda: not explain_rerun(root)):
+        remove_stale_locks(root)
+        if changed := update_champion(root, lambda: not explain_rerun(root)):
             typer.echo(changed)
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         done = subprocess.run(

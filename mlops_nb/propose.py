@@ -29,7 +29,7 @@ from .base import UserError, replacing
 from .landing import RESULT
 from .plan import Wish
 from .registry import git_remote, run_git
-from .storage import git_text
+from .storage import try_git
 from .transfer import push
 
 
@@ -56,8 +56,8 @@ def look_at_offer(
             "retrain without --branch"
         )
     if (
-        git_text(root, "check-ref-format", f"refs/heads/{branch}") is None
-        or (git_text(root, "symbolic-ref", "-q", "HEAD") or "").strip() == f"refs/heads/{branch}"
+        try_git(root, "check-ref-format", f"refs/heads/{branch}") is None
+        or (try_git(root, "symbolic-ref", "-q", "HEAD") or "").strip() == f"refs/heads/{branch}"
     ):
         raise UserError(
             f"--branch {branch}: a proposal needs a branch of its own, such as retrain, and not "
@@ -80,13 +80,13 @@ def look_at_offer(
         for line in run_git(root, "log", "--format=%h %s", f"{base}..{tip}").splitlines()
         if not line.partition(" ")[2].startswith(SUBJECT)
     ]
-    on_base = (git_text(root, "merge-base", base, tip) or "").strip() == base and tip != base
+    on_base = (try_git(root, "merge-base", base, tip) or "").strip() == base and tip != base
     if foreign and on_base:
         raise UserError(
             f"the branch {branch} of {remote} holds work of others ({foreign[0][:80]}): merge or "
             "close its pull request and delete the branch, then run again"
         )
-    result = json.loads(git_text(root, "show", f"{tip}:{RESULT}") or "{}")
+    result = json.loads(try_git(root, "show", f"{tip}:{RESULT}") or "{}")
     return tip, ((result.get("asof") or {}).get("after") or "now") if on_base else ""
 
 
@@ -215,4 +215,4 @@ def bring_refusals(
             f"+{REFUSED}/*:{REFUSED}/*",
         )
     refs = run_git(root, "for-each-ref", "--sort=refname", "--format=%(refname)", REFUSED).split()
-    return [text for ref in refs if (text := git_text(root, "show", f"{ref}:{RESULT}"))]
+    return [text for ref in refs if (text := try_git(root, "show", f"{ref}:{RESULT}"))]

@@ -29,15 +29,15 @@ from .base import UserError, load_table
 from mlops_nb.registry import (
     check_stage,
     find_version,
-    holder,
+    find_holder,
     model_name,
     read_entries,
     stage_stack,
     synchronise,
 )
-from .restore import fetch, known_version
-from .storage import git_text, open_store, whole_in_remote
-from .versions import bundle_of, register, rollback
+from .restore import fetch, find_known_version
+from .storage import try_git, open_store, verify_in_remote
+from .versions import find_bundle, register, rollback
 
 
 # %% ../nbs/11a_release.ipynb #a58a5cd5
@@ -53,11 +53,11 @@ def registered(
     root: Path,  # the project's root
 ) -> str:  # version of the last commit's bundle; "" when it is not registered
     "Find the version that is the last commit's bundle."
-    name, md5 = model_name(root), bundle_of(root, git_text(root, "rev-parse", "HEAD").strip()).md5
+    name, md5 = model_name(root), find_bundle(root, try_git(root, "rev-parse", "HEAD").strip()).md5
     same = [
         e.version
         for e in read_entries(root, name)
-        if not e.stage and bundle_of(root, e.commit).md5 == md5
+        if not e.stage and find_bundle(root, e.commit).md5 == md5
     ]
     return same[-1] if same else ""
 
@@ -83,7 +83,7 @@ def prepare_release(
     words = "" if known else register(root, os.environ.get("MLOPS_NB_WHY", ""))
     version = known or registered(root)
     entries = read_entries(root, model_name(root))
-    now, stack = holder(entries, stage), stage_stack(entries, stage)
+    now, stack = find_holder(entries, stage), stage_stack(entries, stage)
     if now and now.version == version:
         return Release(version, False, f"{version} holds {stage} already: nothing to release")
     if known and taken_back(root, version, stage):
@@ -151,8 +151,9 @@ def smoke(
     with tempfile.TemporaryDirectory(prefix="mlops_nb-smoke-") as place:
         bundle, out = Path(place) / "bundle", Path(place) / "answers.parquet"
         # a cache that has it would hide that the remote has not
-        whole_in_remote(
-            open_store(root, need_remote=True), bundle_of(root, known_version(root, version).commit)
+        verify_in_remote(
+            open_store(root, need_remote=True),
+            find_bundle(root, find_known_version(root, version).commit),
         )
         found = fetch(root, version, bundle)
         env = {k: v for k, v in os.environ.items() if not k.startswith(("MLOPS_NB_", "PYTHONPATH"))}
@@ -197,7 +198,7 @@ def take_back(
     synchronise(root, name)
     entries = read_entries(root, name)
     for stage in dict.fromkeys(e.stage for e in entries if e.stage):
-        now, stack = holder(entries, stage), stage_stack(entries, stage)
+        now, stack = find_holder(entries, stage), stage_stack(entries, stage)
         if now is None or now.version != find_version(entries, version).version:
             lines.append(
                 f"{stage} holds {now.version if now else 'no version'}, not {version}: left as it "
@@ -219,5 +220,5 @@ def now_in(
     stage: str,
 ) -> str:  # a version; "" for none
     "Say which version holds a stage."
-    now = holder(read_entries(root, model_name(root)), stage)
+    now = find_holder(read_entries(root, model_name(root)), stage)
     return now.version if now else ""

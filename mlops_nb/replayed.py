@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from .base import replacing
-from .comparison import MORE_STYLE, axis, scale, svg
+from .comparison import CHART_STYLE, draw_axis, fit_scale, svg
 from .metrics import TITLES
 from .report import PAGE, STYLE
 
@@ -173,12 +173,12 @@ def replay_plot(
         for v in (r["ours"]["low"], r["ours"]["high"], r["never"], r["always"], r["best"])
         if v is not None and v == v
     ]
-    at_y, low, high = scale(values or [0.0, 1.0], height - 60, 24)
+    at_y, low, high = fit_scale(values or [0.0, 1.0], height - 60, 24)
     at_x, step = (
-        scale([*range(len(periods))], left + 10, right - 10)[0],
+        fit_scale([*range(len(periods))], left + 10, right - 10)[0],
         max(1, -(-len(periods) // 9)),
     )
-    parts = axis((low, high), at_y, (left, right), upright=True)
+    parts = draw_axis((low, high), at_y, (left, right), upright=True)
     parts += [
         f'<text class="t" x="{at_x(n)}" y="{height - 40}" '
         f'text-anchor="middle">{escape(r["period"])}</text>'
@@ -301,7 +301,7 @@ def write_replay(
     with replacing(root / "reports/replay.html") as temporary:
         temporary.write_text(
             PAGE.render(
-                title="Replay", style=STYLE, code_style=MORE_STYLE, contents=contents, parts=parts
+                title="Replay", style=STYLE, code_style=CHART_STYLE, contents=contents, parts=parts
             ),
             encoding="utf-8",
         )

@@ -20,9 +20,9 @@ from typing import Any
 
 from mlops_nb.apart import (
     clone_commit,
-    end_group,
-    end_with_pipe,
-    environment_of,
+    kill_group,
+    exit_with_parent,
+    clone_environment,
     failure_line,
     set_parameters,
 )
@@ -44,7 +44,7 @@ def pipeline(
 
     End with all children when standard input closes.
     """
-    end_with_pipe()
+    exit_with_parent()
     subprocess.run(
         [sys.executable, "-m", "dvc", "checkout", "-q", "--force", "--allow-missing"],
         stdin=subprocess.DEVNULL,
@@ -81,7 +81,7 @@ def run_pipeline(
 ) -> None:
     "Bring a clone up to date. Raises UserError when that fails; its log and report are kept then."
     kept, package = work_folder(root).with_name("failed"), Path(__file__).parent.name
-    env = environment_of(folder) | {MARK: str(root), "PYTHONUNBUFFERED": "1"}
+    env = clone_environment(folder) | {MARK: str(root), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         [sys.executable, "-c", f"from {package}.rerun import pipeline; pipeline(*{targets})"],
         cwd=folder,
@@ -97,7 +97,7 @@ def run_pipeline(
         log = follow(process, folder.with_name("log.txt"), say)
         code = process.wait()
     finally:
-        end_group(process)
+        kill_group(process)
     if code:
         remove(kept)
         shutil.copytree(folder / "reports/failed", kept) if (

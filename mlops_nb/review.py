@@ -28,9 +28,9 @@ import yaml
 
 from .base import UserError
 from .code import projection
-from .experiments import flat
+from .experiments import flatten
 from .metrics import TITLES
-from .storage import git_text, state_text
+from .storage import try_git, state_text
 from .upkeep import few
 
 
@@ -41,11 +41,9 @@ def merge_base(
 ) -> str:  # the commit from which the change started
     "Find where a change began. Raises UserError for a name that git does not know."
     for name in (base, f"origin/{base}"):
-        if git_text(root, "rev-parse", "-q", "--verify", f"{name}^{{commit}}"):
+        if try_git(root, "rev-parse", "-q", "--verify", f"{name}^{{commit}}"):
             return (
-                git_text(root, "merge-base", name, "HEAD")
-                or git_text(root, "rev-parse", name)
-                or ""
+                try_git(root, "merge-base", name, "HEAD") or try_git(root, "rev-parse", name) or ""
             ).strip()
     raise UserError(
         f"--base {base}: git knows no such commit or branch here; in a workflow use checkout with "
@@ -66,7 +64,7 @@ def load_state(
         **{
             name: read(f"metrics/{name}.json", json.loads) for name in ("evaluate", "gate", "train")
         },
-        "params": flat(read("params.yaml", yaml.safe_load)),
+        "params": flatten(read("params.yaml", yaml.safe_load)),
         "outs": {o["path"]: o.get("md5") for s in stages.values() for o in s.get("outs", [])},
         **{
             name: state_text(root, commit, path) or ""
@@ -82,7 +80,7 @@ def changed_notebooks(
 ) -> list[str]:  # names without nbs/ and .ipynb
     "List notebooks whose code differs from the base's, not only their prose."
     names = (
-        git_text(root, "diff", "--name-only", base, *([head] if head else []), "--", "nbs/*.ipynb")
+        try_git(root, "diff", "--name-only", base, *([head] if head else []), "--", "nbs/*.ipynb")
         or ""
     ).split()
     code = lambda text: projection(json.loads(text)) if text else ""

@@ -28,7 +28,7 @@ from .base import UserError, load_json, remove
 from .code import stage_names
 from .params import sample_params
 from .sample import run_in, sample_copy
-from .storage import git_text, open_store, tracked_outs
+from .storage import try_git, open_store, list_tracked_data
 from .transfer import pull
 
 
@@ -93,7 +93,7 @@ def set_identity(
     root: Path,  # the project's root
 ) -> None:
     "Let git know who commits and tags, where nobody is known; only in this clone."
-    if git_text(root, "var", "GIT_COMMITTER_IDENT") is None or not git_text(
+    if try_git(root, "var", "GIT_COMMITTER_IDENT") is None or not try_git(
         root, "config", "user.email"
     ):
         for key, value in zip(("user.name", "user.email"), BOT):
@@ -105,7 +105,7 @@ def bring_given(
     say: Callable[[str], None],  # prints a line
 ) -> None:
     "Bring the data that no stage makes and git does not hold. Raises UserError."
-    given = tracked_outs(root)
+    given = list_tracked_data(root)
     if not given:
         return
     try:

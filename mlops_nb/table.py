@@ -4,7 +4,18 @@
 
 
 # %% auto #0
-__all__ = ["row_note", "table_lines", "closing_lines", "as_records", "shown_table"]
+__all__ = [
+    "WIDTH",
+    "VERDICTS",
+    "RECORD",
+    "shorten",
+    "row_note",
+    "row_lines",
+    "table_lines",
+    "closing_lines",
+    "as_records",
+    "shown_table",
+]
 
 
 # %% ../nbs/08c_table.ipynb #64ba8945
@@ -15,22 +26,54 @@ from typing import Any
 from .experiments import collect_experiments
 
 
+# %% ../nbs/08c_table.ipynb #81e17a18
+def shorten(
+    text: str,
+    width: int,  # characters
+) -> str:
+    "Cut a text to a width; an ellipsis marks the cut."
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
 # %% ../nbs/08c_table.ipynb #046e27bb
 def row_note(
     row: dict[str, Any],  # a row of `collect_experiments`
     head: str,  # the commit the workspace stands on
 ) -> str:
-    "Say what sets a row apart."
-    words = [row["problem"]] if row["problem"] else []
-    words += [row["differs"]] if row["differs"] else []
-    words += (
-        [f"on {row['baseline'][:7]}"]
-        if row["kind"] == "experiment" and row["baseline"] != head
-        else []
-    )
+    "Describe what sets a row apart."
+    words = [word for word in (row["problem"], row["differs"]) if word]
+    if row["kind"] == "experiment" and row["baseline"] != head:
+        words.append(f"on {row['baseline'][:7]}")
     return "; ".join(words) or "the same parameters"
 
 
+# %% ../nbs/08c_table.ipynb #036e4720
+WIDTH = 80  # characters of a line
+VERDICTS = {True: "yes", False: "NO", None: "-"}
+
+
+def row_lines(
+    row: dict[str, Any],  # a row of `collect_experiments`
+    head: str,  # the commit the workspace stands on
+    width: int,  # of the name's column, in characters
+) -> list[str]:  # one to three lines
+    "Write one row of the ranked table."
+    value = f"{row['value']:.4f}" if row["value"] is not None else "-"
+    interval = ""
+    if row["low"] is not None and row["high"] is not None:
+        interval = f"[{row['low']:.4f}, {row['high']:.4f}]"
+    start = (
+        f"{row['rank'] or '-':>4} {shorten(row['name'], width):<{width}} {value:>8} "
+        f"{interval:<18} {VERDICTS[row['passed']]:<5}"
+    )
+    note = textwrap.wrap(row_note(row, head), WIDTH - len(start)) or [""]
+    lines = [(start + note[0]).rstrip(), *(" " * len(start) + more for more in note[1:3])]
+    if len(note) > 3:
+        lines[-1] = lines[-1][: WIDTH - 1] + "…"
+    return lines
+
+
+# %% ../nbs/08c_table.ipynb #22a2ff30
 def table_lines(
     found: dict[str, Any],  # see `collect_experiments`
     limit: int | None = None,  # how many rows at most; all if None
@@ -38,88 +81,63 @@ def table_lines(
     "Write the ranked table."
     rows = found["rows"][:limit]
     width = min(max([len(r["name"]) for r in rows] + [10]), 20)
-    title = found["metric"] or "metric"
-    lines = [
-        f"rank {'name':<{width}} {title[:8]:>8} {'[low, high]':<18} gate differs from "
-        f"{found['reference'].removeprefix('the champion ')}"[:80],
-        "-" * 80,
-    ]
+    title = (found["metric"] or "metric")[:8]
+    reference = found["reference"].removeprefix("the champion ")
+    head = f"rank {'name':<{width}} {title:>8} {'[low, high]':<18} gate differs from {reference}"
+    lines = [head[:WIDTH], "-" * WIDTH]
     for row in rows:
-        name = row["name"] if len(row["name"]) <= width else row["name"][: width - 1] + "…"
-        value = f"{row['value']:.4f}" if row["value"] is not None else "-"
-        span = (
-            f"[{row['low']:.4f}, {row['high']:.4f}]"
-            if row["low"] is not None and row["high"] is not None
-            else ""
-        )
-        start = (
-            f"{row['rank'] or '-':>4} {name:<{width}} {value:>8} {span:<18} "
-            f"{ {True: 'yes', False: 'NO', None: '-'}[row['passed']]:<5}"
-        )
-        note = textwrap.wrap(row_note(row, found["head"]), 80 - len(start)) or [""]
-        lines += [(start + note[0]).rstrip(), *(" " * len(start) + more for more in note[1:3])]
-        lines[-1] = lines[-1][:79] + "…" if len(note) > 3 else lines[-1]
-    return lines + (
-        [f"… and {len(found['rows']) - len(rows)} more: `mlops-nb experiments`"]
-        if len(rows) < len(found["rows"])
-        else []
-    )
+        lines += row_lines(row, found["head"], width)
+    if len(rows) < len(found["rows"]):
+        lines.append(f"… and {len(found['rows']) - len(rows)} more: `mlops-nb experiments`")
+    return lines
 
 
 # %% ../nbs/08c_table.ipynb #88e92cef
 def closing_lines(
     found: dict[str, Any],  # see `collect_experiments`
 ) -> list[str]:  # lines of at most 80 columns
-    "Say which experiment is best and how to restore it."
-    rows = [r for r in found["rows"] if r["kind"] == "experiment"]
-    best = next((r for r in rows if r["rank"]), None)
-    if best is None:
+    "Name the best experiment and how to restore it."
+    ranked = [r for r in found["rows"] if r["rank"]]
+    rows = [r for r in ranked if r["kind"] == "experiment"]
+    if not rows:
         return ["no experiment has a score yet; `mlops-nb grid --help` shows how to make some"]
-    lines = [
-        f"best experiment: {best['name']}"
-        + ("" if best["passed"] else ", which did NOT pass the gate")
-    ]
-    passed = next((r for r in rows if r["rank"] and r["passed"]), None)
-    lines += [f"best that passed: {passed['name']}"] if passed and not best["passed"] else []
-    ahead = next(
-        (
-            r["name"]
-            for r in found["rows"]
-            if r["kind"] != "experiment" and r["rank"] and r["rank"] < best["rank"]
-        ),
-        None,
-    )
-    lines += [f"no experiment beats the {ahead}"] if ahead else []
-    other = best["baseline"] != found["head"]
-    return [
-        *lines,
-        f"restore it: dvc exp apply {(passed or best)['name']}"
-        + (f" (started from {best['baseline'][:7]})" if other else "")
-        + ", then mlops-nb repro",
-    ]
+    best, passed = rows[0], next((r for r in rows if r["passed"]), None)
+    lines = [f"best experiment: {best['name']}"]
+    if not best["passed"]:
+        lines[0] += ", which did NOT pass the gate"
+        lines += [f"best that passed: {passed['name']}"] if passed else []
+    others = [r for r in ranked if r["kind"] != "experiment" and r["rank"] < best["rank"]]
+    if others:
+        lines.append(f"no experiment beats the {others[0]['name']}")
+    start = f" (started from {best['baseline'][:7]})" if best["baseline"] != found["head"] else ""
+    restored = (passed or best)["name"]
+    return [*lines, f"restore it: dvc exp apply {restored}{start}, then mlops-nb repro"]
+
+
+# %% ../nbs/08c_table.ipynb #e16808e4
+RECORD = (
+    "rank",
+    "name",
+    "kind",
+    "baseline",
+    "commit",
+    "when",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "passed",
+    "differs",
+    "problem",
+    "params",
+)
 
 
 def as_records(
     found: dict[str, Any],  # see `collect_experiments`
 ) -> list[dict[str, Any]]:  # plain types, best first
-    "Reduce the rows to what a program wants to read."
-    kept = (
-        "rank",
-        "name",
-        "kind",
-        "baseline",
-        "commit",
-        "when",
-        "metric",
-        "value",
-        "low",
-        "high",
-        "passed",
-        "differs",
-        "problem",
-        "params",
-    )
-    return [{k: row[k] for k in kept} for row in found["rows"]]
+    "Reduce the rows to what a program reads."
+    return [{key: row[key] for key in RECORD} for row in found["rows"]]
 
 
 # %% ../nbs/08c_table.ipynb #13bac529

@@ -41,7 +41,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .base import UserError, load_json, only_one, save_json
-from .storage import git_text
+from .storage import try_git
 
 
 # %% ../nbs/12a_world.ipynb #8f37b22b
@@ -220,7 +220,7 @@ def own_slug(
     "Name the project at GitHub, if it is there."
     found = re.search(
         r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?\s*$",
-        git_text(root, "remote", "get-url", "origin") or "",
+        try_git(root, "remote", "get-url", "origin") or "",
     )
     return found[1] if found else "local/project"
 
@@ -234,7 +234,7 @@ def check_place(
 
     Raises UserError.
     """
-    top = Path((git_text(root, "rev-parse", "--show-toplevel") or str(root)).strip()).resolve()
+    top = Path((try_git(root, "rev-parse", "--show-toplevel") or str(root)).strip()).resolve()
     if folder in (top, *top.parents) or top in folder.parents:
         raise UserError(
             f"--world {folder} is the project, in it or around it ({top}); name a folder beside "
@@ -283,7 +283,7 @@ def open_world(
     """
     folder = folder.resolve()
     check_place(root, folder)
-    if git_text(root, "rev-parse", "-q", "--verify", "HEAD") is None:
+    if try_git(root, "rev-parse", "-q", "--verify", "HEAD") is None:
         raise UserError(
             f"{root} has no commit, and a local run starts from one: `git add -A && git commit -m "
             "start`, then run again"

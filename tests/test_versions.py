@@ -12,9 +12,9 @@ from conftest import make_project, ran, repro, run, set_params
 
 from mlops_nb.base import UserError, load_json
 from mlops_nb.champion import read_champion
-from mlops_nb.registry import holder, model_name, read_entries
+from mlops_nb.registry import find_holder, model_name, read_entries
 from mlops_nb.restore import fetch, rebuild
-from mlops_nb.storage import cache_path, listing, named_outs, open_store
+from mlops_nb.storage import cache_path, list_output_files, list_outputs, open_store
 from mlops_nb.transfer import check_storage, pull, push
 from mlops_nb.versions import model_lines, promote, register, rollback
 
@@ -100,7 +100,7 @@ def test_register_promote_compare_roll_back(project: Path) -> None:
     assert "no earlier version" in refused(
         rollback, project, "prod"
     ) and "no version 'v7'" in refused(promote, project, "v7", "prod")
-    assert holder(read_entries(project, model_name(project)), "prod").version == "v1.0.0"
+    assert find_holder(read_entries(project, model_name(project)), "prod").version == "v1.0.0"
     assert "rollback  v1.0.0 prod · Ann: slow" in "\n".join(model_lines(project, True))
 
 
@@ -151,8 +151,10 @@ def clone(project: Path, tmp_path: Path) -> Path:
 
 def test_what_is_lost_or_damaged_is_named_and_left(clone: Path, tmp_path: Path) -> None:
     assert "came now" in pull(clone) and "0 came now" in pull(clone)
-    store, outs = open_store(clone), named_outs(clone)
-    model = next(f for out in outs for f in listing(store, out) if f.path == "models/model.skops")
+    store, outs = open_store(clone), list_outputs(clone)
+    model = next(
+        f for out in outs for f in list_output_files(store, out) if f.path == "models/model.skops"
+    )
     kept, far = cache_path(store.cache, model.md5), Path(store.remote.oid_to_path(model.md5))
     whole = kept.read_bytes()
     shutil.rmtree(store.cache)
@@ -188,9 +190,10 @@ def test_what_is_lost_or_damaged_is_named_and_left(clone: Path, tmp_path: Path) 
 
 def test_a_lock_that_names_what_is_nowhere(clone: Path) -> None:
     lock = clone / "dvc.lock"
-    bundle = next(o for o in named_outs(clone) if o.path == "models/bundle")
+    bundle = next(o for o in list_outputs(clone) if o.path == "models/bundle")
     lock.write_text(lock.read_text().replace(bundle.md5, "0" * 32 + ".dir"))
     assert "models/bundle" in refused(pull, clone) and "models/bundle" in refused(push, clone)
     assert (
-        json.dumps(check_storage(open_store(clone), named_outs(clone))).count("models/bundle") >= 1
+        json.dumps(check_storage(open_store(clone), list_outputs(clone))).count("models/bundle")
+        >= 1
     )

@@ -28,9 +28,9 @@ from conftest import make_project  # noqa: E402
 from mlops_nb.act import take_stands  # noqa: E402
 from mlops_nb.base import load_json, read_yaml, remove, save_json  # noqa: E402
 from mlops_nb.landing import dead_locks  # noqa: E402
-from mlops_nb.registry import holder, read_entries, stage_stack  # noqa: E402
-from mlops_nb.storage import named_outs, open_store, whole_in_remote  # noqa: E402
-from mlops_nb.versions import bundle_of  # noqa: E402
+from mlops_nb.registry import find_holder, read_entries, stage_stack  # noqa: E402
+from mlops_nb.storage import list_outputs, open_store, verify_in_remote  # noqa: E402
+from mlops_nb.versions import find_bundle  # noqa: E402
 from mlops_nb.world import TOKEN, World, change_hub, environment, merge, open_world, world_git  # noqa: E402
 
 BIN, NAME, BRANCH, OLD, NEW = (
@@ -190,10 +190,10 @@ def sound(place: Place, claim: str) -> None:
             numbers,
         )
     for commit in {e.commit for e in entries if not e.stage}:
-        assert whole_in_remote(open_store(place.clone), bundle_of(place.clone, commit)) > 0
+        assert verify_in_remote(open_store(place.clone), find_bundle(place.clone, commit)) > 0
     assert f"{len([e for e in entries if not e.stage])} versions" in fine(
         place, "models"
-    ) and named_outs(place.clone), "models"
+    ) and list_outputs(place.clone), "models"
     left = [
         p
         for p in (".dvc/tmp/retrain/work", ".dvc/tmp/retrain/journal.json", ".dvc/tmp/lookout")
@@ -221,7 +221,7 @@ def sound(place: Place, claim: str) -> None:
 
 def held(place: Place, stage: str = "prod") -> str:
     "Say which version holds a stage."
-    now = holder(read_entries(place.world.bare, NAME), stage)
+    now = find_holder(read_entries(place.world.bare, NAME), stage)
     return now.version if now else ""
 
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 from conftest import make_project, repro, run  # noqa: E402
 
-from mlops_nb.apart import MARK  # noqa: E402
+from mlops_nb.grid_worker import GRID_VARIABLE  # noqa: E402
 from mlops_nb.experiments import collect_experiments  # noqa: E402
 
 GRID = [
@@ -67,7 +67,7 @@ def started_by(folder: Path) -> list[int]:
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if (
-                process.environ().get(MARK) == str(folder)
+                process.environ().get(GRID_VARIABLE) == str(folder)
                 and process.status() != psutil.STATUS_ZOMBIE
             ):
                 found.append(process.pid)

@@ -36,10 +36,10 @@ from mlops_nb.apart import set_parameters  # noqa: E402
 from mlops_nb.base import UserError, read_yaml  # noqa: E402
 from mlops_nb.landing import STEPS, dead_locks  # noqa: E402
 from mlops_nb.plan import Wish  # noqa: E402
-from mlops_nb.registry import holder, read_entries, stage_stack  # noqa: E402
-from mlops_nb.storage import open_store, whole_in_remote  # noqa: E402
-from mlops_nb.transfer import dvc_quiet  # noqa: E402
-from mlops_nb.versions import bundle_of  # noqa: E402
+from mlops_nb.registry import find_holder, read_entries, stage_stack  # noqa: E402
+from mlops_nb.storage import open_store, verify_in_remote  # noqa: E402
+from mlops_nb.transfer import capture_dvc_log  # noqa: E402
+from mlops_nb.versions import find_bundle  # noqa: E402
 
 NAME, OLD, NEW, RESULT = "model", "2013-04-30", "2013-05-31", "metrics/retrain.json"
 FAST = {
@@ -219,7 +219,7 @@ def champion(folder: Path) -> str:
     assert numbers == list(range(1, len(numbers) + 1)) and stage_stack(entries, "prod"), (
         f"history of prod: {numbers}"
     )
-    return holder(entries, "prod").version
+    return find_holder(entries, "prod").version
 
 
 def look(folder: Path, old: str) -> dict:
@@ -233,7 +233,7 @@ def look(folder: Path, old: str) -> dict:
         if e.version == held
     )
     store = open_store(folder)
-    assert whole_in_remote(store, bundle_of(folder, entry.commit)) > 0
+    assert verify_in_remote(store, find_bundle(folder, entry.commit)) > 0
     head = git(folder, "rev-parse", "HEAD")
     assert head == old or (
         git(folder, "rev-parse", "HEAD^") == old
@@ -281,7 +281,7 @@ def unfinished(folder: Path, old: str) -> str:
     left += [f"process {p}" for p in started_by(folder)] + git(
         folder, "for-each-ref", "--format=%(refname)", "refs/retrain"
     ).split()
-    with dvc_quiet():
+    with capture_dvc_log():
         state = Repo(str(folder)).status()
     wrong = (
         []

@@ -25,9 +25,9 @@ from mlops_nb.act import run_workflow
 from mlops_nb.apart import set_parameters
 from mlops_nb.base import load_json, read_yaml, remove
 from mlops_nb.joblog import Outcome, outcome_lines
-from mlops_nb.registry import holder, read_entries, stage_stack
-from mlops_nb.storage import open_store, whole_in_remote
-from mlops_nb.versions import bundle_of
+from mlops_nb.registry import find_holder, read_entries, stage_stack
+from mlops_nb.storage import open_store, verify_in_remote
+from mlops_nb.versions import find_bundle
 from mlops_nb.world import World, environment, merge, open_world, pull_request_payload, world_git
 
 ROOT, BIN = Path(__file__).resolve().parents[2], Path(sys.executable).parent
@@ -157,7 +157,7 @@ def branch(place: Place, name: str) -> str:
 
 def holds(place: Place, stage: str) -> str:
     "Say which version holds a stage, by the tags of the bare remote."
-    now = holder(read_entries(place.world.bare, NAME), stage)
+    now = find_holder(read_entries(place.world.bare, NAME), stage)
     return now.version if now else ""
 
 
@@ -180,7 +180,7 @@ def consistent(place: Place, words: str) -> None:
     newest = max(entries, key=lambda e: e.when)
     tag = f"{NAME}#{newest.stage}#{newest.number}" if newest.stage else f"{NAME}@{newest.version}"
     kept = [
-        whole_in_remote(open_store(place.dev), bundle_of(place.dev, e.commit))
+        verify_in_remote(open_store(place.dev), find_bundle(place.dev, e.commit))
         for e in entries
         if not e.stage
     ]
