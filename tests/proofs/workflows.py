@@ -21,14 +21,15 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from mlops_nb.act import run_workflow
 from mlops_nb.apart import set_parameters
 from mlops_nb.base import load_json, read_yaml, remove
 from mlops_nb.joblog import Outcome, outcome_lines
+from mlops_nb.local_run import RunRequest, run_workflow
+from mlops_nb.pull_requests import merge_pull_request, pull_request_payload
 from mlops_nb.registry import holder, read_entries, stage_stack
 from mlops_nb.storage import open_store, whole_in_remote
 from mlops_nb.versions import bundle_of
-from mlops_nb.world import World, environment, merge, open_world, pull_request_payload, world_git
+from mlops_nb.world import World, environment, open_world, world_git
 
 ROOT, BIN = Path(__file__).resolve().parents[2], Path(sys.executable).parent
 NAME, BRANCH, STARTED = "flights-late", "mlops-nb-retrain", time.monotonic()
@@ -124,7 +125,7 @@ def start(place: Place) -> None:
 
 def act(place: Place, workflow: str, event: str, good: bool, words: str, **more: Any) -> Outcome:
     "Run a workflow and say whether it ended as it should."
-    outcome = run_workflow(place.world, workflow, event, **more)
+    outcome = run_workflow(place.world, workflow, RunRequest(event, **more))
     if outcome.ok != good:
         print("\n".join(outcome_lines(outcome)), *outcome.errors, sep="\n")
     check(
@@ -390,7 +391,7 @@ def months(place: Place, count: int) -> None:
                 review_by_ci(place, day)
             tip, pull = branch(place, BRANCH), opened(place, "pulls")[0]["number"]
             check(
-                merge(place.world, pull) == tip == branch(place, "main"),
+                merge_pull_request(place.world, pull) == tip == branch(place, "main"),
                 f"{day}: merged, main is the candidate's commit",
             )
             release(place, day)
@@ -486,7 +487,7 @@ def failed_smoke(place: Place) -> None:
     )
     told = [line for s in outcome.job("smoke").steps for line in s.tail if "smoke test of" in line]
     check(
-        told and "golden rows get another answer" in told[0],
+        told and "golden rows get another prediction" in told[0],
         f"failed smoke test: {told[0][:150] if told else 'nothing was said'}",
     )
     check(
