@@ -26,7 +26,7 @@ from typing import Any
 import typer
 
 from .base import UserError, project_root, remove
-from .joblog import Outcome, outcome_lines
+from .joblog import RunOutcome, outcome_lines
 from .local_run import RunRequest, find_act, run_workflow
 from .pull_requests import pull_request_payload
 from .world import World, fill_storage, open_world
@@ -64,7 +64,7 @@ def parse_inputs(
 # %% ../nbs/13_act.ipynb #58039093
 def path_lines(
     world: World,
-    outcome: Outcome,
+    outcome: RunOutcome,
 ) -> list[str]:
     "List the places of log, summary, artifacts and world."
     summary = outcome.log.with_suffix(".md")
@@ -83,7 +83,7 @@ def run_and_report(
     world: World,
     workflow: str,  # see `run_workflow`
     request: RunRequest,
-) -> Outcome:
+) -> RunOutcome:
     "Run a workflow and print its result. Raises UserError."
     if line := uncommitted_line(world.root):
         typer.echo(line, err=True)
@@ -141,8 +141,8 @@ def act(
     ),
     event: str = typer.Option(
         "",
-        help="what starts it: push, schedule, workflow_dispatch, pull_request (the newest open one "
-        "of the world); as the workflow says if not said",
+        help="push, schedule, workflow_dispatch, pull_request (the world's newest open one); chosen "
+        "by the workflow if not given",
     ),
     given: list[str] = typer.Option(
         None, "--input", metavar="NAME=VALUE", help="an input of workflow_dispatch"
@@ -151,17 +151,14 @@ def act(
         "main", metavar="BRANCH", help="branch or tag of the world's repository"
     ),
     folder: Path = typer.Option(
-        None,
-        "--world",
-        metavar="FOLDER",
-        help="a world to make or to go on with; one of its own if not said",
+        None, "--world", metavar="FOLDER", help="a world to make or reuse; temporary if not given"
     ),
     keep: bool = typer.Option(False, "--keep", help="keep the world when all went well"),
     may_skip: list[str] = typer.Option(
         None,
         "--may-skip",
         metavar="JOB",
-        help="a job that may be skipped; those with an if: if none is named",
+        help="a job that may be skipped; if none is named, those with an if:",
     ),
     minutes: float = typer.Option(60.0, help="how long it may take"),
 ) -> None:

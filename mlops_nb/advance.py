@@ -32,7 +32,7 @@ from .landing import RESULT, apply_commit, read_log, work_folder
 from .plan import Request, check_start, make_plan, plan_lines
 from .propose import add_proposal, fetch_ref, push_proposal, push_refusal, save_reports
 from .registry import git_remote, holder, model_name, read_entries, run_git, synchronise
-from .rerun import MARK, run_in_clone
+from .rerun import RETRAIN_MARK, run_in_clone
 from .retrain_result import commit_candidate, make_result, record_refusal, result_lines
 from .transfer import push
 
@@ -125,7 +125,7 @@ def finish_interrupted(
     if log is None and not folder.exists():
         remove_git_locks(root)  # a git that was killed while reading leaves one too
         return None
-    end_orphans(root, MARK)
+    end_orphans(root, RETRAIN_MARK)
     remove_git_locks(root)
     if log:
         through = f" through {log['asof']}" if log["asof"] else ""

@@ -8,7 +8,7 @@ __all__ = [
     "ESCAPES",
     "Step",
     "Job",
-    "Outcome",
+    "RunOutcome",
     "step_key",
     "printed_lines",
     "JobNotes",
@@ -62,7 +62,7 @@ class Job(NamedTuple):
 
 
 # %% ../nbs/12c_joblog.ipynb #82022839
-class Outcome(NamedTuple):
+class RunOutcome(NamedTuple):
     """The result of a run.
 
     Jobs that ran, jobs that should have run and did not, jobs skipped; step summaries and step
@@ -300,7 +300,7 @@ def find_absent_jobs(
 
 # %% ../nbs/12c_joblog.ipynb #b8351efa
 def format_jobs(
-    outcome: Outcome,
+    outcome: RunOutcome,
 ) -> list[str]:  # lines of at most 80 columns
     "Tabulate the jobs of a run."
     lines = ["", f"{'job':<30}  {'result':<12}{'seconds':>8}  steps", "-" * 80]
@@ -314,7 +314,7 @@ def format_jobs(
 
 # %% ../nbs/12c_joblog.ipynb #cc3de00d
 def outcome_lines(
-    outcome: Outcome,
+    outcome: RunOutcome,
 ) -> list[str]:  # lines of at most 80 columns, paths apart
     "Report a run: its jobs, what failed steps printed, errors, the verdict."
     lines = format_jobs(outcome)

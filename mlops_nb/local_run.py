@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .base import UserError, only_one, remove, save_json
-from .joblog import LogReader, Outcome, find_absent_jobs, list_jobs
+from .joblog import LogReader, RunOutcome, find_absent_jobs, list_jobs
 from .processes import run_command, workspace
 from .pull_requests import change_hub, checkout_ref
 from mlops_nb.workflows import (
@@ -201,12 +201,12 @@ def make_outcome(
     reader: LogReader,  # at the log's end
     facts: dict[str, Any],  # "workflow", "event", "run", "commit", "seconds", "code"
     may_skip: set[str] | None,  # see `RunRequest`
-) -> Outcome:
+) -> RunOutcome:
     "Judge a run by its log."
     jobs, results = list_jobs(reader)
     missing, skipped = find_absent_jobs(reader.expected, results, may_skip)
     notes = reader.jobs.values()
-    return Outcome(
+    return RunOutcome(
         **facts,
         jobs=tuple(jobs),
         missing=missing,
@@ -223,7 +223,7 @@ def make_outcome(
 def record_run(
     world: World,
     path: Path,  # the workflow
-    outcome: Outcome,
+    outcome: RunOutcome,
 ) -> None:
     "Add a run to the list that `gh run list` prints, and write its summaries beside its log."
     began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - outcome.seconds))
@@ -248,7 +248,7 @@ def run_act(
     request: RunRequest,  # its event is filled in
     commit: str,
     say: Callable[[str], None],  # prints a line
-) -> Outcome:
+) -> RunOutcome:
     "Run a workflow of the checked-out commit and judge it by its log. Raises UserError."
     payload, jobs = event_payload(world, path, request, commit), expected_jobs(world.clone, path)
     copy_stand_ins(world)
@@ -274,7 +274,7 @@ def run_workflow(
     workflow: str,  # ci, ci.yml or its path
     request: RunRequest = RunRequest(),
     say: Callable[[str], None] = lambda line: None,  # prints a line for each step that begins
-) -> Outcome:
+) -> RunOutcome:
     "Run one workflow on a branch of the world's repository. Raises UserError when it cannot start."
     find_act()
     with only_one(world.folder / "run.lock", "the run"):

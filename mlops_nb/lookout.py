@@ -8,7 +8,7 @@ __all__ = [
     "STAGES",
     "KEPT",
     "choose_asof",
-    "run_stage",
+    "run_clone_stage",
     "broken_verdict",
     "fetch_inputs",
     "save_failed_page",
@@ -71,7 +71,7 @@ def choose_asof(
 
 
 # %% ../nbs/10g_lookout.ipynb #45a9f2b0
-def run_stage(
+def run_clone_stage(
     folder: Path,  # a clone
     stage: str,
 ) -> str:  # "" when it succeeded, else its line of error
@@ -189,7 +189,7 @@ def monitor_rows(
     clone_for_check(root, folder, day)
     for stage in STAGES:
         say(f"  {stage}: rows up to {day}")
-        if line := run_stage(folder, stage):
+        if line := run_clone_stage(folder, stage):
             reason = line.partition(" · partial report: ")[0]
             if stage == "validate":
                 return broken_verdict(day, reason.removeprefix("validate: "))

@@ -127,15 +127,12 @@ def warn_interrupted(
 @operation_commands.command()
 def retrain(
     asof: str = typer.Option(
-        "",
-        metavar="DATE",
-        help="the day it shall be; one step of retrain.every on if not given",
+        "", metavar="DATE", help="the as-of date; one step of retrain.every on if not given"
     ),
     why: str = typer.Option("", help="the reason; it stays on record"),
     stage: str = typer.Option(
         "",
-        help="what the new version gets: prod, staging or none; as retrain.promote says (prod) if "
-        "not given",
+        help="what the new version gets: prod, staging or none; if not given, as retrain.promote",
     ),
     dry_run: bool = typer.Option(False, "--dry-run", help="only say what would be done"),
     if_needed: bool = typer.Option(

@@ -10,7 +10,7 @@ __all__ = [
     "next_asof",
     "window_parameters",
     "Request",
-    "changed_parameters",
+    "retrain_parameters",
     "list_open_edits",
     "check_start",
     "check_needs",
@@ -138,7 +138,7 @@ class Request(NamedTuple):
 
 
 # %% ../nbs/10c_plan.ipynb #8aed8d0c
-def changed_parameters(
+def retrain_parameters(
     params: dict[str, Any],  # content of params.yaml
     request: Request,
 ) -> dict[str, Any]:  # value by full parameter name
@@ -224,7 +224,7 @@ def make_plan(
     Raises UserError.
     """
     params, old, name = read_yaml(root / "params.yaml"), check_start(root), model_name(root)
-    values, trials = changed_parameters(params, request), window_parameters(params)
+    values, trials = retrain_parameters(params, request), window_parameters(params)
     stage = request.stage or str((params.get("retrain") or {}).get("promote", DEFAULTS["promote"]))
     stage = "" if stage == "none" or request.branch else check_stage(root, stage)
     check_needs(root)

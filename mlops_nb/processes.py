@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .base import remove
-from .world import World, environment
+from .world import World, world_environment
 
 
 # %% ../nbs/12d_processes.ipynb #f6a07574
@@ -93,7 +93,7 @@ def start_process(
     return subprocess.Popen(
         command,
         cwd=world.clone,
-        env=environment(world) | marks,
+        env=world_environment(world) | marks,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -5,7 +5,7 @@
 
 # %% auto #0
 __all__ = [
-    "MARK",
+    "RETRAIN_MARK",
     "repro_clone",
     "log_output",
     "save_failure",
@@ -42,7 +42,7 @@ from .retrain import better
 from .storage import open_store
 
 # names the project's folder in the environment of everything a retraining starts
-MARK = "MLOPS_NB_RETRAIN"
+RETRAIN_MARK = "MLOPS_NB_RETRAIN"
 
 
 # %% ../nbs/10c_rerun.ipynb #339d9077
@@ -109,7 +109,7 @@ def run_pipeline(
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=folder,
-        env=environment_of(folder) | {MARK: str(root), "PYTHONUNBUFFERED": "1"},
+        env=environment_of(folder) | {RETRAIN_MARK: str(root), "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

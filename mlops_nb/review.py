@@ -11,7 +11,7 @@ __all__ = [
     "describe_window",
     "same_rows",
     "score_row",
-    "score_table",
+    "compare_score_rows",
     "compare_scores",
     "slice_changes",
     "slice_table",
@@ -129,7 +129,7 @@ def score_row(
 
 
 # %% ../nbs/10i_review.ipynb #27383d13
-def score_table(
+def compare_score_rows(
     before: dict[str, Any],  # metrics/evaluate.json of the base; {} for none
     after: dict[str, Any],  # and of the change
 ) -> list[str]:  # Markdown
@@ -147,7 +147,7 @@ def score_table(
 
 # %% ../nbs/10i_review.ipynb #dedb94e4
 def compare_scores(
-    before: dict[str, Any],  # see `score_table`
+    before: dict[str, Any],  # see `compare_score_rows`
     after: dict[str, Any],
 ) -> str:  # a sentence
     "Report what the change of the deciding score is worth."
@@ -175,7 +175,7 @@ def compare_scores(
 
 # %% ../nbs/10i_review.ipynb #e5b4ec92
 def slice_changes(
-    before: dict[str, Any],  # see `score_table`
+    before: dict[str, Any],  # see `compare_score_rows`
     after: dict[str, Any],
 ) -> list[tuple[float, dict[str, Any]]]:  # difference and slice, the greatest difference first
     "List the slices whose deciding score moved."
@@ -193,7 +193,7 @@ def slice_changes(
 
 # %% ../nbs/10i_review.ipynb #0639a226
 def slice_table(
-    before: dict[str, Any],  # see `score_table`
+    before: dict[str, Any],  # see `compare_score_rows`
     after: dict[str, Any],
     limit: int = 5,  # slices to show
 ) -> list[str]:  # Markdown; [] when none moved
@@ -290,7 +290,7 @@ def make_review(
     lines = [f"### Gate {verdict} · {compare_scores(old, new)}", ""]
     if stale:
         lines += [f"> **The figures are not those of this code**: {stale}", ""]
-    lines += [*score_table(old, new), "", *gate_lines(after["gate"]), ""]
+    lines += [*compare_score_rows(old, new), "", *gate_lines(after["gate"]), ""]
     lines += change_lines(before, after, changed_notebooks(root, start, head))
     if slices := slice_table(old, new):
         lines += ["", *slices]

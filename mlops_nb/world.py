@@ -15,7 +15,7 @@ __all__ = [
     "search_path",
     "package_settings",
     "git_redirects",
-    "environment",
+    "world_environment",
     "world_git",
     "repository_slug",
     "check_world_folder",
@@ -148,7 +148,7 @@ WORLD_FOLDERS = {
 }
 
 
-def environment(
+def world_environment(
     world: World,
 ) -> dict[str, str]:  # every variable of the processes that run in a world
     "Build the environment of a process in a world."
@@ -166,7 +166,7 @@ def world_git(
 ) -> str:  # what it printed
     "Run git as a workflow does. Raises UserError with its first lines of error."
     done = subprocess.run(
-        ["git", *words], cwd=folder, env=environment(world), capture_output=True, text=True
+        ["git", *words], cwd=folder, env=world_environment(world), capture_output=True, text=True
     )
     if done.returncode:
         lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]

@@ -17,7 +17,7 @@ from mlops_nb.base import UserError, load_json
 from mlops_nb.local_run import RunRequest, run_workflow
 from mlops_nb.pull_requests import merge_pull_request, pull_request_payload
 from mlops_nb.workflows import action_pins
-from mlops_nb.world import TOKEN, World, environment, open_world, world_git
+from mlops_nb.world import TOKEN, World, open_world, world_environment, world_git
 
 BIN = Path(sys.executable).parent
 STANDS = ROOT / ".github/act"
@@ -158,7 +158,7 @@ class Hub:
     def __init__(self, world: World) -> None:
         self.world, self.env = (
             world,
-            environment(world) | {"GH_TOKEN": TOKEN, "GITHUB_REPOSITORY": "me/shop"},
+            world_environment(world) | {"GH_TOKEN": TOKEN, "GITHUB_REPOSITORY": "me/shop"},
         )
         (world.folder / "body.md").write_text("The body.\n")
 

@@ -32,7 +32,7 @@ from mlops_nb.pull_requests import change_hub, merge_pull_request  # noqa: E402
 from mlops_nb.registry import holder, read_entries, stage_stack  # noqa: E402
 from mlops_nb.storage import named_outs, open_store, whole_in_remote  # noqa: E402
 from mlops_nb.versions import bundle_of  # noqa: E402
-from mlops_nb.world import TOKEN, World, environment, open_world, world_git  # noqa: E402
+from mlops_nb.world import TOKEN, World, open_world, world_environment, world_git  # noqa: E402
 
 BIN, NAME, BRANCH, OLD, NEW = (
     Path(sys.executable).parent,
@@ -90,7 +90,7 @@ def check(held: Any, claim: str) -> None:
 
 def variables(place: Place) -> dict[str, str]:
     "Say what a job's step sees."
-    env = {k: v for k, v in environment(place.world).items() if k != "GITHUB_ACTIONS"}
+    env = {k: v for k, v in world_environment(place.world).items() if k != "GITHUB_ACTIONS"}
     (place.world.folder / "tmp").mkdir(exist_ok=True)
     return env | {
         "GH_TOKEN": TOKEN,

@@ -31,7 +31,7 @@ import yaml  # noqa: E402
 from conftest import make_project, run  # noqa: E402
 from dvc.repo import Repo  # noqa: E402
 
-from mlops_nb.advance import MARK, recover, run_retraining  # noqa: E402
+from mlops_nb.advance import RETRAIN_MARK, recover, run_retraining  # noqa: E402
 from mlops_nb.apart import set_parameters  # noqa: E402
 from mlops_nb.base import UserError, read_yaml  # noqa: E402
 from mlops_nb.git_locks import find_git_locks  # noqa: E402
@@ -171,7 +171,7 @@ def started_by(folder: Path) -> list[int]:
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if (
-                process.environ().get(MARK) == str(folder)
+                process.environ().get(RETRAIN_MARK) == str(folder)
                 and process.status() != psutil.STATUS_ZOMBIE
             ):
                 found.append(process.pid)

@@ -23,13 +23,13 @@ import yaml
 
 from mlops_nb.apart import set_parameters
 from mlops_nb.base import load_json, read_yaml, remove
-from mlops_nb.joblog import Outcome, outcome_lines
+from mlops_nb.joblog import RunOutcome, outcome_lines
 from mlops_nb.local_run import RunRequest, run_workflow
 from mlops_nb.pull_requests import merge_pull_request, pull_request_payload
 from mlops_nb.registry import holder, read_entries, stage_stack
 from mlops_nb.storage import open_store, whole_in_remote
 from mlops_nb.versions import bundle_of
-from mlops_nb.world import World, environment, open_world, world_git
+from mlops_nb.world import World, open_world, world_environment, world_git
 
 ROOT, BIN = Path(__file__).resolve().parents[2], Path(sys.executable).parent
 NAME, BRANCH, STARTED = "flights-late", "mlops-nb-retrain", time.monotonic()
@@ -68,7 +68,7 @@ def person(place: Place, *command: str) -> str:
     "Run a program as a person does in the clone."
     env = {
         k: v for k, v in os.environ.items() if not k.startswith(("MLOPS_NB_", "GIT_"))
-    } | environment(place.world)
+    } | world_environment(place.world)
     env |= {"PATH": f"{BIN}{os.pathsep}{env['PATH']}", "PYTHONPATH": str(place.dev)}
     done = subprocess.run(command, cwd=place.dev, env=env, capture_output=True, text=True)
     if done.returncode:
@@ -123,7 +123,7 @@ def start(place: Place) -> None:
     share(place, "the end of March")
 
 
-def act(place: Place, workflow: str, event: str, good: bool, words: str, **more: Any) -> Outcome:
+def act(place: Place, workflow: str, event: str, good: bool, words: str, **more: Any) -> RunOutcome:
     "Run a workflow and say whether it ended as it should."
     outcome = run_workflow(place.world, workflow, RunRequest(event, **more))
     if outcome.ok != good:
@@ -136,7 +136,7 @@ def act(place: Place, workflow: str, event: str, good: bool, words: str, **more:
     return outcome
 
 
-def results(outcome: Outcome) -> dict[str, str]:
+def results(outcome: RunOutcome) -> dict[str, str]:
     "Say how each job of a run ended."
     return (
         {j.key: j.result for j in outcome.jobs}
@@ -233,7 +233,7 @@ def release(place: Place, words: str) -> str:
     return version
 
 
-def look_at_proposal(place: Place, outcome: Outcome, day: str, main: str, prod: str) -> None:
+def look_at_proposal(place: Place, outcome: RunOutcome, day: str, main: str, prod: str) -> None:
     """See that a passed candidate is one commit on main, on the branch, with one pull request,
     compared with the champion.
     """
@@ -433,7 +433,7 @@ def sabotage(place: Place, day: str) -> None:
     )
 
 
-def failing(place: Place, words: str, limit: float) -> Outcome:
+def failing(place: Place, words: str, limit: float) -> RunOutcome:
     "Release a new bundle whose release fails; see that all is as before and an issue says so."
     old = (holds(place, "staging"), holds(place, "prod"))
     set_parameters(place.dev / "params.yaml", {"gate.max_loss": limit})
