@@ -177,18 +177,12 @@ class JobNotes:
 class LogReader:
     "Reads act's log line by line (`--json`) and keeps what it holds of jobs and steps."
 
-    def __init__(
-        self,
-        expected: list[ExpectedJob],  # what the workflow declares
-    ) -> None:
+    def __init__(self, expected: list[ExpectedJob]) -> None:
         self.expected, self.begun = expected, time.monotonic()
         self.jobs: dict[str, JobNotes] = {}
         self.errors: list[str] = []
 
-    def find_job(
-        self,
-        record: dict[str, Any],  # a line of the log
-    ) -> JobNotes:
+    def find_job(self, record: dict[str, Any]) -> JobNotes:
         "Find or begin a job's notes."
         name = record["job"].strip()
         if name not in self.jobs:
@@ -223,11 +217,7 @@ class LogReader:
         step = record["step"].strip().splitlines()[0]
         return f"{time.monotonic() - self.begun:7.1f} s  {job.key} · {step}"
 
-    def note(
-        self,
-        job: JobNotes,
-        record: dict[str, Any],  # a line of the log
-    ) -> None:
+    def note(self, job: JobNotes, record: dict[str, Any]) -> None:
         "Add one line to its job's notes."
         message = record["msg"]
         job.add_output(record)
@@ -241,9 +231,7 @@ class LogReader:
 
 
 # %% ../nbs/12c_joblog.ipynb #f2aa428f
-def list_steps(
-    notes: JobNotes,
-) -> tuple[Step, ...]:
+def list_steps(notes: JobNotes) -> tuple[Step, ...]:
     "List a job's steps in the workflow's order, then what failed before or after them."
     ran = {}
     for key, step in notes.steps.items():
@@ -299,9 +287,7 @@ def find_absent_jobs(
 
 
 # %% ../nbs/12c_joblog.ipynb #b8351efa
-def format_jobs(
-    outcome: RunOutcome,
-) -> list[str]:  # lines of at most 80 columns
+def format_jobs(outcome: RunOutcome) -> list[str]:  # lines of at most 80 columns
     "Tabulate the jobs of a run."
     lines = ["", f"{'job':<30}  {'result':<12}{'seconds':>8}  steps", "-" * 80]
     for job in outcome.jobs:
