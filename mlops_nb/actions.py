@@ -40,13 +40,13 @@ def check() -> None:
 
     Needs no data. ruff, actionlint and zizmor come with `make extra WITH=actions`. Example: mlops-nb check
     """
-    from mlops_nb.hub import put_summary
+    from mlops_nb.hub import write_summary
     from mlops_nb.upkeep import check_all, check_lines
 
     found = check_all(project_root())
     lines = check_lines(found)
     typer.echo("\n".join(lines))
-    put_summary("\n".join(["### Check", "```", *lines, "```"]))
+    write_summary("\n".join(["### Check", "```", *lines, "```"]))
     raise typer.Exit(0 if all(c.ok for c in found) else 1)
 
 
@@ -63,7 +63,7 @@ def review(
 
     Example: mlops-nb review --base main
     """
-    from mlops_nb.hub import Hub, keep_comment, put_summary
+    from mlops_nb.hub import Hub, upsert_comment, write_summary
     from mlops_nb.review import make_review
     from mlops_nb.upkeep import check_results
 
@@ -71,9 +71,9 @@ def review(
     results = check_results(root)
     text = make_review(root, base, "" if results.ok else results.words)
     typer.echo(text)
-    put_summary(text)
+    write_summary(text)
     if comment:
-        keep_comment(Hub(root, typer.echo, dry_run), comment, "review", text)
+        upsert_comment(Hub(root, typer.echo, dry_run), comment, "review", text)
 
 
 # %% ../nbs/13_actions.ipynb #5a59001d
@@ -110,7 +110,7 @@ def prepare(
 
     Example: mlops-nb prepare --data
     """
-    from mlops_nb.runner import prepare as run
+    from mlops_nb.runner import prepare_clone as run
 
     run(project_root(), "all" if data else "source" if source else "", typer.echo)
 
@@ -133,8 +133,8 @@ def heartbeat(dry_run: bool = DRY) -> None:
 
     Example: mlops-nb heartbeat
     """
+    from mlops_nb.heartbeat import check_heartbeat
     from mlops_nb.hub import Hub
-    from mlops_nb.patrol import check_heartbeat
 
     check_heartbeat(Hub(project_root(), typer.echo, dry_run))
 
@@ -153,13 +153,13 @@ def patrol(
 
     Nothing of the project changes; pages are in reports/lookout/DAY. Exit code 0 also on an alarm, which is no failure of the look. Example: mlops-nb patrol --asof 2013-08-31 --dry-run
     """
+    from mlops_nb.heartbeat import ping_heartbeat
     from mlops_nb.hub import Hub
-    from mlops_nb.patrol import patrol as run
-    from mlops_nb.patrol import sign_of_life
+    from mlops_nb.patrol import run_scheduled_check
 
     hub = Hub(project_root(), typer.echo, dry_run)
-    run(hub.root, hub, asof)
-    sign_of_life(hub)
+    run_scheduled_check(hub.root, hub, asof)
+    ping_heartbeat(hub)
 
 
 @action_commands.command()
@@ -181,11 +181,11 @@ def propose(
     What the gate refuses is not proposed: an issue says why, and the exit code is 0, because a refusal is a result. Example: mlops-nb propose --asof 2013-08-31
     """
     from mlops_nb.hub import Hub
-    from mlops_nb.patrol import propose_model
-    from mlops_nb.plan import Wish
+    from mlops_nb.plan import Request
+    from mlops_nb.retrain_pr import propose_model
 
     hub = Hub(project_root(), typer.echo, dry_run)
-    propose_model(hub.root, hub, Wish(asof, why, "", dry_run, branch), if_needed)
+    propose_model(hub.root, hub, Request(asof, why, "", dry_run, branch), if_needed)
 
 
 # %% ../nbs/13_actions.ipynb #06f42ce9
@@ -198,7 +198,7 @@ def release(
 
     Example: mlops-nb release
     """
-    from mlops_nb.hub import Hub, put_output, put_summary
+    from mlops_nb.hub import Hub, write_output, write_summary
     from mlops_nb.release import prepare_release
     from mlops_nb.runner import lasting_storage
     from mlops_nb.versions import promote
@@ -207,15 +207,15 @@ def release(
     hub = Hub(root, typer.echo, dry_run)
     if reason := lasting_storage(root):
         typer.echo(f"not released: {reason}")
-        put_summary(f"### Not released\n{reason}")
-        put_output(hub, version="", new=False)
+        write_summary(f"### Not released\n{reason}")
+        write_output(hub, version="", new=False)
         return
     found = prepare_release(root, stage, dry_run)
     typer.echo(found.words)
     if found.new and found.version and not dry_run:
         typer.echo(promote(root, found.version, "staging", "to be tried"))
-    put_summary(f"### Release\n{found.words}")
-    put_output(hub, version=found.version, new=found.new)
+    write_summary(f"### Release\n{found.words}")
+    write_output(hub, version=found.version, new=found.new)
 
 
 @action_commands.command()
@@ -225,12 +225,12 @@ def smoke(version: str = typer.Argument(help="v1.0.0")) -> None:
 
     Example: mlops-nb smoke v1.0.0
     """
-    from mlops_nb.hub import put_summary
-    from mlops_nb.release import smoke as run
+    from mlops_nb.hub import write_summary
+    from mlops_nb.release import smoke_test as run
 
     words = run(project_root(), version)
     typer.echo(words)
-    put_summary(f"### Smoke test\n{words}")
+    write_summary(f"### Smoke test\n{words}")
 
 
 @action_commands.command()
@@ -243,16 +243,16 @@ def withdraw(
 
     Example: mlops-nb withdraw v1.0.1 --why "smoke test failed"
     """
-    from mlops_nb.hub import Hub, keep_issue, put_output, put_summary
-    from mlops_nb.release import now_in, take_back
+    from mlops_nb.hub import Hub, upsert_issue, write_output, write_summary
+    from mlops_nb.release import holding_version, roll_back_version
 
     hub = Hub(project_root(), typer.echo)
-    lines = take_back(hub.root, version, why)
+    lines = roll_back_version(hub.root, version, why)
     typer.echo("\n".join(lines))
-    put_summary("\n".join(["### Withdrawn", *(f"- {line}" for line in lines)]))
-    put_output(hub, prod=now_in(hub.root, "prod"))
+    write_summary("\n".join(["### Withdrawn", *(f"- {line}" for line in lines)]))
+    write_output(hub, prod=holding_version(hub.root, "prod"))
     if tell:
-        keep_issue(
+        upsert_issue(
             hub,
             "mlops-nb-release",
             f"Release of {version} failed",

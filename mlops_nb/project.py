@@ -38,8 +38,9 @@ import typer
 from .act import act_commands
 from .actions import action_commands
 from .base import UserError, load_json, only_one, project_root, read_yaml, remove
-from .commands import more_commands, tell_waiting
-from .room import no_room, watch_room
+from .commands import more_commands
+from .operations import warn_interrupted
+from .room import disk_error_line, monitor_disk
 
 
 # %% ../nbs/13_project.ipynb #4938bc25
@@ -180,7 +181,7 @@ def repro(
     from mlops_nb.versions import update_champion
 
     root, started, params = project_root(), time.time(), read_yaml(project_root() / "params.yaml")
-    tell_waiting(root)
+    warn_interrupted(root)
     for name in (every := all_declared(root)):
         resolve_parameters(name, params, every)
     with only_one(root / ".dvc/tmp/repro.lock", "mlops-nb repro") as lock:
@@ -358,7 +359,7 @@ def main() -> None:
     "Run the command line."
     if folder := other_package():
         return hand_over(folder)
-    full = watch_room()
+    full = monitor_disk()
     try:
         app()
     except UserError as error:
@@ -374,7 +375,7 @@ def main() -> None:
         )
         sys.exit(130)
     except Exception as error:
-        if not (line := full.line or no_room(error)):
+        if not (line := full.line or disk_error_line(error)):
             raise
         sys.exit(f"mlops-nb: {line}")
     finally:

@@ -13,18 +13,11 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from mlops_nb.act import run_workflow
 from mlops_nb.base import UserError, load_json
+from mlops_nb.local_run import RunRequest, run_workflow
+from mlops_nb.pull_requests import merge_pull_request, pull_request_payload
 from mlops_nb.workflows import action_pins
-from mlops_nb.world import (
-    TOKEN,
-    World,
-    environment,
-    merge,
-    open_world,
-    pull_request_payload,
-    world_git,
-)
+from mlops_nb.world import TOKEN, World, open_world, world_environment, world_git
 
 BIN = Path(sys.executable).parent
 STANDS = ROOT / ".github/act"
@@ -165,7 +158,7 @@ class Hub:
     def __init__(self, world: World) -> None:
         self.world, self.env = (
             world,
-            environment(world) | {"GH_TOKEN": TOKEN, "GITHUB_REPOSITORY": "me/shop"},
+            world_environment(world) | {"GH_TOKEN": TOKEN, "GITHUB_REPOSITORY": "me/shop"},
         )
         (world.folder / "body.md").write_text("The body.\n")
 
@@ -288,7 +281,7 @@ def test_gh_keeps_pull_requests(gh: Hub) -> None:
         "api repos/{owner}/{repo}/issues/2/comments?per_page=100 --paginate", 1
     )
     assert (
-        merge(gh.world, 1) == world_git(gh.world, gh.world.bare, "rev-parse", "main")
+        merge_pull_request(gh.world, 1) == world_git(gh.world, gh.world.bare, "rev-parse", "main")
         and gh("pr list --state open --head retrain --json number,title,url,body --limit 1") == "[]"
     )
 
@@ -341,14 +334,14 @@ def test_a_run_says_what_became_of_each_job(world: World) -> None:
             "run list --workflow tiny.yml --event push --status success --limit 1 --json createdAt"
         )
     )[0]["createdAt"].endswith("Z")
-    assert not run_workflow(world, "tiny", may_skip={"take"}).ok, (
+    assert not run_workflow(world, "tiny", RunRequest(may_skip={"take"})).ok, (
         "never may not be skipped when only take may"
     )
 
 
 @needs_act
 def test_a_failing_job_is_a_failure_and_what_needs_it_is_skipped(world: World) -> None:
-    outcome = run_workflow(world, "tiny", "workflow_dispatch", {"code": "3"})
+    outcome = run_workflow(world, "tiny", RunRequest("workflow_dispatch", {"code": "3"}))
     assert (
         not outcome.ok
         and outcome.code == 1
@@ -381,7 +374,9 @@ def test_a_pull_request_runs_on_its_merge(world: World) -> None:
         world_git(world, world.clone, "push", "-q", "origin", "HEAD:refs/heads/retrain"),
     )
     gh("pr create --head retrain --base main --title Retrained --body-file B")
-    outcome = run_workflow(world, "tiny", "pull_request", payload=pull_request_payload(world, 1))
+    outcome = run_workflow(
+        world, "tiny", RunRequest("pull_request", payload=pull_request_payload(world, 1))
+    )
     assert (
         outcome.ok and outcome.outputs["work"]["say.said"] == "retrain>main refs/pull/1/merge 2"
     ), outcome.outputs
@@ -389,13 +384,13 @@ def test_a_pull_request_runs_on_its_merge(world: World) -> None:
 
 @needs_act
 def test_what_cannot_start_is_one_line(world: World) -> None:
-    for arguments, words in {
+    for (workflow, *request), words in {
         ("nothing",): "there are: mac, slow, tiny",
         ("tiny", "schedule"): "starts on push, pull_request, workflow_dispatch",
         ("tiny", "push", None, None, "gone"): "no branch or tag",
     }.items():
         with pytest.raises(UserError, match=words) as error:
-            run_workflow(world, *arguments)
+            run_workflow(world, workflow, RunRequest(*request))
         assert "\n" not in str(error.value)
     shutil.rmtree(world.folder / "act", ignore_errors=True)
 
@@ -483,7 +478,7 @@ def test_ended_early_it_leaves_nothing_running(project: Path, tmp_path: Path, nu
 
 @needs_act
 def test_too_slow_a_run_is_ended(world: World) -> None:
-    outcome = run_workflow(world, "slow", timeout=1.0)
+    outcome = run_workflow(world, "slow", RunRequest(timeout=1.0))
     assert (
         not outcome.ok
         and outcome.code == 124

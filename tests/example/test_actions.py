@@ -25,11 +25,12 @@ from mlops_nb import patrol as patrol_module
 from mlops_nb.apart import set_parameters
 from mlops_nb.base import load_json
 from mlops_nb.hub import Hub
-from mlops_nb.lookout import broken
-from mlops_nb.patrol import LABEL, patrol, was_declined
+from mlops_nb.lookout import broken_verdict
+from mlops_nb.patrol import DRIFT_LABEL, run_scheduled_check
 from mlops_nb.project import app
+from mlops_nb.pull_requests import change_hub, merge_pull_request
 from mlops_nb.registry import read_entries, stage_stack
-from mlops_nb.world import change_hub, merge
+from mlops_nb.retrain_pr import was_declined
 
 UNIT = (
     '.assign(distance=lambda t: t[\\"distance\\"].where(t[\\"scheduled\\"] < \\"2013-05-20\\", '
@@ -114,14 +115,14 @@ def look_at(hub: Hub, monkeypatch: pytest.MonkeyPatch, day: str, found: dict) ->
     decision = {"retrain": False, "reasons": [], "against": ["it is broken"], "triggers": {}}
     monkeypatch.setattr(
         patrol_module,
-        "look_out",
+        "check_new_rows",
         lambda root, day, refusals, say: {
             "found": found,
             "decision": decision,
             "folder": root / "reports/lookout" / day,
         },
     )
-    return patrol(hub.root, hub, day)
+    return run_scheduled_check(hub.root, hub, day)
 
 
 def window(day: str, *findings: dict) -> dict:
@@ -149,7 +150,7 @@ def test_an_episode_is_one_issue(place: Place, hub: Hub, monkeypatch: pytest.Mon
     first = issues(place)
     assert (
         len(first) == 1
-        and first[0]["labels"] == [LABEL]
+        and first[0]["labels"] == [DRIFT_LABEL]
         and first[0]["title"] == "Drift since 2013-05-31: broken, distance (unit)"
         and not first[0]["comments"]
     )
@@ -166,7 +167,12 @@ def test_an_episode_is_one_issue(place: Place, hub: Hub, monkeypatch: pytest.Mon
         and len(issues(place)[0]["comments"]) == 1
     ), "another verdict is one comment"
     assert (
-        look_at(hub, monkeypatch, "2013-06-21", broken("2013-06-21", "temp: 7 rows are below -60"))
+        look_at(
+            hub,
+            monkeypatch,
+            "2013-06-21",
+            broken_verdict("2013-06-21", "temp: 7 rows are below -60"),
+        )
         and len(issues(place)) == 1
     )
     for day in ("2013-06-28", "2013-07-05"):
@@ -236,13 +242,13 @@ def test_from_a_proposal_to_a_version_and_back(place: Place, hub: Hub) -> None:
     )
     number = pulls(place)[0]["number"]
     declined(place, hub, number, tip)
-    assert merge(place.world, number) == tip and not pulls(place)
+    assert merge_pull_request(place.world, number) == tip and not pulls(place)
     told("prepare", "--data")
     assert "v1.0.1" in told("release") and (held(place, "staging"), held(place)) == (
         "v1.0.1",
         "v1.0.0",
     )
-    assert "golden rows get their recorded answers" in told(
+    assert "golden rows get their recorded predictions" in told(
         "smoke", "v1.0.1"
     ) and "v1.0.1 holds prod now, before: v1.0.0" in told("promote", "v1.0.1", "prod")
     taken = told("withdraw", "v1.0.1", "--why", "a try", "--tell")

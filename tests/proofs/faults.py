@@ -25,13 +25,14 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 from conftest import make_project  # noqa: E402
 
-from mlops_nb.act import take_stands  # noqa: E402
 from mlops_nb.base import load_json, read_yaml, remove, save_json  # noqa: E402
-from mlops_nb.landing import dead_locks  # noqa: E402
-from mlops_nb.registry import find_holder, read_entries, stage_stack  # noqa: E402
-from mlops_nb.storage import list_outputs, open_store, verify_in_remote  # noqa: E402
-from mlops_nb.versions import find_bundle  # noqa: E402
-from mlops_nb.world import TOKEN, World, change_hub, environment, merge, open_world, world_git  # noqa: E402
+from mlops_nb.git_locks import find_git_locks  # noqa: E402
+from mlops_nb.local_run import copy_stand_ins  # noqa: E402
+from mlops_nb.pull_requests import change_hub, merge_pull_request  # noqa: E402
+from mlops_nb.registry import find_holder, read_entries, stage_stack
+from mlops_nb.storage import list_outputs, open_store, verify_in_remote
+from mlops_nb.versions import find_bundle
+from mlops_nb.world import TOKEN, World, open_world, world_environment, world_git  # noqa: E402
 
 BIN, NAME, BRANCH, OLD, NEW = (
     Path(sys.executable).parent,
@@ -89,7 +90,7 @@ def check(held: Any, claim: str) -> None:
 
 def variables(place: Place) -> dict[str, str]:
     "Say what a job's step sees."
-    env = {k: v for k, v in environment(place.world).items() if k != "GITHUB_ACTIONS"}
+    env = {k: v for k, v in world_environment(place.world).items() if k != "GITHUB_ACTIONS"}
     (place.world.folder / "tmp").mkdir(exist_ok=True)
     return env | {
         "GH_TOKEN": TOKEN,
@@ -200,7 +201,7 @@ def sound(place: Place, claim: str) -> None:
         if (place.clone / p).exists()
     ]
     left += [p.name for p in (place.world.folder / "tmp").iterdir()] + [
-        str(p) for f in (place.clone / ".git", place.world.bare) for p in dead_locks(f)
+        str(p) for f in (place.clone / ".git", place.world.bare) for p in find_git_locks(f)
     ]
     left += [
         r
@@ -282,7 +283,7 @@ def start_place(base: Path) -> Place:
     ):
         subprocess.run(["git", *words], cwd=project, check=True)
     place = Place(open_world(project, base / "world"), base / "kept")
-    take_stands(place.world)
+    copy_stand_ins(place.world)
     shutil.copytree(project / ".dvc/cache/files", place.storage / "files")
     fine(place, "prepare", "--data")
     shutil.copytree(project / ".dvc/cache/runs", place.clone / ".dvc/cache/runs")
@@ -298,7 +299,7 @@ def make_place(base: Path) -> Place:
     released(place, "a project", "v1.0.0")
     keep(place, "released")
     proposed(place, "a project")
-    merge(place.world, pulls(place)[0]["number"])
+    merge_pull_request(place.world, pulls(place)[0]["number"])
     fine(place, "prepare", "--data")
     keep(place, "merged")
     # what was computed once is not computed at every fault
@@ -586,7 +587,7 @@ def month_missed(place: Place) -> None:
     )
     fine(place, "propose", "--asof", "2013-06-30")
     check(
-        merge(place.world, pulls(place)[0]["number"]),
+        merge_pull_request(place.world, pulls(place)[0]["number"]),
         "a month missed: one proposal for both, merged",
     )
     fine(place, "prepare", "--data")

@@ -31,15 +31,16 @@ import yaml  # noqa: E402
 from conftest import make_project, run  # noqa: E402
 from dvc.repo import Repo  # noqa: E402
 
-from mlops_nb.advance import MARK, advance, recover  # noqa: E402
+from mlops_nb.advance import RETRAIN_MARK, recover, run_retraining  # noqa: E402
 from mlops_nb.apart import set_parameters  # noqa: E402
 from mlops_nb.base import UserError, read_yaml  # noqa: E402
-from mlops_nb.landing import STEPS, dead_locks  # noqa: E402
-from mlops_nb.plan import Wish  # noqa: E402
-from mlops_nb.registry import find_holder, read_entries, stage_stack  # noqa: E402
-from mlops_nb.storage import open_store, verify_in_remote  # noqa: E402
-from mlops_nb.transfer import capture_dvc_log  # noqa: E402
-from mlops_nb.versions import find_bundle  # noqa: E402
+from mlops_nb.git_locks import find_git_locks  # noqa: E402
+from mlops_nb.landing import STEPS  # noqa: E402
+from mlops_nb.plan import Request  # noqa: E402
+from mlops_nb.registry import find_holder, read_entries, stage_stack
+from mlops_nb.storage import open_store, verify_in_remote
+from mlops_nb.transfer import capture_dvc_log
+from mlops_nb.versions import find_bundle
 
 NAME, OLD, NEW, RESULT = "model", "2013-04-30", "2013-05-31", "metrics/retrain.json"
 FAST = {
@@ -134,7 +135,11 @@ def child(folder: Path, recovery: bool, said: Path) -> None:
     with said.open("w", buffering=1) as out:
         sys.stdout = sys.stderr = sys.__stderr__ = out
         try:
-            code = recover(folder, print) if recovery else advance(folder, Wish(), None, print)
+            code = (
+                recover(folder, print)
+                if recovery
+                else run_retraining(folder, Request(), None, print)
+            )
         except UserError as error:
             print(f"error: {error}")
             code = 1
@@ -166,7 +171,7 @@ def started_by(folder: Path) -> list[int]:
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if (
-                process.environ().get(MARK) == str(folder)
+                process.environ().get(RETRAIN_MARK) == str(folder)
                 and process.status() != psutil.STATUS_ZOMBIE
             ):
                 found.append(process.pid)
@@ -276,7 +281,9 @@ def unfinished(folder: Path, old: str) -> str:
         if p.exists()
     ]
     left += [
-        str(p) for place in (folder / ".git", folder.parent / "bare.git") for p in dead_locks(place)
+        str(p)
+        for place in (folder / ".git", folder.parent / "bare.git")
+        for p in find_git_locks(place)
     ]
     left += [f"process {p}" for p in started_by(folder)] + git(
         folder, "for-each-ref", "--format=%(refname)", "refs/retrain"

@@ -21,14 +21,15 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from mlops_nb.act import run_workflow
 from mlops_nb.apart import set_parameters
 from mlops_nb.base import load_json, read_yaml, remove
-from mlops_nb.joblog import Outcome, outcome_lines
+from mlops_nb.joblog import RunOutcome, outcome_lines
+from mlops_nb.local_run import RunRequest, run_workflow
+from mlops_nb.pull_requests import merge_pull_request, pull_request_payload
 from mlops_nb.registry import find_holder, read_entries, stage_stack
 from mlops_nb.storage import open_store, verify_in_remote
 from mlops_nb.versions import find_bundle
-from mlops_nb.world import World, environment, merge, open_world, pull_request_payload, world_git
+from mlops_nb.world import World, open_world, world_environment, world_git
 
 ROOT, BIN = Path(__file__).resolve().parents[2], Path(sys.executable).parent
 NAME, BRANCH, STARTED = "flights-late", "mlops-nb-retrain", time.monotonic()
@@ -67,7 +68,7 @@ def person(place: Place, *command: str) -> str:
     "Run a program as a person does in the clone."
     env = {
         k: v for k, v in os.environ.items() if not k.startswith(("MLOPS_NB_", "GIT_"))
-    } | environment(place.world)
+    } | world_environment(place.world)
     env |= {"PATH": f"{BIN}{os.pathsep}{env['PATH']}", "PYTHONPATH": str(place.dev)}
     done = subprocess.run(command, cwd=place.dev, env=env, capture_output=True, text=True)
     if done.returncode:
@@ -122,9 +123,9 @@ def start(place: Place) -> None:
     share(place, "the end of March")
 
 
-def act(place: Place, workflow: str, event: str, good: bool, words: str, **more: Any) -> Outcome:
+def act(place: Place, workflow: str, event: str, good: bool, words: str, **more: Any) -> RunOutcome:
     "Run a workflow and say whether it ended as it should."
-    outcome = run_workflow(place.world, workflow, event, **more)
+    outcome = run_workflow(place.world, workflow, RunRequest(event, **more))
     if outcome.ok != good:
         print("\n".join(outcome_lines(outcome)), *outcome.errors, sep="\n")
     check(
@@ -135,7 +136,7 @@ def act(place: Place, workflow: str, event: str, good: bool, words: str, **more:
     return outcome
 
 
-def results(outcome: Outcome) -> dict[str, str]:
+def results(outcome: RunOutcome) -> dict[str, str]:
     "Say how each job of a run ended."
     return (
         {j.key: j.result for j in outcome.jobs}
@@ -232,7 +233,7 @@ def release(place: Place, words: str) -> str:
     return version
 
 
-def look_at_proposal(place: Place, outcome: Outcome, day: str, main: str, prod: str) -> None:
+def look_at_proposal(place: Place, outcome: RunOutcome, day: str, main: str, prod: str) -> None:
     """See that a passed candidate is one commit on main, on the branch, with one pull request,
     compared with the champion.
     """
@@ -390,7 +391,7 @@ def months(place: Place, count: int) -> None:
                 review_by_ci(place, day)
             tip, pull = branch(place, BRANCH), opened(place, "pulls")[0]["number"]
             check(
-                merge(place.world, pull) == tip == branch(place, "main"),
+                merge_pull_request(place.world, pull) == tip == branch(place, "main"),
                 f"{day}: merged, main is the candidate's commit",
             )
             release(place, day)
@@ -432,7 +433,7 @@ def sabotage(place: Place, day: str) -> None:
     )
 
 
-def failing(place: Place, words: str, limit: float) -> Outcome:
+def failing(place: Place, words: str, limit: float) -> RunOutcome:
     "Release a new bundle whose release fails; see that all is as before and an issue says so."
     old = (holds(place, "staging"), holds(place, "prod"))
     set_parameters(place.dev / "params.yaml", {"gate.max_loss": limit})
@@ -468,8 +469,8 @@ def failed_smoke(place: Place) -> None:
     edit(
         place,
         "11_predict.ipynb",
-        "answers = predict_rows(bundle, rows)",
-        "answers = predict_rows(bundle, rows)[::-1].reset_index(drop=True)",
+        "answers = answer_rows(bundle, rows)",
+        "answers = answer_rows(bundle, rows)[::-1].reset_index(drop=True)",
     )
     outcome = failing(place, "failed smoke test", 0.03)
     check(
@@ -486,7 +487,7 @@ def failed_smoke(place: Place) -> None:
     )
     told = [line for s in outcome.job("smoke").steps for line in s.tail if "smoke test of" in line]
     check(
-        told and "golden rows get another answer" in told[0],
+        told and "golden rows get another prediction" in told[0],
         f"failed smoke test: {told[0][:150] if told else 'nothing was said'}",
     )
     check(
@@ -496,8 +497,8 @@ def failed_smoke(place: Place) -> None:
     edit(
         place,
         "11_predict.ipynb",
-        "answers = predict_rows(bundle, rows)[::-1].reset_index(drop=True)",
-        "answers = predict_rows(bundle, rows)",
+        "answers = answer_rows(bundle, rows)[::-1].reset_index(drop=True)",
+        "answers = answer_rows(bundle, rows)",
     )
 
 
