@@ -38,7 +38,7 @@ from .checks import learn_noise, look_at
 from .drift import check_window, verdict
 from .evaluate import measure_slices, permutation_importance, resample_units
 from .gate import judge
-from .leaks import suspect_leaks
+from .leaks import find_leaks
 from .metrics import LOSS, PRIMARY, compare, interval, primary, resample_weights
 from mlops_nb.model import (
     age_weights,
@@ -266,7 +266,7 @@ def pass_gate(
     A suspected leak shuts the gate here too.
     """
     learnt, accepted = candidate.places["train"], span.params["features"].get("accepted") or []
-    found = suspect_leaks(
+    found = find_leaks(
         span.features.iloc[learnt],
         span.labels.iloc[learnt].astype(
             "bool" if span.answer["task"] == "binary" else span.labels.dtype

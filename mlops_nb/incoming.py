@@ -29,7 +29,7 @@ from .base import UserError, load_json, load_table, read_yaml
 from .bins import watched
 from .bundle import bundle_answer, bundle_features
 from .checks import Check
-from .contract import answer_values, load_contract
+from .contract import encode_target, load_contract
 from .drift import measured_rate, verdict
 from .metrics import PRIMARY
 from .model import load_model, predict_scores
@@ -267,7 +267,7 @@ def compare_answers(
             "performance is not measured"
         )
     labels, recorded = (
-        answer_values(came[target], contract),
+        encode_target(came[target], contract),
         load_json(bundle / "evaluate.json")["metrics"][PRIMARY[answer["task"]]]["value"],
     )
     checks += outcome_checks(answer_column(labels, answer)[0], times, span, reference, limits)

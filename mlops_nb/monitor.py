@@ -31,7 +31,7 @@ from .base import UserError, load_json, load_table
 from .bundle import bundle_answer, bundle_features
 from .champion import open_champion, read_champion
 from .checks import MIN_DAYS, Check
-from .contract import answer_values
+from .contract import encode_target
 from .drift import finding_line, verdict
 from .outcome import ANSWER, PREDICTION, answer_column, prediction_column, table_scores
 from .reference import Reference, make_reference
