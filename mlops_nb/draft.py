@@ -5,8 +5,12 @@
 
 # %% auto #0
 __all__ = [
+    "MIN_ROWS",
+    "MAX_COLUMNS",
     "REPORTED_EVIDENCE",
     "UNUSED_ROLES",
+    "check_width",
+    "profile_source",
     "draft_missing_limits",
     "convert_sample",
     "loosen_contract",
@@ -22,6 +26,8 @@ __all__ = [
 
 
 # %% ../nbs/13_draft.ipynb #a8cc2b6b
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,13 +40,56 @@ from mlops_nb.answer import (
     find_column,
     infer_time_column,
 )
-from .base import UserError
+from .base import UserError, progress
 from .coltypes import to_type
-from .column_draft import draft_column
+from .columns import draft_column
 from .contract import encode_target
-from .facts import ColumnProfile, TableProfile
+from .facts import ColumnProfile, TableProfile, profile_table
 from .leaks import find_leaks
+from .source import read_batches
 from .validate import judge_rows
+
+
+# %% ../nbs/13_draft.ipynb #fea9075e
+MIN_ROWS, MAX_COLUMNS = 50, 2000
+
+
+def check_width(
+    source: str,  # see `readers.read_batches`
+    root: Path,  # folder from which a relative path counts
+) -> Iterator[pd.DataFrame]:
+    "Read a source in batches. Raises UserError for a table with one column or too many."
+    for batch in read_batches(source, root, {}):
+        if batch.shape[1] > MAX_COLUMNS:
+            raise UserError(
+                f"{source} has {batch.shape[1]:,} columns, at most {MAX_COLUMNS:,} are allowed: "
+                "keep those that a prediction may need, in a file of their own"
+            )
+        if batch.shape[1] < 2:
+            raise UserError(
+                f"{source} has one column only ({batch.columns[0][:60]!r}); a target and "
+                "something to predict it from are needed: is the separator another than comma, "
+                "semicolon, tab or bar?"
+            )
+        yield batch
+
+
+# %% ../nbs/13_draft.ipynb #d9eecefb
+def profile_source(
+    source: str,  # see `readers.read_batches`
+    root: Path,  # folder from which a relative path counts
+) -> TableProfile:
+    """Read the whole source once and count what is in it.
+
+    Raises UserError when it is too small, too wide or broken.
+    """
+    profile = profile_table(progress(check_width(source, root), "profiling the data"))
+    if profile.rows < MIN_ROWS:
+        raise UserError(
+            f"{source} holds {profile.rows} row{'s' if profile.rows > 1 else ''}, at least "
+            f"{MIN_ROWS} are needed to train on some and evaluate on others; add more rows"
+        )
+    return profile
 
 
 # %% ../nbs/13_draft.ipynb #8b6c4af4

@@ -7,8 +7,6 @@
 __all__ = [
     "MAX_COUNTED_VALUES",
     "TEXT_PATTERNS",
-    "MIN_ROWS",
-    "MAX_COLUMNS",
     "ColumnProfile",
     "count_values",
     "count_readings",
@@ -22,27 +20,22 @@ __all__ = [
     "profile_batch",
     "TableProfile",
     "profile_table",
-    "check_width",
-    "profile_source",
 ]
 
 
 # %% ../nbs/00_facts.ipynb #50a828e0
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .base import UserError, progress
 from .coltypes import encode_distinct, to_text
 from .evidence import Reading, find_date_readings, find_number_readings
-from .sketch import DistinctSketch, RowSample
-from .source import read_batches
+from .data_sketches import DistinctSketch, RowSample
 
 
 # %% ../nbs/00_facts.ipynb #783f689f
@@ -283,45 +276,3 @@ def profile_table(
         rows.add(row_hashes)
         sample.add(batch)
     return TableProfile(sample.seen, columns, sample.table(), rows.repeated, rows.level == 0)
-
-
-# %% ../nbs/00_facts.ipynb #fea9075e
-MIN_ROWS, MAX_COLUMNS = 50, 2000
-
-
-def check_width(
-    source: str,  # see `readers.read_batches`
-    root: Path,  # folder from which a relative path counts
-) -> Iterator[pd.DataFrame]:
-    "Read a source in batches. Raises UserError for a table with one column or too many."
-    for batch in read_batches(source, root, {}):
-        if batch.shape[1] > MAX_COLUMNS:
-            raise UserError(
-                f"{source} has {batch.shape[1]:,} columns, at most {MAX_COLUMNS:,} are allowed: "
-                "keep those that a prediction may need, in a file of their own"
-            )
-        if batch.shape[1] < 2:
-            raise UserError(
-                f"{source} has one column only ({batch.columns[0][:60]!r}); a target and "
-                "something to predict it from are needed: is the separator another than comma, "
-                "semicolon, tab or bar?"
-            )
-        yield batch
-
-
-# %% ../nbs/00_facts.ipynb #d9eecefb
-def profile_source(
-    source: str,  # see `readers.read_batches`
-    root: Path,  # folder from which a relative path counts
-) -> TableProfile:
-    """Read the whole source once and count what is in it.
-
-    Raises UserError when it is too small, too wide or broken.
-    """
-    profile = profile_table(progress(check_width(source, root), "profiling the data"))
-    if profile.rows < MIN_ROWS:
-        raise UserError(
-            f"{source} holds {profile.rows} row{'s' if profile.rows > 1 else ''}, at least "
-            f"{MIN_ROWS} are needed to train on some and evaluate on others; add more rows"
-        )
-    return profile

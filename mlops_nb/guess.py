@@ -30,7 +30,7 @@ import pandas as pd
 from .base import UserError
 from .facts import TableProfile
 from .split import window_length
-from .split_draft import count_labelled, draft_split
+from .draft_windows import count_labelled, draft_split
 
 
 # %% ../nbs/13_guess.ipynb #6f8e3e36

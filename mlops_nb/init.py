@@ -31,8 +31,7 @@ from typing import Any
 import yaml
 
 from .base import UserError, remove
-from .draft import draft_contract
-from .facts import profile_source
+from .draft import draft_contract, profile_source
 from .files import list_source_files
 from .form import project_names, render
 from .guess import draft_params
