@@ -4,12 +4,21 @@
 
 
 # %% auto #0
-__all__ = ["KEPT_FIELDS", "widen_range", "draft_limits", "count_missing", "draft_column"]
+__all__ = [
+    "KEPT_FIELDS",
+    "widen_range",
+    "draft_limits",
+    "count_missing",
+    "draft_column",
+    "draft_missing_limits",
+]
 
 
 # %% ../nbs/13_columns.ipynb #c56a2bda
 import math
 from typing import Any
+
+import pandas as pd
 
 from .answer import choose_number_reading
 from .column_role import find_sensitive_reason, infer_role
@@ -103,3 +112,23 @@ def draft_column(
         entry["role"] = role
     entry["evidence"] = "; ".join([f"{role}: {reason}"] * bool(reason) + notes)
     return entry
+
+
+# %% ../nbs/13_columns.ipynb #8b6c4af4
+def draft_missing_limits(
+    typed: pd.DataFrame,  # rows in the contract's types
+    times: pd.Series | None,  # when they were
+    # Returns: largest allowed share of missing values in one file, by column that has some
+) -> dict[str, float]:
+    "Draft how much of each column may be missing, from its worst month."
+    shares = typed.isna()
+    if times is None:
+        worst = shares.mean()
+    else:
+        months = times.dt.strftime("%Y-%m").fillna("undated")
+        worst = shares.groupby(months).mean().max()
+    return {
+        name: 1.0 if share > 0.6 else round(min(1.0, 1.3 * share + 0.1), 2)
+        for name, share in worst.items()
+        if share > 0
+    }

@@ -11,7 +11,6 @@ __all__ = [
     "UNUSED_ROLES",
     "check_width",
     "profile_source",
-    "draft_missing_limits",
     "convert_sample",
     "loosen_contract",
     "to_features",
@@ -42,7 +41,7 @@ from mlops_nb.answer import (
 )
 from .base import UserError, progress
 from .coltypes import to_type
-from .columns import draft_column
+from .columns import draft_column, draft_missing_limits
 from .contract import encode_target
 from .facts import ColumnProfile, TableProfile, profile_table
 from .leaks import find_leaks
@@ -90,26 +89,6 @@ def profile_source(
             f"{MIN_ROWS} are needed to train on some and evaluate on others; add more rows"
         )
     return profile
-
-
-# %% ../nbs/13_draft.ipynb #8b6c4af4
-def draft_missing_limits(
-    typed: pd.DataFrame,  # rows in the contract's types
-    times: pd.Series | None,  # when they were
-    # Returns: largest allowed share of missing values in one file, by column that has some
-) -> dict[str, float]:
-    "Draft how much of each column may be missing, from its worst month."
-    shares = typed.isna()
-    if times is None:
-        worst = shares.mean()
-    else:
-        months = times.dt.strftime("%Y-%m").fillna("undated")
-        worst = shares.groupby(months).mean().max()
-    return {
-        name: 1.0 if share > 0.6 else round(min(1.0, 1.3 * share + 0.1), 2)
-        for name, share in worst.items()
-        if share > 0
-    }
 
 
 # %% ../nbs/13_draft.ipynb #cef07fd4
