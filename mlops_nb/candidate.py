@@ -39,7 +39,7 @@ from .null_distribution import fit_null_distribution
 from .drift import compare_window, reach_verdict
 from .evaluation import measure_slices, permutation_importance, resample_units
 from .gate import judge
-from .leaks import suspect_leaks
+from .leaks import find_leaks
 from mlops_nb.metrics import (
     LOSS,
     PRIMARY,
@@ -276,7 +276,7 @@ def pass_gate(
     A suspected leak shuts the gate here too.
     """
     learnt, accepted = candidate.places["train"], span.params["features"].get("accepted") or []
-    found = suspect_leaks(
+    found = find_leaks(
         span.features.iloc[learnt],
         span.labels.iloc[learnt].astype(
             "bool" if span.answer["task"] == "binary" else span.labels.dtype

@@ -29,7 +29,7 @@ from .base import UserError, load_json, read_yaml
 from .bundle import bundle_scores, count_golden_mismatches
 from .contract import load_contract
 from .metrics import primary_metric, with_interval
-from .storage import Named, bring, open_store
+from .storage import Output, copy_output, open_store
 
 
 # %% ../nbs/04c_champion.ipynb #c26cf06e
@@ -65,7 +65,7 @@ def fetch_champion(
 ) -> Path:  # folder
     "Fetch the champion's bundle from DVC. Raises UserError when it is nowhere or damaged."
     try:
-        return bring(open_store(root), Named("models/bundle", champion["bundle"]), folder)
+        return copy_output(open_store(root), Output("models/bundle", champion["bundle"]), folder)
     except UserError as error:
         message = f"the champion {champion['version']} cannot be fetched: {error}"
         raise UserError(message) from error

@@ -33,7 +33,7 @@ import numpy as np
 import pandas as pd
 
 from .metrics import PRIMARY, TITLES, primary_metric, rank_metrics, resample_weights
-from .performance import MIN_LABELS, Scored, bootstrap_interval, why_not_measurable
+from .performance import MIN_LABELS, Scored, studentised_interval, why_not_measurable
 
 
 # %% ../nbs/08l_estimate.ipynb #218610e0
@@ -89,7 +89,7 @@ def measure_calibration(
     weights = resample_weights(part.units, resamples, seed)
     draws = [float((w * distance).sum() / w.sum()) for w in weights]
     gap, units = float(distance.mean()), len(pd.unique(part.units))
-    low, high = bootstrap_interval(gap, draws, units)
+    low, high = studentised_interval(gap, draws, units)
     error, by_chance = expected_calibration_error(predicted, observed, bins)
     return {
         "said": float(predicted.mean()),

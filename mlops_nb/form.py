@@ -166,11 +166,16 @@ def fill_cell(
 # %% ../nbs/13_form.ipynb #52914ecf
 # notebooks that make projects
 MAKERS = (
+    "00_data_sketches",
     "00_evidence",
     "00_example",
     "00_facts",
     "13_answer",
+    "13_column_role",
+    "13_column_type",
+    "13_columns",
     "13_draft",
+    "13_draft_windows",
     "13_form",
     "13_guess",
     "13_init",
@@ -226,7 +231,7 @@ def fill_pipeline(
     "Take the left notebooks' modules out of the pipeline, and the data in."
     for name in MAKERS:
         text = re.sub(
-            rf"      - projection/modules/{name.split('_')[1]}\.py(:\n          persist: true)?\n",
+            rf"      - projection/modules/{name.split('_', 1)[1]}\.py(:\n          persist: true)?\n",
             "",
             text,
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .base import UserError, remove
 from .registry import run_git
-from .storage import git_text
+from .storage import try_git
 
 
 # %% ../nbs/10c_git_locks.ipynb #8bd6804f
@@ -52,8 +52,8 @@ def repositories_of(
     "List the project's repository and those of its remotes that are folders."
     own = Path(run_git(root, "rev-parse", "--path-format=absolute", "--git-common-dir").strip())
     found = [(root, own)]
-    for name in (git_text(root, "remote") or "").split():
-        url = (git_text(root, "remote", "get-url", name) or "").strip()
+    for name in (try_git(root, "remote") or "").split():
+        url = (try_git(root, "remote", "get-url", name) or "").strip()
         if url and "://" not in url and (root / url).is_dir():
             place = (root / url).resolve()
             found.append((place, place / ".git" if (place / ".git").is_dir() else place))

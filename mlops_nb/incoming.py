@@ -29,7 +29,7 @@ from .base import UserError, load_json, load_table, read_yaml
 from .bins import select_monitored
 from .bundle import bundle_task, bundle_features
 from .checks import Check
-from .contract import answer_values, load_contract
+from .contract import encode_target, load_contract
 from .drift import reach_verdict
 from .false_alarms import measure_false_alarm_rate
 from .metrics import PRIMARY
@@ -41,11 +41,11 @@ from .params import all_declared, resolve_parameters
 from .performance import measure_windows, join_labels
 from .decay import check_decay
 from .reference import load_reference, make_reference
-from .restore import known_version
+from .restore import find_known_version
 from .source import read_batches
-from .storage import bring, open_store
+from .storage import copy_output, open_store
 from .validation import judge_rows
-from .versions import bundle_of
+from .versions import find_bundle
 from .watch import judge_window, compare_contracts, profile_days
 
 
@@ -85,9 +85,9 @@ def open_bundle(
 ) -> tuple[Path, str]:  # the bundle, and what to call it
     "Find the bundle to compare with. Raises UserError when it is nowhere."
     if version:
-        entry = known_version(root, version)
-        return bring(
-            open_store(root), bundle_of(root, entry.commit), folder
+        entry = find_known_version(root, version)
+        return copy_output(
+            open_store(root), find_bundle(root, entry.commit), folder
         ), f"the version {entry.version}"
     if not (root / "models/bundle/contract.yaml").exists():
         raise UserError(
@@ -270,7 +270,7 @@ def compare_answers(
             "performance is not measured"
         )
     labels, recorded = (
-        answer_values(came[target], contract),
+        encode_target(came[target], contract),
         load_json(bundle / "evaluate.json")["metrics"][PRIMARY[answer["task"]]]["value"],
     )
     checks += outcome_checks(label_column(labels, answer)[0], times, span, reference, limits)

@@ -31,9 +31,9 @@ from typing import Any
 import yaml
 
 from .base import UserError, remove
-from .files import source_files
-from .form import project_names, render
 from .draft import draft_contract, profile_source
+from .files import list_source_files
+from .form import project_names, render
 from .guess import draft_params
 
 
@@ -51,7 +51,7 @@ def place_source(
     if source.startswith("s3://") or ("::" in source and not source.startswith("sqlite:///")):
         return source, None, False
     path, query = re.fullmatch(r"(?:sqlite:///)?(.*?)(::.*)?", source, re.S).groups()
-    files = [Path(f) for f in source_files(path, here)]
+    files = [Path(f) for f in list_source_files(path, here)]
     kept = [f.name for f in files]
     if sum(f.stat().st_size for f in files) > COPIED_BYTES or len(set(kept)) < len(kept):
         absolute = str(here / Path(path).expanduser())
@@ -165,9 +165,9 @@ def build(
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:  # answers, contract, what was inferred
     "Look, draft and write a project."
     names = project_names(options["name"])
-    facts = profile_source(source, here)
+    profile = profile_source(source, here)
     contract, typed, said = draft_contract(
-        facts,
+        profile,
         options["target"],
         options["time"],
         options["task"],
@@ -176,7 +176,7 @@ def build(
     )
     folder.mkdir(parents=True)
     local, dependency, copied = place_source(source, here, folder)
-    params, sample, more = draft_params(facts, contract, typed, local, names["command"])
+    params, sample, more = draft_params(profile, contract, typed, local, names["command"])
     said += (
         more
         if copied

@@ -18,7 +18,7 @@ import pandas as pd
 from .base import UserError, load_json, load_table
 from .bundle import bundle_task, bundle_features
 from .champion import fetch_champion, read_champion
-from .contract import answer_values
+from .contract import encode_target
 from .drift import reach_verdict
 from .outcome import LABEL, PREDICTION, label_column, prediction_column, extract_scores
 from .reference import make_reference

@@ -35,7 +35,7 @@ def load_drift(
     root: Path,  # the project's root
     files: list[str],  # to compare; none for what the monitor found
     version: str,  # with files: a registered version, "" for the newest model
-) -> dict:  # see `monitor.drift_lines`
+) -> dict:  # see `drift_summary.drift_lines`
     "Load what the monitor found, or compare files with the reference. Raises UserError."
     if files:
         from mlops_nb.incoming import drift_of_files
@@ -59,14 +59,14 @@ def send_findings(
     dry_run: bool,  # True: nothing is sent
 ) -> list[str]:  # a line for each message, and the CloudWatch record where it is set up
     "Send what the monitor found. Raises UserError."
-    from mlops_nb.alerts import emf_line, read_settings, send_alerts
+    from mlops_nb.alerts import format_emf, read_alert_settings, send_alerts
     from mlops_nb.base import read_yaml
 
     params, day = read_yaml(root / "params.yaml"), found["asof"] or str(date.today())
     findings = {"findings": []} | found
     lines = send_alerts(root, findings, day, dry_run)
-    if namespace := read_settings(params).cloudwatch:
-        lines.append(emf_line(findings, namespace, params["package"]["name"], day))
+    if namespace := read_alert_settings(params).cloudwatch:
+        lines.append(format_emf(findings, namespace, params["package"]["name"], day))
     return lines
 
 
@@ -97,7 +97,7 @@ def drift(
 
     Example: mlops-nb drift new.csv
     """
-    from mlops_nb.monitor import drift_lines
+    from mlops_nb.drift_summary import drift_lines
 
     root = project_root()
     if files and (send or dry_run):
@@ -159,7 +159,7 @@ def retrain(
         raise typer.Exit(complete(root, typer.echo))
     if if_needed:
         from mlops_nb.due import is_due
-        from mlops_nb.retrain import decision_line
+        from mlops_nb.policy import decision_line
 
         decision = is_due(root)
         typer.echo(decision_line(decision))

@@ -14,7 +14,7 @@ __all__ = [
     "resampling_units",
     "join_labels",
     "cut_windows",
-    "bootstrap_interval",
+    "studentised_interval",
     "label_name",
     "why_not_measurable",
     "measure_rows",
@@ -140,7 +140,7 @@ def cut_windows(
 MIN_UNITS_PERCENTILE = 30  # units from which on the percentile interval covers what it promises
 
 
-def bootstrap_interval(
+def studentised_interval(
     value: float,  # the figure itself
     draws: list[float],  # the figure in each resample
     units: int,  # how many were drawn from
@@ -219,7 +219,7 @@ def measure_rows(
     metric = lambda *weights: primary_metric(part.values, part.scores, part.task, *weights)
     value = metric()
     draws = [metric(w) for w in resample_weights(part.units, resamples, seed)]
-    low, high = bootstrap_interval(value, draws, units)
+    low, high = studentised_interval(value, draws, units)
     reason = None if low is not None else "no interval: all labels are of one day or group"
     return result | {"value": float(value), "low": low, "high": high, "reason": reason}
 

@@ -27,10 +27,17 @@ from typing import Any, NamedTuple
 
 from .base import UserError, read_yaml
 from .landing import RESULT, list_unsaved_outputs
-from .registry import check_stage, holder, model_name, read_entries, run_git, synchronise
+from mlops_nb.registry import (
+    check_stage,
+    find_holder,
+    model_name,
+    read_entries,
+    run_git,
+    synchronise,
+)
 from .policy import training_recipes
 from .split import window_length
-from .storage import git_text, look_at_remote, open_store
+from .storage import try_git, require_remote, open_store
 
 
 # %% ../nbs/10c_plan.ipynb #d135691a
@@ -176,7 +183,7 @@ def check_start(
     root: Path,  # the project's root
 ) -> str:  # the last commit
     "Check that a retraining can start from the last commit. Raises UserError."
-    head = (git_text(root, "rev-parse", "-q", "--verify", "HEAD") or "").strip()
+    head = (try_git(root, "rev-parse", "-q", "--verify", "HEAD") or "").strip()
     if not head:
         raise UserError(
             "there is no commit yet, and a retraining starts from one: `git add -A && git commit "
@@ -202,13 +209,13 @@ def check_needs(
     root: Path,  # the project's root
 ) -> None:
     "Check that git knows who commits, and that DVC's remote takes files. Raises UserError."
-    if git_text(root, "var", "GIT_COMMITTER_IDENT") is None:
+    if try_git(root, "var", "GIT_COMMITTER_IDENT") is None:
         raise UserError(
             "git does not know who you are, and the registry records it: `git config user.name "
             '"…"` and `git config user.email …`, or GIT_COMMITTER_NAME and GIT_COMMITTER_EMAIL '
             "in the environment"
         )
-    look_at_remote(open_store(root, need_remote=True), to_write=True)
+    require_remote(open_store(root, need_remote=True), to_write=True)
 
 
 # %% ../nbs/10c_plan.ipynb #0141b8a6
@@ -230,10 +237,10 @@ def make_plan(
     check_needs(root)
     synchronise(root, name)
     entries = read_entries(root, name)
-    held, champion = holder(entries, stage), holder(entries, "prod")
+    held, champion = find_holder(entries, stage), find_holder(entries, "prod")
     return {
         "old": old,
-        "branch": (git_text(root, "symbolic-ref", "-q", "HEAD") or "").strip(),
+        "branch": (try_git(root, "symbolic-ref", "-q", "HEAD") or "").strip(),
         "before": (params.get("data") or {}).get("asof"),
         "asof": values.get("data.asof"),
         "values": values,
@@ -268,8 +275,8 @@ def plan_lines(
     if plan["offer"]:
         after = f"commit and propose it on the branch {plan['offer'][0]}"
     elif plan["stage"]:
-        holder = plan["holder"] or "no version"
-        after = f"commit, register, give it {plan['stage']} (now {holder})"
+        find_holder = plan["holder"] or "no version"
+        after = f"commit, register, give it {plan['stage']} (now {find_holder})"
     else:
         after = "commit and register, no stage"
     return [*lines, f"if the gate passes: {after}"]

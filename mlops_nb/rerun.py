@@ -4,10 +4,19 @@
 
 
 # %% auto #0
-__all__ = ["MARK", "pipeline", "follow", "run_pipeline", "valid_score", "tried_line", "run_apart"]
+__all__ = [
+    "RETRAIN_MARK",
+    "repro_clone",
+    "log_output",
+    "save_failure",
+    "run_pipeline",
+    "valid_score",
+    "trials_line",
+    "run_in_clone",
+]
 
 
-# %% ../nbs/10c_rerun.ipynb #4d7297c2
+# %% ../nbs/10c_rerun.ipynb #490b8503
 import os
 import re
 import shutil
@@ -33,11 +42,11 @@ from .policy import better
 from .storage import open_store
 
 # names the project's folder in the environment of everything a retraining starts
-MARK = "MLOPS_NB_RETRAIN"
+RETRAIN_MARK = "MLOPS_NB_RETRAIN"
 
 
-# %% ../nbs/10c_rerun.ipynb #83d8295f
-def pipeline(
+# %% ../nbs/10c_rerun.ipynb #339d9077
+def repro_clone(
     *targets: str,  # stages; the whole pipeline if none is named
 ) -> None:
     """Bring the clone in which this process was started up to date.
@@ -45,23 +54,21 @@ def pipeline(
     End with all children when standard input closes.
     """
     exit_with_parent()
-    subprocess.run(
-        [sys.executable, "-m", "dvc", "checkout", "-q", "--force", "--allow-missing"],
-        stdin=subprocess.DEVNULL,
-    )
-    code = subprocess.run(
-        [str(Path(sys.executable).parent / "mlops-nb"), "repro", *targets], stdin=subprocess.DEVNULL
-    ).returncode
+    checkout = [sys.executable, "-m", "dvc", "checkout", "-q", "--force", "--allow-missing"]
+    subprocess.run(checkout, stdin=subprocess.DEVNULL)
+    repro = [str(Path(sys.executable).parent / "mlops-nb"), "repro", *targets]
+    code = subprocess.run(repro, stdin=subprocess.DEVNULL).returncode
     sys.stdout.flush()
     os._exit(code)  # the watching thread still reads
 
 
-def follow(
-    process: subprocess.Popen,  # see `run_apart`
+# %% ../nbs/10c_rerun.ipynb #1c498ec9
+def log_output(
+    process: subprocess.Popen,  # see `run_pipeline`
     log: Path,  # where its output goes
     say: Callable[[str], None],  # prints a line
 ) -> str:  # all it printed
-    "Copy what a pipeline prints into a log, and say which stage runs."
+    "Copy what a pipeline prints into a log, and report each stage that runs."
     started, lines = time.monotonic(), []
     with log.open("w", encoding="utf-8") as kept:
         for line in process.stdout:
@@ -73,6 +80,23 @@ def follow(
     return "".join(lines)
 
 
+# %% ../nbs/10c_rerun.ipynb #8cd4224a
+def save_failure(
+    root: Path,  # the project's root
+    folder: Path,  # the clone
+) -> Path:  # where they are now
+    "Keep the log and the reports of a pipeline that failed: the clone is removed."
+    kept, reports = work_folder(root).with_name("failed"), folder / "reports/failed"
+    remove(kept)
+    if reports.is_dir():
+        shutil.copytree(reports, kept)
+    else:
+        kept.mkdir()
+    shutil.copy(folder.with_name("log.txt"), kept / "log.txt")
+    return kept
+
+
+# %% ../nbs/10c_rerun.ipynb #f7deb758
 def run_pipeline(
     root: Path,  # the project's root
     folder: Path,  # the clone
@@ -80,12 +104,12 @@ def run_pipeline(
     *targets: str,  # stages; the whole pipeline if none is named
 ) -> None:
     "Bring a clone up to date. Raises UserError when that fails; its log and report are kept then."
-    kept, package = work_folder(root).with_name("failed"), Path(__file__).parent.name
-    env = clone_environment(folder) | {MARK: str(root), "PYTHONUNBUFFERED": "1"}
+    package = Path(__file__).parent.name
+    code = f"from {package}.rerun import repro_clone; repro_clone(*{targets})"
     process = subprocess.Popen(
-        [sys.executable, "-c", f"from {package}.rerun import pipeline; pipeline(*{targets})"],
+        [sys.executable, "-c", code],
         cwd=folder,
-        env=env,
+        env=clone_environment(folder) | {RETRAIN_MARK: str(root), "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -94,43 +118,39 @@ def run_pipeline(
         start_new_session=True,
     )
     try:
-        log = follow(process, folder.with_name("log.txt"), say)
+        log = log_output(process, folder.with_name("log.txt"), say)
         code = process.wait()
     finally:
         kill_group(process)
     if code:
-        remove(kept)
-        shutil.copytree(folder / "reports/failed", kept) if (
-            folder / "reports/failed"
-        ).is_dir() else kept.mkdir()
-        shutil.copy(folder.with_name("log.txt"), kept / "log.txt")
+        kept = save_failure(root, folder)
         raise UserError(
             f"the pipeline failed, and nothing was changed: {failure_line(log)} · log: "
             f"{os.path.relpath(kept, root)}/log.txt"
         )
 
 
-# %% ../nbs/10c_rerun.ipynb #7a66e075
+# %% ../nbs/10c_rerun.ipynb #c747e388
 def valid_score(
     folder: Path,  # a project whose stage `train` has run
 ) -> float:  # the deciding metric on validation; not a number where it is not defined
-    "Read how good a model is on validation."
+    "Read a model's score on validation."
     measured = load_json(folder / "metrics/train.json")["valid"]
     value = next(measured[name] for name in PRIMARY.values() if name in measured)
     return float("nan") if value is None else value
 
 
-def tried_line(
+# %% ../nbs/10c_rerun.ipynb #ca141808
+def trials_line(
     scores: dict[str, float],  # deciding metric on validation, by recipe
 ) -> str:
-    "Say what competed and what won."
-    return (
-        f"on validation: {', '.join(f'{name} {score:.4f}' for name, score in scores.items())}; "
-        f"the better goes to the gate: {better(scores)}"
-    )
+    "Report which training windows competed and which one is used."
+    listed = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
+    return f"on validation: {listed}; the better goes to the gate: {better(scores)}"
 
 
-def run_apart(
+# %% ../nbs/10c_rerun.ipynb #9ca42c84
+def run_in_clone(
     root: Path,  # the project's root
     # see `plan.make_plan`; where windows compete, "tried" is written into it: the deciding metric
     # on validation, by recipe
@@ -142,7 +162,7 @@ def run_apart(
     # the cache's files/md5
     clone_commit(root, folder, plan["old"], str(open_store(root).cache.parents[1]))
     for name, window in plan["trials"].items():
-        say(f"  learning by {name}")
+        say(f"  training on {name}")
         set_parameters(folder / "params.yaml", values | window)
         run_pipeline(root, folder, say, "train")
         scores[name] = valid_score(folder)

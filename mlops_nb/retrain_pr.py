@@ -41,9 +41,9 @@ from mlops_nb.hub import (
 from .lookout import check_new_rows, choose_asof
 from .plan import Request
 from .propose import fetch_refusals, find_proposal
-from .retrain import decision_line
+from .policy import decision_line
 from .review import make_review
-from .storage import git_text
+from .storage import try_git
 
 
 # %% ../nbs/11d_retrain_pr.ipynb #7187e25c
@@ -72,10 +72,10 @@ def format_proposal(
     commit: str,  # the proposed one
 ) -> tuple[str, str]:  # title; Markdown
     "Write the pull request of a candidate. Raises UserError."
-    result = json.loads(git_text(root, "show", f"{commit}:metrics/retrain.json") or "{}")
+    result = json.loads(try_git(root, "show", f"{commit}:metrics/retrain.json") or "{}")
     day = (result.get("asof") or {}).get("after")
     reasons = (result.get("decision") or {}).get("reasons", []) or ["by hand"]
-    parent, run = (git_text(root, "rev-parse", f"{commit}^") or "").strip(), run_link()
+    parent, run = (try_git(root, "rev-parse", f"{commit}^") or "").strip(), run_link()
     lineage = (
         f"**Lineage**: commit {commit[:10]} on {parent[:10]}, data through {day or 'now'}; "
         f"{format_comparison(result.get('champion') or {})}; bytes in DVC's remote"
@@ -129,7 +129,7 @@ def decide_retraining(
     hub: Hub,
     request: Request,
     if_needed: bool,  # True: only when the policy says so, to which a scheduled run is a reason
-) -> dict[str, Any]:  # see `retrain.decide`
+) -> dict[str, Any]:  # see `policy.decide`
     "Decide whether to train: the caller wants it, or the policy says so. Raises UserError."
     if if_needed:
         day = choose_asof(read_yaml(root / "params.yaml"), request.asof)
@@ -163,7 +163,7 @@ def base_branch(
     root: Path,  # the project's root
 ) -> str:
     "Name the branch that a pull request goes into: the workflow's, or the one checked out."
-    current = (git_text(root, "branch", "--show-current") or "").strip()
+    current = (try_git(root, "branch", "--show-current") or "").strip()
     return os.environ.get("GITHUB_REF_NAME") or current or "main"
 
 
@@ -199,7 +199,7 @@ def propose_model(
 
     Raises UserError.
     """
-    head, base = git_text(root, "rev-parse", "HEAD").strip(), base_branch(root)
+    head, base = try_git(root, "rev-parse", "HEAD").strip(), base_branch(root)
     decision = decide_retraining(root, hub, request, if_needed)
     if hub.dry or not decision["retrain"]:
         write_output(hub, proposed=False, refused=False)

@@ -8,18 +8,21 @@ __all__ = [
     "merge_base",
     "load_state",
     "changed_notebooks",
-    "span_of",
-    "score_rows",
-    "judge",
-    "slice_rows",
-    "parameter_words",
+    "describe_window",
+    "same_rows",
+    "score_row",
+    "compare_score_rows",
+    "compare_scores",
+    "slice_changes",
+    "slice_table",
+    "parameter_changes",
     "change_lines",
-    "gate_rows",
+    "gate_lines",
     "make_review",
 ]
 
 
-# %% ../nbs/10i_review.ipynb #90bacbe0
+# %% ../nbs/10i_review.ipynb #4cafbea2
 import json
 from pathlib import Path
 from typing import Any
@@ -34,7 +37,7 @@ from .storage import try_git, state_text
 from .upkeep import few
 
 
-# %% ../nbs/10i_review.ipynb #e4cd1156
+# %% ../nbs/10i_review.ipynb #2b529361
 def merge_base(
     root: Path,  # the project's root
     base: str,  # a branch, tag or commit
@@ -42,15 +45,15 @@ def merge_base(
     "Find where a change began. Raises UserError for a name that git does not know."
     for name in (base, f"origin/{base}"):
         if try_git(root, "rev-parse", "-q", "--verify", f"{name}^{{commit}}"):
-            return (
-                try_git(root, "merge-base", name, "HEAD") or try_git(root, "rev-parse", name) or ""
-            ).strip()
+            start = try_git(root, "merge-base", name, "HEAD") or try_git(root, "rev-parse", name)
+            return (start or "").strip()
     raise UserError(
         f"--base {base}: git knows no such commit or branch here; in a workflow use checkout with "
         f"fetch-depth: 0, on a laptop `git fetch origin {base}`"
     )
 
 
+# %% ../nbs/10i_review.ipynb #bb31ab24
 def load_state(
     root: Path,  # the project's root
     commit: str | None,  # a commit, or None for the folder
@@ -58,220 +61,216 @@ def load_state(
     # "lock" (text), {} or "" where missing
 ) -> dict[str, Any]:
     "Read what a report compares."
-    read = lambda path, load: load(text) or {} if (text := state_text(root, commit, path)) else {}
-    stages = read("dvc.lock", yaml.safe_load).get("stages") or {}
-    return {
-        **{
-            name: read(f"metrics/{name}.json", json.loads) for name in ("evaluate", "gate", "train")
-        },
-        "params": flatten(read("params.yaml", yaml.safe_load)),
+    text = lambda path: state_text(root, commit, path) or ""
+    state = {}
+    for name in ("evaluate", "gate", "train"):
+        state[name] = json.loads(text(f"metrics/{name}.json") or "{}") or {}
+    stages = (yaml.safe_load(text("dvc.lock")) or {}).get("stages") or {}
+    return state | {
+        "params": flatten(yaml.safe_load(text("params.yaml")) or {}),
         "outs": {o["path"]: o.get("md5") for s in stages.values() for o in s.get("outs", [])},
-        **{
-            name: state_text(root, commit, path) or ""
-            for name, path in (("contract", "contract.yaml"), ("lock", "requirements.txt"))
-        },
+        "contract": text("contract.yaml"),
+        "lock": text("requirements.txt"),
     }
 
 
+# %% ../nbs/10i_review.ipynb #53faa9af
 def changed_notebooks(
     root: Path,  # the project's root
     base: str,  # a commit
     head: str | None = None,  # a commit, or None for the folder
 ) -> list[str]:  # names without nbs/ and .ipynb
     "List notebooks whose code differs from the base's, not only their prose."
-    names = (
-        try_git(root, "diff", "--name-only", base, *([head] if head else []), "--", "nbs/*.ipynb")
-        or ""
-    ).split()
-    code = lambda text: projection(json.loads(text)) if text else ""
-    return [
-        Path(n).stem
-        for n in names
-        if code(state_text(root, base, n)) != code(state_text(root, head, n))
-    ]
+    commits = [base, head] if head else [base]
+    names = try_git(root, "diff", "--name-only", *commits, "--", "nbs/*.ipynb") or ""
+
+    def code(commit: str | None, name: str) -> str:
+        text = state_text(root, commit, name)
+        return projection(json.loads(text)) if text else ""
+
+    return [Path(n).stem for n in names.split() if code(base, n) != code(head, n)]
 
 
-# %% ../nbs/10i_review.ipynb #9d0b2dde
-def span_of(
+# %% ../nbs/10i_review.ipynb #97f1837c
+def describe_window(
     evaluation: dict[str, Any],  # metrics/evaluate.json
 ) -> str:
-    "Say on which rows was tested."
-    return (
-        f"{evaluation['from']} to {evaluation['to']}, {evaluation['rows']:,} rows"
-        if evaluation.get("from")
-        else f"{evaluation['rows']:,} rows"
-    )
+    "Name the rows of the test."
+    rows = f"{evaluation['rows']:,} rows"
+    if not evaluation.get("from"):
+        return rows
+    return f"{evaluation['from']} to {evaluation['to']}, {rows}"
 
 
-def score_rows(
+# %% ../nbs/10i_review.ipynb #5b33f6be
+def same_rows(
+    before: dict[str, Any],  # metrics/evaluate.json of the base; {} for none
+    after: dict[str, Any],  # and of the change
+) -> bool:
+    "Tell whether two evaluations were made on the same test rows."
+    return bool(before) and describe_window(before) == describe_window(after)
+
+
+# %% ../nbs/10i_review.ipynb #c7559ea0
+def score_row(
+    name: str,  # of a metric
+    old: dict[str, Any] | None,  # "value", "low", "high"; None for none
+    new: dict[str, Any],
+    comparable: bool,  # True: the scores are of the same rows
+    deciding: bool,  # True: the gate judges by this metric
+) -> str:  # Markdown
+    "Write a metric of both states as a row of the table."
+    title = TITLES.get(name, name.replace("_", " "))
+    cells = []
+    for m in (old, new):
+        cells.append(f"{m['value']:.4f} [{m['low']:.4f}, {m['high']:.4f}]" if m else "–")
+    differs = f"{new['value'] - old['value']:+.4f}" if old and comparable else ""
+    return f"| {f'**{title}**' if deciding else title} | {cells[0]} | {cells[1]} | {differs} |"
+
+
+# %% ../nbs/10i_review.ipynb #27383d13
+def compare_score_rows(
     before: dict[str, Any],  # metrics/evaluate.json of the base; {} for none
     after: dict[str, Any],  # and of the change
 ) -> list[str]:  # Markdown
-    "Compare scores."
-    cell = lambda m: f"{m['value']:.4f} [{m['low']:.4f}, {m['high']:.4f}]" if m else "–"
-    old, new = before.get("metrics") or {}, after["metrics"]
-    ordered = [after["metric"], *(k for k in new if k != after["metric"])]
-    changed, title = (
-        [k for k in ordered if k == after["metric"] or old.get(k) != new[k]],
-        lambda k: TITLES.get(k, k.replace("_", " ")),
-    )
-    alike = bool(before) and span_of(before) == span_of(after)
-    differs = {
-        k: f"{new[k]['value'] - old[k]['value']:+.4f}" if k in old and alike else ""
-        for k in changed
-    }
-    rows = [
-        f"| {'**' * (k == after['metric'])}{title(k)}{'**' * (k == after['metric'])} | "
-        f"{cell(old.get(k))} | {cell(new[k])} | {differs[k]} |"
-        for k in changed
-    ]
-    same = [title(k) for k in ordered if k not in changed]
-    return ["| on the test window | base | this change | |", "|---|---|---|---|", *rows] + (
-        [f"The same: {', '.join(same)}."] if same else []
-    )
+    "Compare scores: the deciding one, and the others that differ."
+    old, new, first = before.get("metrics") or {}, after["metrics"], after["metric"]
+    comparable, rows, same = same_rows(before, after), [], []
+    for name in [first, *(k for k in new if k != first)]:
+        if name != first and old.get(name) == new[name]:
+            same.append(TITLES.get(name, name.replace("_", " ")))
+        else:
+            rows.append(score_row(name, old.get(name), new[name], comparable, name == first))
+    head = ["| on the test window | base | this change | |", "|---|---|---|---|"]
+    return [*head, *rows, *([f"The same: {', '.join(same)}."] if same else [])]
 
 
-def judge(
-    before: dict[str, Any],  # see `score_rows`
+# %% ../nbs/10i_review.ipynb #dedb94e4
+def compare_scores(
+    before: dict[str, Any],  # see `compare_score_rows`
     after: dict[str, Any],
 ) -> str:  # a sentence
-    "Say what the change of the deciding score is worth."
+    "Report what the change of the deciding score is worth."
     if not before:
         return "The base has no scores to compare with."
-    name, old, new = (
-        TITLES.get(after["metric"], after["metric"]),
-        before["metrics"].get(after["metric"]),
-        after["metrics"][after["metric"]],
-    )
+    name, window = TITLES.get(after["metric"], after["metric"]), describe_window(after)
+    old, new = before["metrics"].get(after["metric"]), after["metrics"][after["metric"]]
     if old is None:
         return (
             f"The base was judged by {before['metric']}, this change by {after['metric']}: no "
             "comparison."
         )
-    if span_of(before) != span_of(after):
+    if not same_rows(before, after):
         return (
-            f"**Other test rows**: base {span_of(before)}; this change {span_of(after)}. The "
-            "scores are not like for like; the gate's comparison with the champion is, on the "
-            "same rows."
+            f"**Other test rows**: base {describe_window(before)}; this change {window}. The scores "
+            "are not like for like; the gate's comparison with the champion is, on the same rows."
         )
     if old == new:
-        return f"{name} is the same ({span_of(after)})."
-    inside = old["low"] <= new["value"] <= old["high"]
-    return f"{name} {new['value'] - old['value']:+.4f} ({span_of(after)}): " + (
-        "within the base's 95 % interval, which other rows could have moved as much."
-        if inside
-        else "outside the base's 95 % interval."
-    )
+        return f"{name} is the same ({window})."
+    verdict = "outside the base's 95 % interval."
+    if old["low"] <= new["value"] <= old["high"]:
+        verdict = "within the base's 95 % interval, which other rows could have moved as much."
+    return f"{name} {new['value'] - old['value']:+.4f} ({window}): {verdict}"
 
 
-# %% ../nbs/10i_review.ipynb #bca599f9
-def slice_rows(
-    before: dict[str, Any],  # see `score_rows`
+# %% ../nbs/10i_review.ipynb #e5b4ec92
+def slice_changes(
+    before: dict[str, Any],  # see `compare_score_rows`
     after: dict[str, Any],
-    most: int = 5,  # slices to show
+) -> list[tuple[float, dict[str, Any]]]:  # difference and slice, the greatest difference first
+    "List the slices whose deciding score moved."
+    key = after["metric"]
+    old = {(s["column"], str(s["value"])): s.get(key) for s in before.get("slices", [])}
+    moved = []
+    for s in after.get("slices", []):
+        then = old.get((s["column"], str(s["value"])))
+        if then is None or s.get(key) is None:
+            continue
+        if abs(s[key] - then) >= 5e-5:
+            moved.append((s[key] - then, s))
+    return sorted(moved, key=lambda m: -abs(m[0]))
+
+
+# %% ../nbs/10i_review.ipynb #0639a226
+def slice_table(
+    before: dict[str, Any],  # see `compare_score_rows`
+    after: dict[str, Any],
+    limit: int = 5,  # slices to show
 ) -> list[str]:  # Markdown; [] when none moved
-    """Show the slices whose score moved most, the worst change first.
+    """Tabulate the slices whose score moved most, the worst change first.
 
     Nothing where the rows are others.
     """
-    if not before or span_of(before) != span_of(after):
-        return []
     key = after["metric"]
-    old = {(s["column"], str(s["value"])): s.get(key) for s in before.get("slices", [])}
-    moved = [
-        (s[key] - old[(s["column"], str(s["value"]))], s)
-        for s in after.get("slices", [])
-        if s.get(key) is not None and old.get((s["column"], str(s["value"]))) is not None
-    ]
-    moved = sorted([m for m in moved if abs(m[0]) >= 5e-5], key=lambda m: -abs(m[0]))[:most]
-    worse, better = sum(m[0] < 0 for m in moved), sum(m[0] > 0 for m in moved)
+    moved = slice_changes(before, after)[:limit] if same_rows(before, after) else []
     if not moved:
         return []
-    head = [
+    worse, better = sum(d < 0 for d, _ in moved), sum(d > 0 for d, _ in moved)
+    lines = [
         f"**Slices that moved most** ({better} up, {worse} down of the {len(moved)} shown):",
         "",
         f"| slice | rows | base | this change | {TITLES.get(key, key)} |",
         "|---|---|---|---|---|",
     ]
-    return [
-        *head,
-        *(
-            f"| {s['column']} {s['value']} | {s['rows']:,} | {s[key] - d:.4f} | {s[key]:.4f} | "
-            f"{d:+.4f} |"
-            for d, s in sorted(moved, key=lambda m: m[0])
-        ),
-    ]
+    for d, s in sorted(moved, key=lambda m: m[0]):
+        scores = f"{s[key] - d:.4f} | {s[key]:.4f} | {d:+.4f}"
+        lines.append(f"| {s['column']} {s['value']} | {s['rows']:,} | {scores} |")
+    return lines
 
 
-# %% ../nbs/10i_review.ipynb #adbd8f82
-def parameter_words(
+# %% ../nbs/10i_review.ipynb #0b13ad33
+def parameter_changes(
     before: dict[str, Any],  # flat parameters of the base
     after: dict[str, Any],
 ) -> str:  # Markdown, a line; "" for no change
-    "Name parameters that differ."
-    gone = object()
-    show = lambda v: "not there" if v is gone else f"`{v}`"
-    changed = [
-        f"`{k}` {show(before.get(k, gone))} → {show(after.get(k, gone))}"
-        for k in dict.fromkeys([*after, *before])
-        if before.get(k, gone) != after.get(k, gone)
-    ]
+    "List parameters that differ."
+    changed = []
+    for name in dict.fromkeys([*after, *before]):
+        old = f"`{before[name]}`" if name in before else "not there"
+        new = f"`{after[name]}`" if name in after else "not there"
+        if name not in before or name not in after or before[name] != after[name]:
+            changed.append(f"`{name}` {old} → {new}")
     return f"**Parameters**: {few(changed, 8)}" if changed else ""
 
 
+# %% ../nbs/10i_review.ipynb #135b563a
 def change_lines(
     before: dict[str, Any],  # see `load_state`
     after: dict[str, Any],
     notebooks: list[str],  # see `changed_notebooks`
 ) -> list[str]:  # Markdown
-    "Say what was changed, apart from results."
-    reports = [
-        Path(p).stem
-        for p, md5 in after["outs"].items()
-        if p.startswith("reports/")
-        and p.endswith(".html")
-        and before["outs"].get(p) not in (None, md5)
-    ]
-    data = [
-        p
-        for p, md5 in after["outs"].items()
-        if p in ("data/raw", "data/clean") and before["outs"].get(p) != md5
-    ]
-    lines = [
-        parameter_words(before["params"], after["params"]),
-        f"**Code**: {few(notebooks, 6)}" if notebooks else "",
-        f"**Data**: {few(data)} changed" if data else "",
-    ]
-    lines += [
-        "**Contract** changed: see the diff of contract.yaml"
-        if before["contract"] != after["contract"]
-        else "",
-        "**Environment** changed: see the diff of requirements.txt"
-        if before["lock"] != after["lock"]
-        else "",
-    ]
-    lines += [
-        f"**Reports and plots** that changed: {', '.join(reports)} (`make pull` brings them)"
-        if reports
-        else ""
-    ]
-    return [f"- {line}" for line in lines if line] or [
-        "- neither parameters nor code, data, contract or environment"
-    ]
+    "List what was changed, apart from results."
+    was, outs = before["outs"], after["outs"]
+    data = [p for p in outs if p in ("data/raw", "data/clean") and was.get(p) != outs[p]]
+    pages = [p for p in outs if p.startswith("reports/") and p.endswith(".html")]
+    reports = [Path(p).stem for p in pages if was.get(p) not in (None, outs[p])]
+    lines = [parameter_changes(before["params"], after["params"])]
+    if notebooks:
+        lines.append(f"**Code**: {few(notebooks, 6)}")
+    if data:
+        lines.append(f"**Data**: {few(data)} changed")
+    if before["contract"] != after["contract"]:
+        lines.append("**Contract** changed: see the diff of contract.yaml")
+    if before["lock"] != after["lock"]:
+        lines.append("**Environment** changed: see the diff of requirements.txt")
+    if reports:
+        names = ", ".join(reports)
+        lines.append(f"**Reports and plots** that changed: {names} (`make pull` brings them)")
+    found = [f"- {line}" for line in lines if line]
+    return found or ["- neither parameters nor code, data, contract or environment"]
 
 
-# %% ../nbs/10i_review.ipynb #fde595d8
-def gate_rows(
+# %% ../nbs/10i_review.ipynb #5e30887b
+def gate_lines(
     gate: dict[str, Any],  # metrics/gate.json
 ) -> list[str]:  # Markdown
-    "Show the gate's checks."
-    return [
-        f"**Gate: {'passed' if gate['passed'] else 'NOT passed'}**",
-        "",
-        *(f"- {'✅' if c['passed'] else '❌'} {c['reason']}" for c in gate["checks"]),
-    ]
+    "List the gate's checks."
+    verdict = "passed" if gate["passed"] else "NOT passed"
+    checks = [f"- {'✅' if c['passed'] else '❌'} {c['reason']}" for c in gate["checks"]]
+    return [f"**Gate: {verdict}**", "", *checks]
 
 
+# %% ../nbs/10i_review.ipynb #237f51b9
 def make_review(
     root: Path,  # the project's root
     base: str,  # a branch, tag or commit
@@ -281,28 +280,21 @@ def make_review(
     "Report on a state against a base. Raises UserError."
     start = merge_base(root, base)
     before, after = load_state(root, start), load_state(root, head)
-    if not after["evaluate"]:
+    old, new = before["evaluate"], after["evaluate"]
+    if not new:
         raise UserError(
             "metrics/evaluate.json is missing: nothing has been evaluated; `mlops-nb repro`, then "
             "commit metrics/ and dvc.lock"
         )
-    head = (
-        f"### {'Gate passed' if after['gate'].get('passed') else 'Gate NOT passed'} · "
-        f"{judge(before['evaluate'], after['evaluate'])}"
-    )
-    warning = [f"> **The figures are not those of this code**: {stale}", ""] if stale else []
-    slices = slice_rows(before["evaluate"], after["evaluate"])
-    parts = [
-        [head, ""],
-        warning,
-        score_rows(before["evaluate"], after["evaluate"]),
-        [""],
-        gate_rows(after["gate"]),
-        [""],
-        change_lines(before, after, changed_notebooks(root, start, head)),
-        ["", *slices] if slices else [],
-    ]
-    return "\n".join(line for part in parts for line in part) + (
+    verdict = "passed" if after["gate"].get("passed") else "NOT passed"
+    lines = [f"### Gate {verdict} · {compare_scores(old, new)}", ""]
+    if stale:
+        lines += [f"> **The figures are not those of this code**: {stale}", ""]
+    lines += [*compare_score_rows(old, new), "", *gate_lines(after["gate"]), ""]
+    lines += change_lines(before, after, changed_notebooks(root, start, head))
+    if slices := slice_table(old, new):
+        lines += ["", *slices]
+    return "\n".join(lines) + (
         f"\n\n<sub>against {start[:10]} · `mlops-nb review --base {base}` shows this on a "
         "laptop</sub>\n"
     )

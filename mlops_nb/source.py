@@ -7,14 +7,23 @@
 __all__ = [
     "BATCH_ROWS",
     "BLOCK_BYTES",
-    "LINES",
-    "PACKED",
-    "csv_batches",
-    "plain",
-    "parquet_batches",
-    "json_batches",
-    "query_batches",
-    "file_batches",
+    "JSON_SUFFIXES",
+    "PARQUET_SUFFIXES",
+    "COMPRESSION_SUFFIXES",
+    "UNREAD_SUFFIXES",
+    "read_header",
+    "open_csv",
+    "explain_csv_error",
+    "read_csv_batches",
+    "to_json_text",
+    "simplify_objects",
+    "simplify_types",
+    "read_parquet_batches",
+    "read_json_batches",
+    "resolve_url",
+    "read_query_batches",
+    "read_file_batches",
+    "check_same_columns",
     "read_batches",
 ]
 
@@ -28,85 +37,136 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 from .base import UserError
-from .files import column_names, open_bytes, sniff_csv, source_files
+from .files import clean_column_names, list_source_files, open_bytes, sniff_csv
 
 
 # %% ../nbs/00_source.ipynb #6737126f
-BATCH_ROWS = 200_000  # rows of a batch at most
+BATCH_ROWS = 200_000  # largest number of rows in a batch
 BLOCK_BYTES = 16 << 20  # text parsed at a time
-LINES = (".jsonl", ".ndjson", ".json")
-PACKED = (".gz", ".zip", ".zst", ".bz2", ".xz")
+JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+PARQUET_SUFFIXES = (".parquet", ".pq")
+COMPRESSION_SUFFIXES = (".gz", ".zip", ".zst", ".bz2", ".xz")
+UNREAD_SUFFIXES = (".xlsx", ".xls", ".feather", ".sav", ".dta", ".pkl", ".h5")
 
 
-# %% ../nbs/00_source.ipynb #a8def753
-def csv_batches(
-    file: str,  # a text file, perhaps packed
+# %% ../nbs/00_source.ipynb #4b2eace1
+def read_header(
+    file: str,  # a text file, perhaps compressed
+    dialect: dict[str, str],  # "delimiter", "quote", "encoding"
+) -> tuple[list[str], int]:  # column names, lines they span
+    "Read the column names of a text file. Raises UserError when there are no rows below."
+    unicode = dialect["encoding"].replace("-", "").lower() == "utf8"
+    encoding = "utf-8-sig" if unicode else dialect["encoding"]
+    with io.TextIOWrapper(open_bytes(file), encoding=encoding, newline="") as text:
+        rows = dialects.reader(text, delimiter=dialect["delimiter"], quotechar=dialect["quote"])
+        header, lines = next(rows, []), rows.line_num
+        if next(rows, None) is None:
+            raise UserError(
+                f"{file}: holds a line of column names ({', '.join(header[:6])}) and no rows; "
+                "add rows"
+            )
+    return clean_column_names(header, file), lines
+
+
+# %% ../nbs/00_source.ipynb #23fdd44f
+def open_csv(
+    file: str,  # a text file, perhaps compressed
+    dialect: dict[str, str],  # "delimiter", "quote", "encoding"
+    names: list[str],  # of the columns
+    lines: int,  # of the header
+) -> Any:  # a pyarrow.csv.CSVStreamingReader
+    "Open a text file as a stream of batches in which every column is text."
+    from pyarrow import csv
+
+    reading = csv.ReadOptions(
+        block_size=BLOCK_BYTES,
+        encoding=dialect["encoding"],
+        column_names=names,
+        skip_rows=lines,
+        use_threads=False,
+    )
+    parsing = csv.ParseOptions(
+        delimiter=dialect["delimiter"],
+        quote_char=dialect["quote"],
+        newlines_in_values=True,
+        ignore_empty_lines=len(names) > 1,
+    )
+    types = dict.fromkeys(names, pa.string())
+    converting = csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""])
+    return csv.open_csv(open_bytes(file), reading, parsing, converting)
+
+
+# %% ../nbs/00_source.ipynb #4ce216d0
+def explain_csv_error(
+    file: str,  # the text file
+    error: Exception,  # pyarrow's
+    dialect: dict[str, str],  # "delimiter", "quote", "encoding"
+    names: list[str],  # of the columns
+) -> UserError:
+    "Turn pyarrow's error into one that names the row and what to do."
+    found = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", str(error))
+    if not found:
+        return UserError(
+            f"{file}: cannot be parsed as CSV with separator {dialect['delimiter']!r} and quote "
+            f"{dialect['quote']!r} ({str(error).splitlines()[0][:120]}); fix it, or set "
+            "ingest.csv in params.yaml"
+        )
+    return UserError(
+        f"{file}: row {found[1]} has {found[3]} fields, expected {found[2]} "
+        f"({', '.join(names[:4])} …); fix the row, or set the separator in ingest.csv of "
+        "params.yaml"
+    )
+
+
+# %% ../nbs/00_source.ipynb #daa7b0bc
+def read_csv_batches(
+    file: str,  # a text file, perhaps compressed
     options: dict[str, str],  # delimiter, quote, encoding where they are known
 ) -> Iterator[pd.DataFrame]:  # every column as text, missing where the field is empty
     """Read a text file in batches.
 
     Raises UserError naming the row that has too many or too few fields.
     """
-    from pyarrow import csv
-
-    how = sniff_csv(file) | options
-    encoding = (
-        "utf-8-sig" if how["encoding"].replace("-", "").lower() == "utf8" else how["encoding"]
-    )
-    with io.TextIOWrapper(open_bytes(file), encoding=encoding, newline="") as text:
-        rows = dialects.reader(text, delimiter=how["delimiter"], quotechar=how["quote"])
-        header, lines = next(rows, []), rows.line_num
-        if next(rows, None) is None:
-            raise UserError(
-                f"{file}: holds a line of column names ({', '.join(header[:6])}) and no rows; "
-                "bring rows"
-            )
-    names = column_names(header, file)
-    stream = open_bytes(file)
-    reading = csv.ReadOptions(
-        block_size=BLOCK_BYTES,
-        encoding=how["encoding"],
-        column_names=names,
-        skip_rows=lines,
-        use_threads=False,
-    )
-    parsing = csv.ParseOptions(
-        delimiter=how["delimiter"],
-        quote_char=how["quote"],
-        newlines_in_values=True,
-        ignore_empty_lines=len(names) > 1,
-    )
-    converting = csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
-    )
+    dialect = sniff_csv(file) | options
+    names, lines = read_header(file, dialect)
     try:
-        for batch in csv.open_csv(stream, reading, parsing, converting):
-            yield from (
-                part.to_pandas().astype("str")
-                for part in [batch.slice(i, BATCH_ROWS) for i in range(0, len(batch), BATCH_ROWS)]
-            )
+        for batch in open_csv(file, dialect, names, lines):
+            for start in range(0, len(batch), BATCH_ROWS):
+                yield batch.slice(start, BATCH_ROWS).to_pandas().astype("str")
     except pa.ArrowInvalid as error:
-        found = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", str(error))
-        if not found:
-            raise UserError(
-                f"{file}: cannot be parsed as CSV with separator {how['delimiter']!r} and quote "
-                f"{how['quote']!r} ({str(error).splitlines()[0][:120]}); mend it, or set "
-                "ingest.csv in params.yaml"
-            ) from None
-        raise UserError(
-            f"{file}: row {found[1]} has {found[3]} fields, expected {found[2]} "
-            f"({', '.join(names[:4])} …); mend the row, or set the separator in ingest.csv of "
-            "params.yaml"
-        ) from None
+        raise explain_csv_error(file, error, dialect, names) from None
+
+
+# %% ../nbs/00_source.ipynb #09be60b6
+def to_json_text(value: Any) -> str:
+    "Write a list or record as JSON, anything else as text."
+    if isinstance(value, (list, dict)):
+        return json.dumps(value, default=str, sort_keys=True)
+    return str(value)
+
+
+def simplify_objects(
+    values: pd.Series,  # of dtype object
+) -> pd.Series:  # numbers, booleans, datetimes or text
+    "Give a column of Python objects the one type that all its values have, or text."
+    kinds = {type(v).__name__ for v in values.dropna()}
+    if kinds == {"Decimal"}:
+        return values.astype("float64")
+    if kinds == {"bool"}:
+        return values.astype("boolean")
+    if kinds and kinds <= {"date", "datetime", "Timestamp"}:
+        return pd.to_datetime(values)
+    return values.map(to_json_text, na_action="ignore").astype("str")
 
 
 # %% ../nbs/00_source.ipynb #4be8c2d6
-def plain(
+def simplify_types(
     rows: pd.DataFrame,  # with the source's types
 ) -> pd.DataFrame:  # numbers, booleans, times and text only
     "Turn what a column cannot compute with into text."
@@ -115,28 +175,13 @@ def plain(
         if isinstance(values.dtype, pd.CategoricalDtype):
             values = values.astype("str").where(values.notna())
         elif values.dtype == "object":
-            kinds = {type(v).__name__ for v in values.dropna()}
-            if kinds <= {"Decimal"} and kinds:
-                values = values.astype("float64")
-            elif kinds <= {"bool"} and kinds:
-                values = values.astype("boolean")
-            elif kinds <= {"date", "datetime", "Timestamp"} and kinds:
-                values = pd.to_datetime(values)
-            else:
-                values = values.map(
-                    lambda v: (
-                        json.dumps(v, default=str, sort_keys=True)
-                        if isinstance(v, (list, dict))
-                        else str(v)
-                    ),
-                    na_action="ignore",
-                ).astype("str")
+            values = simplify_objects(values)
         columns[str(name)] = values
     return pd.DataFrame(columns)
 
 
 # %% ../nbs/00_source.ipynb #9d115fa4
-def parquet_batches(
+def read_parquet_batches(
     file: str,  # a Parquet file
 ) -> Iterator[pd.DataFrame]:  # in the file's types
     "Read a Parquet file in batches. Raises UserError for one that is damaged."
@@ -144,11 +189,10 @@ def parquet_batches(
 
     try:
         table = parquet.ParquetFile(open_bytes(file))
-        names = column_names(
-            [n for n in table.schema_arrow.names if not n.startswith("__index_level_")], file
-        )
+        names = [n for n in table.schema_arrow.names if not n.startswith("__index_level_")]
+        names = clean_column_names(names, file)
         for batch in table.iter_batches(BATCH_ROWS // 4, columns=names):
-            yield plain(batch.to_pandas(ignore_metadata=True))
+            yield simplify_types(batch.to_pandas(ignore_metadata=True))
     except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{file}: is no complete Parquet file ({str(error).splitlines()[0][:120]}); fetch or "
@@ -157,42 +201,36 @@ def parquet_batches(
 
 
 # %% ../nbs/00_source.ipynb #404d3e18
-def json_batches(
+def read_json_batches(
     file: str,  # one record a line, or one list of records
 ) -> Iterator[pd.DataFrame]:  # in the file's types
     "Read JSON lines in batches. Raises UserError naming the line that is no record."
+    records, number = [], 0
     with io.TextIOWrapper(open_bytes(file), encoding="utf-8-sig") as lines:
         first = lines.read(1)
-        if first == "[":
-            records = json.loads(first + lines.read())
-            yield plain(pd.DataFrame(records))
-            return
-        records, number = [], 0
         try:
-            for number, line in enumerate(
-                itertools.chain([first + lines.readline()], lines), start=1
-            ):
+            if first == "[":
+                records = json.loads(first + lines.read())
+            lines = itertools.chain([first + lines.readline()], lines) if first != "[" else []
+            for number, line in enumerate(lines, start=1):
                 records += [json.loads(line)] if line.strip() else []
                 if len(records) == BATCH_ROWS // 4:
-                    yield plain(pd.DataFrame(records))
+                    yield simplify_types(pd.DataFrame(records))
                     records = []
         except ValueError as error:
             raise UserError(
-                f"{file}: line {max(number, 1)} is no JSON record ({error}); mend the line"
+                f"{file}: line {max(number, 1)} is no JSON record ({error}); fix the line"
             ) from None
     if records:
-        yield plain(pd.DataFrame(records))
+        yield simplify_types(pd.DataFrame(records))
 
 
-# %% ../nbs/00_source.ipynb #a0d83710
-def query_batches(
-    source: str,  # URL::QUERY
+# %% ../nbs/00_source.ipynb #c5d56706
+def resolve_url(
+    url: str,  # of a database, with ${NAME} for environment variables
     root: Path,  # the project's folder, from which a relative SQLite path counts
-) -> Iterator[pd.DataFrame]:  # in the database's types
-    "Read a query in batches. Raises UserError with the database's reason."
-    import sqlalchemy
-
-    url, query = source.split("::", 1)
+) -> str:  # as SQLAlchemy has it
+    "Fill in environment variables and the path of a database. Raises UserError for what is missing."
     unset = [name for name in re.findall(r"\$\{(\w+)\}", url) if name not in os.environ]
     if unset:
         raise UserError(
@@ -200,24 +238,33 @@ def query_batches(
             "before the run"
         )
     url = re.sub(r"\$\{(\w+)\}", lambda found: os.environ[found[1]], url)
-    if (place := re.fullmatch(r"sqlite:///(?!/)(.+)", url)) and not (root / place[1]).exists():
+    place = re.fullmatch(r"sqlite:///(?!/)(.+)", url)
+    if not place:
+        return url
+    if not (root / place[1]).exists():
         raise UserError(
             f"data.source: there is no database {place[1]}; give its path from the project's "
             "folder, or sqlite:////absolute/path"
         )
-    url = f"sqlite:///{root / place[1]}" if place else url
+    return f"sqlite:///{root / place[1]}"
+
+
+# %% ../nbs/00_source.ipynb #a0d83710
+def read_query_batches(
+    source: str,  # URL::QUERY
+    root: Path,  # the project's folder, from which a relative SQLite path counts
+) -> Iterator[pd.DataFrame]:  # in the database's types
+    "Read a query in batches. Raises UserError with the database's reason."
+    import sqlalchemy
+
+    url, query = source.split("::", 1)
+    url, rows = resolve_url(url, root), BATCH_ROWS // 4
     try:
-        with (
-            sqlalchemy.create_engine(url)
-            .connect()
-            .execution_options(stream_results=True, max_row_buffer=BATCH_ROWS // 4) as connection
-        ):
-            yield from (
-                plain(rows)
-                for rows in pd.read_sql_query(
-                    sqlalchemy.text(query), connection, chunksize=BATCH_ROWS // 4
-                )
-            )
+        engine = sqlalchemy.create_engine(url)
+        streaming = {"stream_results": True, "max_row_buffer": rows}
+        with engine.connect().execution_options(**streaming) as connection:
+            for batch in pd.read_sql_query(sqlalchemy.text(query), connection, chunksize=rows):
+                yield simplify_types(batch)
     except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError, ImportError) as error:
         reason = getattr(error.__cause__ or error, "orig", None) or error
         raise UserError(
@@ -227,43 +274,53 @@ def query_batches(
 
 
 # %% ../nbs/00_source.ipynb #d9acda78
-def file_batches(
+def read_file_batches(
     file: str,  # a path or s3:// address
-    options: dict[str, str],  # see `csv_batches`
+    options: dict[str, str],  # see `read_csv_batches`
 ) -> Iterator[pd.DataFrame]:  # its rows
-    "Read one file by its name's ending."
-    kinds = [kind.lower() for kind in Path(file).suffixes if kind.lower() not in PACKED]
+    "Read one file by its name's ending. Raises UserError for an ending that cannot be read."
+    kinds = [k.lower() for k in Path(file).suffixes if k.lower() not in COMPRESSION_SUFFIXES]
     kind = kinds[-1] if kinds else ".csv"
-    if kind in (".parquet", ".pq"):
-        return parquet_batches(file)
-    if kind in LINES:
-        return json_batches(file)
-    if kind in (".xlsx", ".xls", ".feather", ".sav", ".dta", ".pkl", ".h5"):
+    if kind in PARQUET_SUFFIXES:
+        return read_parquet_batches(file)
+    if kind in JSON_SUFFIXES:
+        return read_json_batches(file)
+    if kind in UNREAD_SUFFIXES:
         raise UserError(f"{file}: {kind} is not read; save it as CSV, Parquet or JSON lines")
-    return csv_batches(file, options)
+    return read_csv_batches(file, options)
+
+
+# %% ../nbs/00_source.ipynb #09119985
+def check_same_columns(
+    file: str,  # where the batch comes from
+    names: list[str],  # columns of the first file
+    batch: pd.DataFrame,
+) -> None:
+    "Raise UserError when a batch has other columns; a JSON record may leave some out."
+    more, less = [c for c in batch if c not in names], [c for c in names if c not in batch]
+    optional = file.lower().split(".")[-1].startswith("json") or ".json" in file
+    if more or (less and not optional):
+        raise UserError(
+            f"{file}: has other columns than the first file (too many: "
+            f"{', '.join(more[:5]) or 'none'}; missing: {', '.join(less[:5]) or 'none'}); "
+            "give every file the same columns"
+        )
 
 
 # %% ../nbs/00_source.ipynb #b44f1624
 def read_batches(
-    source: str,  # files, a query, an address; see `source_files` and `query_batches`
+    source: str,  # files, a query, an address; see `list_source_files` and `read_query_batches`
     root: Path,  # the project's folder
-    options: dict[str, str],  # how text files are written; what is not said is found out by file
+    options: dict[str, str],  # how text files are written; what is not given is detected by file
 ) -> Iterator[pd.DataFrame]:  # at most 200,000 rows each, the same columns in all
     "Read a source in batches. Raises UserError when a file has other columns than the first."
-    names, rows = None, 0
-    for file in [source] if "::" in source else source_files(source, root):
-        for batch in query_batches(source, root) if "::" in source else file_batches(file, options):
+    names, rows, is_query = None, 0, "::" in source
+    for file in [source] if is_query else list_source_files(source, root):
+        batches = read_query_batches(source, root) if is_query else read_file_batches(file, options)
+        for batch in batches:
             names = names or list(batch)
-            more, less = [c for c in batch if c not in names], [c for c in names if c not in batch]
-            if more or (
-                less and not file.lower().split(".")[-1].startswith("json") and ".json" not in file
-            ):
-                raise UserError(
-                    f"{file}: has other columns than the first file (too many: "
-                    f"{', '.join(more[:5]) or 'none'}; missing: {', '.join(less[:5]) or 'none'}); "
-                    "give every file the same columns"
-                )
+            check_same_columns(file, names, batch)
             rows += len(batch)
             yield batch.reindex(columns=names) if list(batch) != names else batch
     if not rows:
-        raise UserError(f"data.source {source}: holds no rows; bring rows")
+        raise UserError(f"data.source {source}: holds no rows; add rows")

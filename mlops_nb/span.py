@@ -34,7 +34,7 @@ import numpy as np
 import pandas as pd
 
 from .base import UserError, load_table, progress, remove, replacing, save_table
-from .contract import answer_values
+from .contract import encode_target
 from .feature_set import feature_kinds, make_features
 from .partitions import save_months, save_pieces
 from .source import read_batches
@@ -75,7 +75,7 @@ def source_name(
     end: pd.Timestamp,  # rows from here on are not read
 ) -> str | None:  # hex; None for a source whose content cannot be named
     "Name a span's clean rows by what they are made from: source, contract, limits and code."
-    from mlops_nb.files import source_files
+    from mlops_nb.files import list_source_files
 
     source, here = params["data"]["source"], Path(inspect.getfile(save_months)).parent
     if "::" in source or source.startswith("s3://"):
@@ -85,7 +85,7 @@ def source_name(
         if source in NAMED
         else [
             (f, Path(f).stat().st_size, Path(f).stat().st_mtime_ns)
-            for f in source_files(source, root)
+            for f in list_source_files(source, root)
         ]
     )
     code = [
@@ -276,7 +276,7 @@ def make_span(
     kinds = feature_kinds(contract, given["derived"], given["dropped"], given["calendar"])
     features, labels = (
         make_features(rows, contract, kinds),
-        answer_values(rows[contract["target"]], contract),
+        encode_target(rows[contract["target"]], contract),
     )
     if given.get("duplicates") == "drop":
         kept = ~features.assign(

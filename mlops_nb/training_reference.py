@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from .bins import select_monitored
-from .contract import answer_values
+from .contract import encode_target
 from .feature_set import make_features
 from .outcome import LABEL, label_column
 from .reference import Reference, add_column, make_reference
@@ -42,7 +42,7 @@ def reference_of_training(
     if features.time:
         rows = rows_of_days(clean, features.time, features.summary)
         seen = make_features(rows, contract, features.kinds)
-        labels, times = answer_values(rows[features.target], contract), rows[features.time]
+        labels, times = encode_target(rows[features.target], contract), rows[features.time]
     else:
         windows = [features.windows[name] for name in ("train", "valid")]
         rows = pd.concat(windows, ignore_index=True)

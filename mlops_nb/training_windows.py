@@ -25,9 +25,9 @@ from typing import Any
 import pandas as pd
 
 from .base import UserError, load_json, load_table, save_json, save_table
-from .contract import answer_values, known_columns
+from .contract import encode_target, known_columns
 from .feature_set import make_features
-from .leaks import suspect_leaks
+from .leaks import find_leaks
 from .split import assign_windows, check_window_rows
 
 
@@ -131,7 +131,7 @@ def feature_table(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # features, time, groups and label; known columns
     "Compute the features and labels of clean rows."
     extra = [c for c in dict.fromkeys([contract["time"], *groups]) if c and c not in kinds]
-    labels = {contract["target"]: answer_values(clean[contract["target"]], contract)}
+    labels = {contract["target"]: encode_target(clean[contract["target"]], contract)}
     table = make_features(clean, contract, kinds).join(clean[extra]).assign(**labels)
     return table, clean[known_columns(contract)]
 
@@ -193,7 +193,7 @@ def judge_leaks(
     names: list[str],  # features
     contract: dict[str, Any],  # "target" and "task"
     accepted: list[str],  # features.accepted: those that a person has found to be honest
-) -> list[dict[str, Any]]:  # see `leaks.suspect_leaks`; with "accepted"
+) -> list[dict[str, Any]]:  # see `leaks.find_leaks`; with "accepted"
     "Name the features that look like leaks."
-    found = suspect_leaks(train[names], train[contract["target"]], contract["task"])
+    found = find_leaks(train[names], train[contract["target"]], contract["task"])
     return [finding | {"accepted": finding["column"] in accepted} for finding in found]
