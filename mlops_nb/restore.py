@@ -37,7 +37,8 @@ from mlops_nb.base import (
 )
 from .evaluate import resample_units
 from .metrics import compare_with_baseline, resample_weights
-from .model import encode_labels, predict_scores
+from .model import predict_scores
+from .encoding import encode_labels
 from .serialization import load_model
 from .registry import Entry, find_version, model_name, read_entries, run_git, synchronise
 from .storage import Store, bring, named_outs, open_store, state_text

@@ -18,7 +18,8 @@ from sklearn.metrics import precision_recall_curve
 
 from .base import UserError
 from .metrics import primary_metric
-from .model import age_weights, fit_model, encode_labels, make_model, predict_scores
+from .model import age_weights, fit_model, make_model, predict_scores
+from .encoding import encode_labels
 from .stage import stage_parameters, stage_root
 
 
@@ -42,7 +43,7 @@ def learning_curve(
     # features, answers and weights (None: all count alike) to learn from
     train: tuple[pd.DataFrame, np.ndarray, np.ndarray | None],
     valid: tuple[pd.DataFrame, np.ndarray],  # features and answers to judge on
-    answer: dict[str, Any],  # see `model.encode_labels`
+    answer: dict[str, Any],  # see `encoding.encode_labels`
     build: Callable,  # function of no arguments that gives an unfitted model
 ) -> dict[int, float]:  # the deciding metric on validation by number of training rows
     "Fit on evenly spaced parts of the training rows."
