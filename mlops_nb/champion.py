@@ -74,7 +74,7 @@ def fetch_champion(
 def describe_task_change(
     bundle: Path,  # the champion's
     contract: dict[str, Any],  # today's, see `load_contract`
-    spec: dict[str, Any],  # today's, see `model.encode_labels`
+    spec: dict[str, Any],  # today's, see `encoding.encode_labels`
 ) -> str | None:  # how its task differs; None when it is the same
     "Compare the champion's task with today's."
     theirs, listing = load_contract(bundle / "contract.yaml"), load_json(bundle / "features.json")

@@ -205,7 +205,7 @@ def draw_confusion(
 
 # %% ../nbs/04a_figures.ipynb #9bccf855
 def predicted_classes(
-    values: np.ndarray,  # labels, see `model.encode_labels`
+    values: np.ndarray,  # labels, see `encoding.encode_labels`
     scores: np.ndarray,  # see `model.predict_scores`
     spec: dict[str, Any],  # "task", "classes", and "threshold" for a binary task
 ) -> pd.DataFrame:  # "actual" and "predicted", names of classes
@@ -220,7 +220,7 @@ def predicted_classes(
 
 # %% ../nbs/04a_figures.ipynb #6e0e5776
 def draw_scored_confusion(
-    values: np.ndarray,  # labels, see `model.encode_labels`
+    values: np.ndarray,  # labels, see `encoding.encode_labels`
     scores: np.ndarray,  # see `model.predict_scores`
     spec: dict[str, Any],  # see `predicted_classes`
     target: str,  # its name
@@ -249,7 +249,7 @@ def draw_errors(
 
 # %% ../nbs/04a_figures.ipynb #6614ddca
 def draw_decisions(
-    values: np.ndarray,  # labels, see `model.encode_labels`
+    values: np.ndarray,  # labels, see `encoding.encode_labels`
     scores: np.ndarray,  # see `model.predict_scores`
     spec: dict[str, Any],  # see `predicted_classes`
     target: str,  # its name
@@ -285,7 +285,7 @@ def table_over_time(
 # %% ../nbs/04a_figures.ipynb #6e7e29a6
 def draw_over_time(
     moments: pd.Series,  # when each row was, datetime
-    values: np.ndarray,  # labels, see `model.encode_labels`
+    values: np.ndarray,  # labels, see `encoding.encode_labels`
     scores: np.ndarray,  # see `model.predict_scores`
     target: str,  # its name
 ) -> pd.DataFrame:  # see `table_over_time`

@@ -146,7 +146,7 @@ def regression_metrics(
 
 # %% ../nbs/03b_metrics.ipynb #60f53703
 def compute_metrics(
-    values: np.ndarray,  # labels, see `model.encode_labels`
+    values: np.ndarray,  # labels, see `encoding.encode_labels`
     scores: np.ndarray,  # see `model.predict_scores`
     spec: dict[str, Any],  # "task" and, for a binary one, "threshold"
     weights: np.ndarray | None = None,  # how often each row counts; once if None
@@ -161,7 +161,7 @@ def compute_metrics(
 
 
 def primary_metric(
-    values: np.ndarray,  # labels, see `model.encode_labels`
+    values: np.ndarray,  # labels, see `encoding.encode_labels`
     scores: np.ndarray,  # see `model.predict_scores`
     spec: dict[str, Any],  # "task"
     weights: np.ndarray | None = None,  # how often each row counts; once if None

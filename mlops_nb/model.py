@@ -4,15 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "FeatureGroups",
     "ESTIMATORS",
     "FITTED_ARRAYS",
-    "encode_labels",
-    "group_features",
-    "make_target_encoder",
-    "linear_steps",
-    "tree_steps",
-    "make_encoder",
     "make_boosting",
     "make_forest",
     "make_linear",
@@ -38,116 +31,7 @@ import pandas as pd
 import sklearn
 
 from .base import UserError
-
-
-# %% ../nbs/03a_model.ipynb #2cc3ee77
-def encode_labels(
-    labels: pd.Series,  # as `features` wrote them: bool, text or float64
-    spec: dict[str, Any],  # task specification: "task", and "classes" in order for multiclass
-) -> np.ndarray:  # bool, int64 (a class's number) or float64
-    """Turn labels into what an estimator is fitted to.
-
-    Raises UserError for a class that is not listed.
-    """
-    if spec["task"] != "multiclass":
-        return labels.to_numpy("bool" if spec["task"] == "binary" else "float64")
-    codes = pd.Categorical(labels, categories=spec["classes"]).codes.astype("int64")
-    if (codes < 0).any():
-        raise UserError(
-            f"{labels.name} is {labels[codes < 0].iloc[0]!r}, which is not among the model's "
-            f"classes: {', '.join(spec['classes'][:12])}; train again with `mlops-nb repro`"
-        )
-    return codes
-
-
-# %% ../nbs/03a_model.ipynb #b2675e23
-FeatureGroups = tuple[list[str], list[str], list[str], list[str]]
-
-
-def group_features(
-    features: pd.DataFrame,  # training rows
-    kinds: dict[str, str],  # "number", "category" or "text" by feature
-    high_cardinality: int,  # a category with more values than this is target-encoded
-) -> FeatureGroups:  # numbers, categories with few values, categories with many, texts
-    "Group features by how they are encoded; a text without any word is left out."
-    named = {kind: [c for c, k in kinds.items() if k == kind] for kind in set(kinds.values())}
-    many = [c for c in named.get("category", []) if features[c].nunique() > high_cardinality]
-    few = [c for c in named.get("category", []) if c not in many]
-    texts = [c for c in named.get("text", []) if features[c].dropna().str.contains(r"\w").any()]
-    return named.get("number", []), few, many, texts
-
-
-# %% ../nbs/03a_model.ipynb #df6c4812
-def make_target_encoder(
-    seed: int,  # of the folds
-    spec: dict[str, Any],  # see `encode_labels`
-) -> "sklearn.preprocessing.TargetEncoder":
-    "Build the encoder of categories with many values."
-    from sklearn.model_selection import KFold, StratifiedKFold
-    from sklearn.preprocessing import TargetEncoder
-
-    fold_type = StratifiedKFold if spec["task"] == "binary" else KFold
-    folds = fold_type(5, shuffle=True, random_state=seed)
-    target_type = "continuous" if spec["task"] == "regression" else "auto"
-    return TargetEncoder(target_type=target_type, cv=folds)
-
-
-# %% ../nbs/03a_model.ipynb #121f0a8f
-def linear_steps(
-    seed: int,
-    spec: dict[str, Any],  # see `encode_labels`
-) -> tuple:  # transformers of numbers, of categories with few values and with many
-    "Build a linear model's preprocessing."
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
-    one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20)
-    target_encoder = make_target_encoder(seed, spec)
-    return (
-        make_pipeline(imputer, StandardScaler()),
-        one_hot,
-        make_pipeline(target_encoder, StandardScaler()),
-    )
-
-
-def tree_steps(
-    seed: int,
-    spec: dict[str, Any],  # see `encode_labels`
-) -> tuple:  # transformers of numbers, of categories with few values and with many
-    "Build a tree model's preprocessing. Target encoding would need one column a class: at most 20."
-    from sklearn.preprocessing import OrdinalEncoder
-
-    codes = OrdinalEncoder(
-        handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan
-    )
-    many_classes = len(spec["classes"]) > 20
-    return "passthrough", codes, codes if many_classes else make_target_encoder(seed, spec)
-
-
-# %% ../nbs/03a_model.ipynb #7e53631b
-def make_encoder(
-    groups: FeatureGroups,  # see `group_features`
-    linear: bool,  # True: see `linear_steps`, False: see `tree_steps`
-    seed: int,  # of the target encoder's folds
-    spec: dict[str, Any],  # see `encode_labels`
-) -> "sklearn.compose.ColumnTransformer":
-    """Build the preprocessing.
-
-    Its output has numbers first, then categories with few values, those with many, and words.
-    """
-    from sklearn.compose import ColumnTransformer
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    *columns, texts = groups
-    transformers = (linear_steps if linear else tree_steps)(seed, spec)
-    steps = list(zip(("numbers", "few", "many"), transformers, columns))
-    steps = [step for step in steps if step[2]]
-    for n, column in enumerate(texts):
-        words = TfidfVectorizer(max_features=100, token_pattern=r"\w+")
-        steps.append((f"words {n}", words, column))
-    return ColumnTransformer(steps, sparse_threshold=0)
+from .encoding import FeatureGroups, make_encoder
 
 
 # %% ../nbs/03a_model.ipynb #1fac879c
@@ -155,7 +39,7 @@ def make_boosting(
     settings: dict[str, Any],  # rounds, learning_rate, leaves, min_rows_per_leaf, l2
     few: list[int],  # positions of the columns that hold codes of categories
     seed: int,
-    spec: dict[str, Any],  # see `encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
 ) -> "sklearn.base.BaseEstimator":
     "Build histogram-based gradient boosting."
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -179,7 +63,7 @@ def make_forest(
     settings: dict[str, Any],  # rounds (the number of trees), min_rows_per_leaf
     few: list[int],  # not used
     seed: int,
-    spec: dict[str, Any],  # see `encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
 ) -> "sklearn.base.BaseEstimator":
     "Build a random forest."
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
@@ -199,7 +83,7 @@ def make_linear(
     settings: dict[str, Any],  # l2, at least 0.001
     few: list[int],  # not used
     seed: int,  # not used
-    spec: dict[str, Any],  # see `encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
 ) -> "sklearn.base.BaseEstimator":
     "Build ridge or logistic regression."
     from sklearn.linear_model import LogisticRegression, Ridge
@@ -215,7 +99,7 @@ def make_dummy(
     settings: dict[str, Any],  # not used
     few: list[int],  # not used
     seed: int,  # not used
-    spec: dict[str, Any],  # see `encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
 ) -> "sklearn.base.BaseEstimator":
     "Build the baseline that does not use the features."
     from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -239,7 +123,7 @@ def make_estimator(
     settings: dict[str, Any],  # rounds, learning_rate, leaves, min_rows_per_leaf, l2
     few: list[int],  # positions of the columns that hold codes of categories
     seed: int,
-    spec: dict[str, Any],  # see `encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
 ) -> "sklearn.base.BaseEstimator":  # not fitted
     "Build an estimator. Raises UserError for an unknown name."
     if name not in ESTIMATORS:
@@ -251,9 +135,9 @@ def make_estimator(
 def make_model(
     name: str,  # see `make_estimator`
     settings: dict[str, Any],  # see `make_estimator`
-    groups: FeatureGroups,  # see `group_features`
+    groups: FeatureGroups,  # see `encoding.group_features`
     seed: int,
-    spec: dict[str, Any],  # see `encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
 ) -> "sklearn.pipeline.Pipeline":  # not fitted; takes features, gives probabilities or numbers
     "Build preprocessing and estimator as one pipeline. Raises UserError for an unknown name."
     from sklearn.pipeline import Pipeline
@@ -319,7 +203,7 @@ def remove_machine_traces(
 def fit_model(
     model: "sklearn.pipeline.Pipeline",  # see `make_model`
     features: pd.DataFrame,  # rows to train on
-    values: np.ndarray,  # one label a row, see `encode_labels`
+    values: np.ndarray,  # one label a row, see `encoding.encode_labels`
     weights: np.ndarray | None = None,  # of the rows; all alike if None
 ) -> "sklearn.pipeline.Pipeline":  # the same object, fitted
     "Fit a model so that the result does not depend on the machine's threads or kernels."
@@ -336,7 +220,7 @@ def fit_model(
 def align_probabilities(
     model: "sklearn.pipeline.Pipeline",  # fitted
     probabilities: np.ndarray,  # one column for each class in its training rows
-    spec: dict[str, Any],  # see `encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
 ) -> np.ndarray:  # probability of *yes*; or of each class, zero where it was not in those rows
     "Bring a classifier's probabilities into the order of the task's classes."
     if spec["task"] == "binary":
@@ -350,7 +234,7 @@ def align_probabilities(
 def predict_scores(
     model: "sklearn.pipeline.Pipeline",  # fitted
     features: pd.DataFrame,  # rows to score
-    spec: dict[str, Any],  # see `encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
     # Returns: float64: probability of *yes*, shape (rows,); of each class, (rows, classes); or a
     # number, (rows,)
 ) -> np.ndarray:

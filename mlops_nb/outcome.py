@@ -28,7 +28,7 @@ LABEL, PREDICTION = "(answer)", "(prediction)"
 def label_column(
     # as `features` wrote them: bool, text or float64; missing where the label is not known yet
     labels: pd.Series,
-    spec: dict[str, Any],  # see `model.encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
 ) -> tuple[pd.Series, str]:  # and its kind: "number" or "category"
     "Lay out labels as a monitored column."
     if spec["task"] == "regression":
@@ -40,7 +40,7 @@ def label_column(
 # %% ../nbs/06d_outcome.ipynb #cee860e4
 def prediction_column(
     scores: np.ndarray,  # see `model.predict_scores`
-    spec: dict[str, Any],  # see `model.encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
     index: pd.Index,  # of the rows
     # Returns: and its kind: a probability or a value is a "number", a class is a "category"
 ) -> tuple[pd.Series, str]:
@@ -53,7 +53,7 @@ def prediction_column(
 
 # %% ../nbs/06d_outcome.ipynb #27178f81
 def score_columns(
-    spec: dict[str, Any],  # see `model.encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
 ) -> list[str]:  # the columns of a score table that hold scores
     "Name the columns of scores: one, or one for each class."
     if spec["task"] == "multiclass":
@@ -65,7 +65,7 @@ def score_table(
     times: pd.Series | None,  # of the rows
     labels: pd.Series,  # see `label_column`
     scores: np.ndarray,  # see `model.predict_scores`
-    spec: dict[str, Any],  # see `model.encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
 ) -> pd.DataFrame:  # "time" where there is one, "answer", and `score_columns`
     "Lay out scored rows for a file."
     table = {} if times is None else {"time": times}
@@ -76,7 +76,7 @@ def score_table(
 # %% ../nbs/06d_outcome.ipynb #026dd318
 def extract_scores(
     table: pd.DataFrame,  # see `score_table`
-    spec: dict[str, Any],  # see `model.encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
 ) -> np.ndarray:  # see `model.predict_scores`
     "Take the scores out of such a table."
     scores = table[score_columns(spec)].to_numpy()

@@ -36,7 +36,7 @@ from scipy import stats
 
 from .base import UserError
 from .metrics import PRIMARY, TITLES, bootstrap_interval, primary_metric, resample_weights
-from .model import encode_labels
+from .encoding import encode_labels
 
 
 # %% ../nbs/08k_performance.ipynb #decf6ddb
@@ -44,7 +44,7 @@ from .model import encode_labels
 class Scored:
     "Predicted rows, with the labels that have arrived."
 
-    values: np.ndarray  # labels, see `model.encode_labels`; they mean nothing where not known
+    values: np.ndarray  # labels, see `encoding.encode_labels`; they mean nothing where not known
     known: np.ndarray  # bool, has the label arrived?
     scores: np.ndarray  # see `model.predict_scores`
     units: np.ndarray  # what is resampled as a whole: the day, the group or the number of each row

@@ -42,7 +42,8 @@ from mlops_nb.base import (
 from .evaluation import resample_units
 from .git import run_git
 from .metrics import compare_with_baseline, resample_weights
-from .model import encode_labels, predict_scores
+from .model import predict_scores
+from .encoding import encode_labels
 from .serialization import load_model
 from .registry import Entry, find_version, model_name, read_entries, synchronise
 from .storage import Output, Store, copy_output, list_outputs, open_store, state_text

@@ -38,7 +38,7 @@ from mlops_nb.model import (
 def score_encoded(
     estimator: "sklearn.base.BaseEstimator",  # fitted
     encoded: np.ndarray,  # rows as its encoder gives them
-    spec: dict[str, Any],  # see `model.encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
 ) -> np.ndarray:  # see `model.predict_scores`
     "Score rows that are encoded already."
     if spec["task"] == "regression":
@@ -50,7 +50,7 @@ def score_encoded(
 def staged_scores(
     estimator: "sklearn.base.BaseEstimator",  # boosted, fitted
     encoded: np.ndarray,  # rows as its encoder gives them
-    spec: dict[str, Any],  # see `model.encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
     every: int,  # rounds from one score to the next; the last round is always scored
 ) -> dict[int, np.ndarray]:  # scores by round
     "Score encoded rows after the rounds of a boosted estimator."
@@ -71,7 +71,7 @@ def staged_scores(
 def scores_by_round(
     model: "sklearn.pipeline.Pipeline",  # fitted
     features: pd.DataFrame,  # rows to score
-    spec: dict[str, Any],  # see `model.encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
     every: int,  # see `staged_scores`
 ) -> dict[int, np.ndarray]:  # scores by round; a model without rounds: by its number of trees, or 1
     "Score rows after the rounds of a model; once for a model without rounds."
@@ -84,9 +84,9 @@ def scores_by_round(
 
 # %% ../nbs/03c_rounds.ipynb #7505d105
 def round_metrics(
-    values: np.ndarray,  # labels, see `model.encode_labels`
+    values: np.ndarray,  # labels, see `encoding.encode_labels`
     scores: dict[int, np.ndarray],  # see `scores_by_round`
-    spec: dict[str, Any],  # see `model.encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
 ) -> pd.DataFrame:  # the deciding metric and the loss, by round
     "Compute a model's metric and loss after its rounds."
     names = [PRIMARY[spec["task"]], LOSS[spec["task"]]]
@@ -147,7 +147,7 @@ class Objective:
     def __init__(
         self,
         build: Callable[[dict[str, Any]], Any],  # settings → model, see `model.make_model`
-        spec: dict[str, Any],  # see `model.encode_labels`
+        spec: dict[str, Any],  # see `encoding.encode_labels`
         # features, labels and weights (None: all the same) to train on
         train: tuple[pd.DataFrame, np.ndarray, np.ndarray | None],
         valid: tuple[pd.DataFrame, np.ndarray],  # features and labels to evaluate on

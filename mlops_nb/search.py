@@ -5,10 +5,6 @@
 # %% auto #0
 __all__ = [
     "Report",
-    "search_log",
-    "parse_trial",
-    "read_trials",
-    "append_trial",
     "make_sampler",
     "make_distribution",
     "clip_settings",
@@ -30,13 +26,10 @@ __all__ = [
 
 # %% ../nbs/03d_search.ipynb #ef221bcc
 import hashlib
-import json
-import os
 import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,68 +37,7 @@ import numpy as np
 
 from .base import UserError
 from .search_space import INTEGER_SETTINGS, SearchPlan, is_log_scale
-
-
-# %% ../nbs/03d_search.ipynb #9338c410
-def search_log(
-    root: Path,  # the project's root
-    plan: SearchPlan | None,  # see `search_space.plan_search`
-    made_from: dict[str, Any],  # see `stage.training_provenance`
-) -> Path:  # where the trials are written while the search runs
-    "Name the file of a search's trials."
-    planned = asdict(plan) if plan else None
-    if planned:
-        del planned["seconds"], planned["trials"]
-    provenance = {k: v for k, v in made_from.items() if k != "params"}
-    content = json.dumps([planned, provenance], sort_keys=True)
-    digest = hashlib.sha256(content.encode()).hexdigest()
-    return root / ".dvc/tmp/search" / f"{digest[:16]}.jsonl"
-
-
-# %% ../nbs/03d_search.ipynb #53114215
-def parse_trial(
-    line: bytes,  # of the log
-) -> dict[str, Any]:  # see `read_trials`; {} for an incomplete or damaged line
-    "Read one line of the log."
-    if not line.endswith(b"\n"):
-        return {}
-    try:
-        return json.loads(line)
-    except ValueError:
-        return {}
-
-
-# %% ../nbs/03d_search.ipynb #569475fa
-def read_trials(
-    log: Path,  # see `search_log`
-) -> list[dict[str, Any]]:  # number, settings, state, score, rounds, error, steps, seconds
-    "Read the trials that ended, and remove an incomplete line from the file's end."
-    if not log.exists():
-        return []
-    trials, valid_bytes = [], 0
-    with log.open("rb") as lines:
-        for line in lines:
-            trial = parse_trial(line)
-            if trial.get("number") != len(trials):
-                break
-            trials.append(trial)
-            valid_bytes += len(line)
-    if valid_bytes < log.stat().st_size:
-        os.truncate(log, valid_bytes)
-    return trials
-
-
-# %% ../nbs/03d_search.ipynb #c37da74a
-def append_trial(
-    log: Path,  # see `search_log`
-    trial: dict[str, Any],  # see `read_trials`
-) -> None:
-    "Append a trial that ended and flush it to the disk."
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(trial) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
+from .trial_log import append_trial, read_trials
 
 
 # %% ../nbs/03d_search.ipynb #7e8a8238
@@ -153,7 +85,7 @@ def clip_settings(
 # %% ../nbs/03d_search.ipynb #01dae834
 def make_frozen_trial(
     plan: SearchPlan,  # see `search_space.plan_search`
-    trial: dict[str, Any],  # see `read_trials`; complete or pruned
+    trial: dict[str, Any],  # see `trial_log.read_trials`; complete or pruned
     distributions: dict[str, Any],  # by setting, see `make_distribution`
 ) -> "optuna.trial.FrozenTrial":
     "Convert a trial on record to Optuna's form."
@@ -173,7 +105,7 @@ def make_frozen_trial(
 # %% ../nbs/03d_search.ipynb #52404c08
 def make_study(
     plan: SearchPlan,  # see `search_space.plan_search`
-    trials: list[dict[str, Any]],  # see `read_trials`
+    trials: list[dict[str, Any]],  # see `trial_log.read_trials`
 ) -> tuple["optuna.Study", dict]:  # the study, distributions by setting
     "Build Optuna's study of the trials so far, with a sampler for the next one."
     import optuna
@@ -192,7 +124,7 @@ def make_study(
 # %% ../nbs/03d_search.ipynb #6be67844
 def propose_settings(
     plan: SearchPlan,  # see `search_space.plan_search`
-    trials: list[dict[str, Any]],  # see `read_trials`
+    trials: list[dict[str, Any]],  # see `trial_log.read_trials`
 ) -> dict[str, Any]:  # settings by name
     "Choose the settings of the next trial; the first one has those of params.yaml."
     if not trials:
@@ -233,7 +165,7 @@ class BudgetExceeded(Exception):
 
 def is_budget_spent(
     plan: SearchPlan,  # see `search_space.plan_search`
-    trials: list[dict[str, Any]],  # see `read_trials`
+    trials: list[dict[str, Any]],  # see `trial_log.read_trials`
 ) -> bool:
     "Tell whether the budget is spent, or too little is left for even the shortest trial."
     if not trials:
@@ -247,7 +179,7 @@ def is_budget_spent(
 
 # %% ../nbs/03d_search.ipynb #668a817b
 def check_trials_succeed(
-    trials: list[dict[str, Any]],  # see `read_trials`
+    trials: list[dict[str, Any]],  # see `trial_log.read_trials`
 ) -> None:
     "Raise UserError when the first five trials failed: the sixth would fail as well."
     if len(trials) >= 5 and all(t["state"] == "failed" for t in trials):
@@ -258,7 +190,7 @@ def check_trials_succeed(
 
 
 def check_search_succeeded(
-    trials: list[dict[str, Any]],  # see `read_trials`
+    trials: list[dict[str, Any]],  # see `trial_log.read_trials`
 ) -> None:
     "Raise UserError when a finished search has no complete trial."
     if not any(t["state"] == "complete" for t in trials):
@@ -300,7 +232,7 @@ def run_trial(
     trials: list[dict[str, Any]],  # those that ended
     objective: Callable[[dict[str, Any], Report], Any],  # see `evaluate_settings`
     clock: Callable[[], float],  # seconds
-) -> dict[str, Any]:  # see `read_trials`
+) -> dict[str, Any]:  # see `trial_log.read_trials`
     "Run the next trial. Raises BudgetExceeded when the time is up; the first trial always ends."
     settings, steps, started = propose_settings(plan, trials), {}, clock()
     spent = sum(t["seconds"] for t in trials)
@@ -346,9 +278,9 @@ def show_progress(
 def run_search(
     plan: SearchPlan,  # see `search_space.plan_search`
     objective: Callable[[dict[str, Any], Report], Any],  # see `evaluate_settings`
-    log: Path,  # see `search_log`
+    log: Path,  # see `trial_log.search_log`
     clock: Callable[[], float] = time.monotonic,  # seconds
-) -> list[dict[str, Any]]:  # all trials, see `read_trials`
+) -> list[dict[str, Any]]:  # all trials, see `trial_log.read_trials`
     """Try settings until the budget is spent; resume an earlier search of the same plan.
 
     Raises UserError when no trial succeeds.

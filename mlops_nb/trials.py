@@ -35,14 +35,14 @@ from .search_space import SearchPlan, is_log_scale
 
 # %% ../nbs/03e_trials.ipynb #72fea924
 def trial_rank(
-    trial: dict[str, Any],  # see `search.read_trials`; complete
+    trial: dict[str, Any],  # see `trial_log.read_trials`; complete
 ) -> tuple[float, int]:  # larger is better
     "Rank complete trials by score, the earlier of two equal ones first."
     return trial["score"], -trial["number"]
 
 
 def best_trial(
-    trials: list[dict[str, Any]],  # see `search.read_trials`; at least one is complete
+    trials: list[dict[str, Any]],  # see `trial_log.read_trials`; at least one is complete
 ) -> dict[str, Any]:
     "Find the best trial."
     return max((t for t in trials if t["state"] == "complete"), key=trial_rank)
@@ -54,7 +54,7 @@ MIN_TRIALS = 8  # complete trials from which importance is computed
 
 def compute_importance(
     plan: SearchPlan,  # see `search_space.plan_search`
-    trials: list[dict[str, Any]],  # see `search.read_trials`
+    trials: list[dict[str, Any]],  # see `trial_log.read_trials`
     # Returns: share of variance by setting, largest first; {} when trials are too few or equal
 ) -> dict[str, float]:
     "Compute the fANOVA importance of each setting."
@@ -79,7 +79,7 @@ def compute_importance(
 # %% ../nbs/03e_trials.ipynb #666d3c6e
 def summarise_search(
     plan: SearchPlan | None,  # see `search_space.plan_search`
-    trials: list[dict[str, Any]],  # see `search.read_trials`
+    trials: list[dict[str, Any]],  # see `trial_log.read_trials`
 ) -> dict[str, Any] | None:  # None without a search
     "Summarise a search."
     if not plan:
@@ -103,7 +103,7 @@ STATE_NAMES = {"complete": "complete", "cut": "pruned", "failed": "failed"}
 
 
 def trial_table(
-    trials: list[dict[str, Any]],  # see `search.read_trials`
+    trials: list[dict[str, Any]],  # see `trial_log.read_trials`
     metric: str,  # name of the score's column
 ) -> pd.DataFrame:  # one row a trial, best first, pruned and failed ones at the end
     "Tabulate the trials."
@@ -124,7 +124,7 @@ GREY, ORANGE, TEAL = "#64748b", "#d97706", "#0f766e"
 
 def draw_scores(
     axes: "matplotlib.axes.Axes",
-    trials: list[dict[str, Any]],  # see `search.read_trials`; at least one is complete
+    trials: list[dict[str, Any]],  # see `trial_log.read_trials`; at least one is complete
 ) -> None:
     "Draw the score by trial and the best score so far."
     complete, pruned = ([t for t in trials if t["state"] == s] for s in ("complete", "cut"))
@@ -144,7 +144,7 @@ def draw_scores(
 
 # %% ../nbs/03e_trials.ipynb #b0f0b422
 def draw_trials(
-    trials: list[dict[str, Any]],  # see `search.read_trials`
+    trials: list[dict[str, Any]],  # see `trial_log.read_trials`
     shares: dict[str, float],  # see `compute_importance`
     title: str,  # the metric's
 ) -> None:
@@ -163,7 +163,7 @@ def draw_trials(
 # %% ../nbs/03e_trials.ipynb #2458f04b
 def parallel_coordinates(
     plan: SearchPlan,  # see `search_space.plan_search`
-    trials: list[dict[str, Any]],  # see `search.read_trials`
+    trials: list[dict[str, Any]],  # see `trial_log.read_trials`
     title: str,  # the metric's
     # Returns: settings and score, one row for each complete trial, the best last; the same
     # scaled to 0 to 1
@@ -182,7 +182,7 @@ def parallel_coordinates(
 # %% ../nbs/03e_trials.ipynb #9436e382
 def draw_parallel_coordinates(
     plan: SearchPlan,  # see `search_space.plan_search`
-    trials: list[dict[str, Any]],  # see `search.read_trials`
+    trials: list[dict[str, Any]],  # see `trial_log.read_trials`
     title: str,  # the metric's
 ) -> None:
     "Draw each trial as a line through its settings, the best on top."
@@ -207,7 +207,7 @@ def draw_parallel_coordinates(
 # %% ../nbs/03e_trials.ipynb #e8551a96
 def log_trials(
     live: "dvclive.Live",  # open
-    trials: list[dict[str, Any]],  # see `search.read_trials`
+    trials: list[dict[str, Any]],  # see `trial_log.read_trials`
 ) -> None:
     "Log the score of every trial, the best so far, whether it is complete, and its settings."
     best = None

@@ -63,7 +63,8 @@ def on_test(work: Path, given: Path) -> dict[str, float]:
     from mlops_nb.base import load_json, load_table
     from mlops_nb.evaluation import resample_units
     from mlops_nb.metrics import bootstrap_interval, primary_metric, resample_weights
-    from mlops_nb.model import encode_labels, predict_scores
+    from mlops_nb.model import predict_scores
+    from mlops_nb.encoding import encode_labels
     from mlops_nb.serialization import load_model
 
     listing, rows = (
