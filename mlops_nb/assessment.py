@@ -103,7 +103,7 @@ def judge_inputs(
     case: Case,
     spans: list[Span] | None,  # windows, the oldest first; None without time
     params: dict[str, Any],  # section `monitor` of params.yaml
-    gone: list[str] = [],  # columns that the rows lack; they are findings of their own
+    gone: tuple[str, ...] = (),  # columns that the rows lack; they are findings of their own
 ) -> tuple[dict[Any, Any], list[JudgedWindow]]:  # whylogs views by day; windows
     "Compare the features of each window with the reference. Raises UserError without rows."
     if not case.inside(spans and spans[-1]).any():

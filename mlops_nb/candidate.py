@@ -47,14 +47,8 @@ from mlops_nb.metrics import (
     primary_metric,
     resample_weights,
 )
-from mlops_nb.model import (
-    age_weights,
-    fit_model,
-    encode_labels,
-    make_model,
-    predict_scores,
-    group_features,
-)
+from .model import age_weights, fit_model, make_model, predict_scores
+from .encoding import encode_labels, group_features
 from .outcome import LABEL, label_column
 from .profile import make_profile
 from .reference import Reference, add_column, make_reference
@@ -89,7 +83,7 @@ class Candidate:
 def ask(
     candidate: Candidate,
     features: pd.DataFrame,  # of rows, see `feature_set.make_features`
-    answer: dict[str, Any],  # see `model.encode_labels`
+    answer: dict[str, Any],  # see `encoding.encode_labels`
 ) -> np.ndarray:  # see `model.predict_scores`
     "Let a candidate answer rows."
     if candidate.swapped:
@@ -150,7 +144,7 @@ def fit_rows(
 def values_of(
     span: Span,
     places: np.ndarray,  # labelled rows
-) -> np.ndarray:  # see `model.encode_labels`
+) -> np.ndarray:  # see `encoding.encode_labels`
     "Take the answers of rows."
     labels = span.labels.iloc[places]
     return encode_labels(

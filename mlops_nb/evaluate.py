@@ -17,7 +17,8 @@ from .challenge import Opponent, compare_opponent, load_opponent
 from .evaluation import measure_slices, permutation_importance, resample_units
 from .figures import calibration_table
 from .metrics import PRIMARY, compare_with_baseline, resample_weights
-from .model import encode_labels, predict_scores
+from .encoding import encode_labels
+from .model import predict_scores
 from .stage import collect_parameters, stage_parameters, stage_root
 from .training import Trained, load_trained
 from .training_windows import Features, load_features
@@ -29,7 +30,7 @@ class Evaluation:
     "What the stage `evaluate` found; the arrays are in the order of the test rows."
 
     result: dict[str, Any]  # content of metrics/evaluate.json
-    values: np.ndarray  # labels, see `model.encode_labels`
+    values: np.ndarray  # labels, see `encoding.encode_labels`
     scores: np.ndarray  # the candidate's, see `model.predict_scores`
     simple: np.ndarray  # the simple model's
 

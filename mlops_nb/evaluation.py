@@ -39,7 +39,7 @@ def resample_units(
 # %% ../nbs/03g_evaluation.ipynb #12797049
 def measure_slices(
     rows: pd.DataFrame,  # columns to slice by
-    values: np.ndarray,  # answers, see `model.encode_labels`
+    values: np.ndarray,  # answers, see `encoding.encode_labels`
     scores: np.ndarray,  # see `model.predict_scores`
     answer: dict[str, Any],  # "task"
     min_rows: int,  # smaller slices are left out
@@ -73,8 +73,8 @@ def measure_slices(
 def permutation_importance(
     model: "sklearn.pipeline.Pipeline",  # fitted
     rows: pd.DataFrame,  # features
-    values: np.ndarray,  # answers, see `model.encode_labels`
-    answer: dict[str, Any],  # see `model.encode_labels`
+    values: np.ndarray,  # answers, see `encoding.encode_labels`
+    answer: dict[str, Any],  # see `encoding.encode_labels`
     seed: int,
 ) -> pd.Series:  # mean loss of the deciding metric by feature, of two shuffles, the largest first
     "Measure what the score loses when one feature is shuffled."

@@ -81,7 +81,10 @@ def monitor(
     spans: list[Span] | None,  # windows, the oldest first; None: compare without time
     contract: dict[str, Any],  # see `load_contract`
     params: dict[str, Any],  # the parameters of this notebook
-    found: tuple[list[Check], list[str]] = ([], []),  # findings of the rows as such; lost columns
+    found: tuple[list[Check], tuple[str, ...]] = (
+        (),
+        (),
+    ),  # findings of the rows as such; lost columns
 ) -> Monitored:
     "Compare rows with the days a model was trained on. Raises UserError when they cannot be compared."
     case = open_case(bundle, rows, contract, dated=spans is not None)

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from .model import fit_model, encode_labels
+from .model import fit_model
+from .encoding import encode_labels
 from .stage import collect_parameters, stage_parameters, stage_root
 from mlops_nb.training import (
     Trained,

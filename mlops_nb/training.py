@@ -34,15 +34,8 @@ from sklearn.metrics import precision_recall_curve
 
 from .base import UserError, load_json
 from .metrics import LOSS, PRIMARY, primary_metric
-from mlops_nb.model import (
-    FeatureGroups,
-    age_weights,
-    fit_model,
-    encode_labels,
-    make_model,
-    predict_scores,
-    group_features,
-)
+from .encoding import FeatureGroups, encode_labels, group_features
+from .model import age_weights, fit_model, make_model, predict_scores
 from .serialization import load_model
 from .rounds import Objective, round_metrics, scores_by_round
 from .search_space import SearchPlan, plan_search
@@ -121,7 +114,7 @@ class Samples:
     train: tuple[pd.DataFrame, np.ndarray, np.ndarray | None]  # features, labels, weights
     valid: tuple[pd.DataFrame, np.ndarray]  # features, labels
     answer: dict[str, Any]  # "task" and "classes"
-    groups: FeatureGroups  # features by encoding, see `model.group_features`
+    groups: FeatureGroups  # features by encoding, see `encoding.group_features`
 
 
 def prepare_samples(
@@ -152,16 +145,9 @@ def choose_settings(
     )
     if plan is None or log is None:
         return given, None, []
-    every = rounds_between(given)
-    attempt = Objective(
-        params["model"],
-        samples.groups,
-        params["seed"],
-        samples.answer,
-        samples.train,
-        samples.valid,
-        every,
-    )
+    name, seed, answer = params["model"], params["seed"], samples.answer
+    build = lambda settings: make_model(name, settings, samples.groups, seed, answer)
+    attempt = Objective(build, answer, samples.train, samples.valid, rounds_between(given))
     trials = run_search(plan, attempt, log)
     best = best_trial(trials)
     return given | best["settings"] | {"rounds": best["rounds"]}, plan, trials
