@@ -37,7 +37,6 @@ from .checks import count_window
 from .null_distribution import fit_null_distribution
 from .drift import compare_window, reach_verdict
 from .evaluation import measure_slices, permutation_importance, resample_units
-from .gate import judge
 from .leaks import find_leaks
 from mlops_nb.metrics import (
     LOSS,
@@ -56,6 +55,7 @@ from .policy import Recipe, gate_limits, retrain_windows
 from .rounds import round_metrics, scores_by_round
 from .span import Period, Span
 from .split import assign_windows, check_window_rows as check_rows
+from .project_stages import stage
 
 
 # %% ../nbs/10b_candidate.ipynb #3d7b3661
@@ -276,10 +276,10 @@ def pass_gate(
         ),
         span.answer["task"],
     )
-    return judge(
+    return stage("gate")(
         evaluation,
         {"leaks": [f | {"accepted": f["column"] in accepted} for f in found]},
-        **gate_limits(span.params),
+        gate_limits(span.params),
     )
 
 
