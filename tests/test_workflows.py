@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from mlops_nb.act import run_workflow
-from mlops_nb.base import UserError, load_json
-from mlops_nb.workflows import action_pins
-from mlops_nb.world import (
+from mlops_kit.localci.run import run_workflow
+from mlops_kit.core.files import UserError, load_json
+from mlops_kit.localci.workflows import action_pins
+from mlops_kit.localci.fake_github import (
     TOKEN,
     World,
     environment,

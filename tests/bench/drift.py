@@ -14,10 +14,10 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from mlops_nb.checks import learn_noise, look_at
-from mlops_nb.drift import check_window, verdict
-from mlops_nb.profile import make_profile
-from mlops_nb.reference import make_reference
+from mlops_kit.monitoring.checks import learn_noise, look_at
+from mlops_kit.monitoring.verdict import check_window, verdict
+from mlops_kit.monitoring.profiles import make_profile
+from mlops_kit.monitoring.reference import make_reference
 
 
 def table(rows: int, columns: int, seed: int) -> pd.DataFrame:

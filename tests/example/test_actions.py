@@ -21,15 +21,15 @@ from proofs.faults import (
     variables,
 )
 
-from mlops_nb import patrol as patrol_module
-from mlops_nb.apart import set_parameters
-from mlops_nb.base import load_json
-from mlops_nb.hub import Hub
-from mlops_nb.lookout import broken
-from mlops_nb.patrol import LABEL, patrol, was_declined
-from mlops_nb.project import app
-from mlops_nb.registry import read_entries, stage_stack
-from mlops_nb.world import change_hub, merge
+from mlops_kit.ci import scheduled as patrol_module
+from mlops_kit.core.sandbox import set_parameters
+from mlops_kit.core.files import load_json
+from mlops_kit.ci.github import Hub
+from mlops_kit.retraining.scheduled_check import broken
+from mlops_kit.ci.scheduled import LABEL, patrol, was_declined
+from mlops_kit.cli.main import app
+from mlops_kit.registry.tags import read_entries, stage_stack
+from mlops_kit.localci.fake_github import change_hub, merge
 
 UNIT = (
     '.assign(distance=lambda t: t[\\"distance\\"].where(t[\\"scheduled\\"] < \\"2013-05-20\\", '

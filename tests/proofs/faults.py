@@ -3,7 +3,7 @@
     python tests/proofs/faults.py
     python tests/proofs/faults.py --only "full disk" --seed 3
 
-On a small sample project in a small GitHub on disk (mlops_nb.world), with the commands that the workflows call.
+On a small sample project in a small GitHub on disk (mlops_kit.localci.fake_github), with the commands that the workflows call.
 """
 
 import argparse
@@ -25,13 +25,13 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 from conftest import make_project  # noqa: E402
 
-from mlops_nb.act import take_stands  # noqa: E402
-from mlops_nb.base import load_json, read_yaml, remove, save_json  # noqa: E402
-from mlops_nb.landing import dead_locks  # noqa: E402
-from mlops_nb.registry import holder, read_entries, stage_stack  # noqa: E402
-from mlops_nb.storage import named_outs, open_store, whole_in_remote  # noqa: E402
-from mlops_nb.versions import bundle_of  # noqa: E402
-from mlops_nb.world import TOKEN, World, change_hub, environment, merge, open_world, world_git  # noqa: E402
+from mlops_kit.localci.run import take_stands  # noqa: E402
+from mlops_kit.core.files import load_json, read_yaml, remove, save_json  # noqa: E402
+from mlops_kit.retraining.apply import dead_locks  # noqa: E402
+from mlops_kit.registry.tags import holder, read_entries, stage_stack  # noqa: E402
+from mlops_kit.storage.objects import named_outs, open_store, whole_in_remote  # noqa: E402
+from mlops_kit.registry.versions import bundle_of  # noqa: E402
+from mlops_kit.localci.fake_github import TOKEN, World, change_hub, environment, merge, open_world, world_git  # noqa: E402
 
 BIN, NAME, BRANCH, OLD, NEW = (
     Path(sys.executable).parent,

@@ -31,15 +31,15 @@ import yaml  # noqa: E402
 from conftest import make_project, run  # noqa: E402
 from dvc.repo import Repo  # noqa: E402
 
-from mlops_nb.advance import MARK, advance, recover  # noqa: E402
-from mlops_nb.apart import set_parameters  # noqa: E402
-from mlops_nb.base import UserError, read_yaml  # noqa: E402
-from mlops_nb.landing import STEPS, dead_locks  # noqa: E402
-from mlops_nb.plan import Wish  # noqa: E402
-from mlops_nb.registry import holder, read_entries, stage_stack  # noqa: E402
-from mlops_nb.storage import open_store, whole_in_remote  # noqa: E402
-from mlops_nb.transfer import dvc_quiet  # noqa: E402
-from mlops_nb.versions import bundle_of  # noqa: E402
+from mlops_kit.retraining.workflow import MARK, advance, recover  # noqa: E402
+from mlops_kit.core.sandbox import set_parameters  # noqa: E402
+from mlops_kit.core.files import UserError, read_yaml  # noqa: E402
+from mlops_kit.retraining.apply import STEPS, dead_locks  # noqa: E402
+from mlops_kit.retraining.plan import Wish  # noqa: E402
+from mlops_kit.registry.tags import holder, read_entries, stage_stack  # noqa: E402
+from mlops_kit.storage.objects import open_store, whole_in_remote  # noqa: E402
+from mlops_kit.storage.sync import dvc_quiet  # noqa: E402
+from mlops_kit.registry.versions import bundle_of  # noqa: E402
 
 NAME, OLD, NEW, RESULT = "model", "2013-04-30", "2013-05-31", "metrics/retrain.json"
 FAST = {
@@ -61,7 +61,7 @@ LIMIT = 900  # seconds that one run may take
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     [
-        "mlops_nb.advance",
+        "mlops_kit.retraining.workflow",
         "dvc.repo",
         "dvc.repo.index",
         "dvc.repo.checkout",

@@ -60,10 +60,10 @@ def on_test(work: Path, given: Path) -> dict[str, float]:
 
     The difference with its interval.
     """
-    from mlops_nb.base import load_json, load_table
-    from mlops_nb.evaluation import resample_units
-    from mlops_nb.metrics import interval, primary, resample_weights
-    from mlops_nb.model import learn_values, load_model, predict_scores
+    from mlops_kit.core.files import load_json, load_table
+    from mlops_kit.models.evaluation import resample_units
+    from mlops_kit.models.metrics import interval, primary, resample_weights
+    from mlops_kit.models.estimators import learn_values, load_model, predict_scores
 
     listing, rows = (
         load_json(ROOT / "data/features/features.json"),

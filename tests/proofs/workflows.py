@@ -21,14 +21,14 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from mlops_nb.act import run_workflow
-from mlops_nb.apart import set_parameters
-from mlops_nb.base import load_json, read_yaml, remove
-from mlops_nb.joblog import Outcome, outcome_lines
-from mlops_nb.registry import holder, read_entries, stage_stack
-from mlops_nb.storage import open_store, whole_in_remote
-from mlops_nb.versions import bundle_of
-from mlops_nb.world import World, environment, merge, open_world, pull_request_payload, world_git
+from mlops_kit.localci.run import run_workflow
+from mlops_kit.core.sandbox import set_parameters
+from mlops_kit.core.files import load_json, read_yaml, remove
+from mlops_kit.localci.log import Outcome, outcome_lines
+from mlops_kit.registry.tags import holder, read_entries, stage_stack
+from mlops_kit.storage.objects import open_store, whole_in_remote
+from mlops_kit.registry.versions import bundle_of
+from mlops_kit.localci.fake_github import World, environment, merge, open_world, pull_request_payload, world_git
 
 ROOT, BIN = Path(__file__).resolve().parents[2], Path(sys.executable).parent
 NAME, BRANCH, STARTED = "flights-late", "mlops-nb-retrain", time.monotonic()
