@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from .base import UserError
-from .feature_set import DERIVED, feature
-from .stage import stage_parameters, stage_root
+from mlops_kit.core.files import UserError
+from mlops_kit.data.features import DERIVED, feature
+from mlops_kit.notebooks.runner import stage_parameters, stage_root
 
 
 # %% ../nbs/03_features.ipynb #dba30a32

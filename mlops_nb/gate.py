@@ -11,8 +11,8 @@ __all__ = ["check", "leak_check", "champion_check", "judge"]
 import math
 from typing import Any
 
-from .metrics import TITLES
-from .stage import stage_parameters, stage_root
+from mlops_kit.models.metrics import TITLES
+from mlops_kit.notebooks.runner import stage_parameters, stage_root
 
 
 # %% ../nbs/06_gate.ipynb #969f03b4

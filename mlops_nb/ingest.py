@@ -10,5 +10,5 @@ __all__ = []
 # %% ../nbs/01_ingest.ipynb #a34c74a7
 from typing import Any
 
-from .base import UserError, progress, replacing
-from .stage import stage_parameters, stage_root
+from mlops_kit.core.files import UserError, progress, replacing
+from mlops_kit.notebooks.runner import stage_parameters, stage_root

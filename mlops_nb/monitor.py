@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .base import UserError, load_json, load_table
-from .bundle import bundle_answer, bundle_features
-from .champion import open_champion, read_champion
-from .contract import answer_values
-from .drift import verdict
-from .outcome import ANSWER, PREDICTION, answer_column, prediction_column, table_scores
-from .reference import make_reference
-from .stage import stage_parameters, stage_root
-from .watch import look_window, profile_days
+from mlops_kit.core.files import UserError, load_json, load_table
+from mlops_kit.models.bundle import bundle_answer, bundle_features
+from mlops_kit.registry.champion import open_champion, read_champion
+from mlops_kit.core.contract import answer_values
+from mlops_kit.monitoring.verdict import verdict
+from mlops_kit.models.outputs import ANSWER, PREDICTION, answer_column, prediction_column, table_scores
+from mlops_kit.monitoring.reference import make_reference
+from mlops_kit.notebooks.runner import stage_parameters, stage_root
+from mlops_kit.monitoring.windows import look_window, profile_days
 
 
 # %% ../nbs/09_monitor.ipynb #28e0a970
@@ -42,7 +42,7 @@ def newest_rows(
     root: Path,  # the project's root
     time: str | None,  # the column that dates the rows
     target: str,  # the answer
-    # see `watch.lay_windows`; None without time
+    # see `windows.lay_windows`; None without time
     spans: list[tuple[pd.Timestamp, pd.Timestamp]] | None,
 ) -> pd.DataFrame:  # rows as they are delivered, with their answers where they have arrived
     "Read the rows to look at; without time, those of the test window."

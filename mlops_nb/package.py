@@ -12,5 +12,5 @@ from typing import Any
 
 import pandas as pd
 
-from .base import content_hash
-from .stage import stage_parameters, stage_root
+from mlops_kit.core.files import content_hash
+from mlops_kit.notebooks.runner import stage_parameters, stage_root

@@ -10,8 +10,8 @@ __all__ = ["retrain"]
 # %% ../nbs/10_retrain.ipynb #e17e475b
 from typing import Any
 
-from .policy import decide
-from .stage import stage_parameters
+from mlops_kit.retraining.policy import decide
+from mlops_kit.notebooks.runner import stage_parameters
 
 
 # %% ../nbs/10_retrain.ipynb #f8b50818

@@ -13,4 +13,4 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from .stage import stage_parameters, stage_root
+from mlops_kit.notebooks.runner import stage_parameters, stage_root

@@ -13,5 +13,5 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .base import UserError
-from .stage import stage_parameters, stage_root
+from mlops_kit.core.files import UserError
+from mlops_kit.notebooks.runner import stage_parameters, stage_root
