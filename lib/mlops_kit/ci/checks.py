@@ -205,12 +205,12 @@ def check_all(
             "notebooks, modules and tests are formatted (`make export` does it)",
         ),
     ]
-    if (root / "lib/.importlinter").is_file():
+    if (root / "lib/pyproject.toml").is_file():
         found.append(
             run_tool(
                 root,
                 "floors",
-                ["lint-imports", "--config", "lib/.importlinter", "--no-cache"],
+                ["lint-imports", "lib/pyproject.toml", "--no-cache"],
                 "rooms of the library import from lower floors only",
             )
         )

@@ -48,10 +48,12 @@ def installed_package(
 
 # %% ../../nbs/notebooks/01b_pipeline.ipynb #f3725eec
 def kit_modules(
+    root: Path,  # the project's root
     names: set[str] | None = None,  # rooms; None: all
-) -> dict[str, str]:  # text of the installed library's modules, by full name
-    "Read the installed library."
-    folder = installed_package(KIT)
+) -> dict[str, str]:  # text of the library's modules, by full name
+    "Read the library: the project's own where it holds one, otherwise the installed one."
+    own = root / "lib" / KIT
+    folder = own if own.is_dir() else installed_package(KIT)
     return {
         ".".join([KIT, *path.relative_to(folder).with_suffix("").parts]): path.read_text("utf-8")
         for path in sorted(folder.glob("*/*.py"))
@@ -73,7 +75,7 @@ def room_hashes(
     rooms: set[str],  # names of rooms
 ) -> dict[str, str]:  # SHA-256 of a room's code, by room
     "Name the code of the installed library's rooms."
-    store, texts = root / ".dvc/tmp/rooms.json", kit_modules(rooms)
+    store, texts = root / ".dvc/tmp/rooms.json", kit_modules(root, rooms)
     known = load_json(store) if store.is_file() else {}
     hashes, seen = {}, {}
     for room in sorted(rooms):
@@ -116,7 +118,7 @@ def stage_code(
 ) -> dict[str, tuple[list[str], list[str]]]:
     "List the code that each stage reaches besides its own notebook."
     notebooks, chapters = project_notebooks(root), chapter_code(root)
-    modules, package = chapters | kit_modules(), package_name(root)
+    modules, package = chapters | kit_modules(root), package_name(root)
     reached = {}
     for stage in stages:
         names = import_closure(projection(read_notebook(notebooks[stage])), modules)

@@ -28,6 +28,7 @@ import io
 import json
 import re
 import tokenize
+from functools import cache
 from pathlib import Path
 
 from ..core.files import UserError, replacing
@@ -128,10 +129,11 @@ def module_code(
 
 
 # %% ../../nbs/notebooks/01_source.ipynb #3d48a743
+@cache
 def imported_modules(
     source: str,  # Python code
     module: str = "",  # full name of the module that holds it; none for a notebook
-) -> set[str]:  # full names: {"mlops_kit.core.files", "os"}
+) -> frozenset[str]:  # full names: {"mlops_kit.core.files", "os"}
     "Find every module that code imports anywhere in it."
     found = set()
     for node in ast.walk(ast.parse(without_magics(source))):
@@ -140,7 +142,7 @@ def imported_modules(
         elif isinstance(node, ast.ImportFrom):
             whole = absolute(node.level, node.module or "", module) if node.level else node.module
             found |= {whole, *(f"{whole}.{n.name}" for n in node.names)}
-    return found
+    return frozenset(found)
 
 
 # %% ../../nbs/notebooks/01_source.ipynb #b212a6d9
@@ -149,7 +151,7 @@ def import_closure(
     modules: dict[str, str],  # code of modules, by full name
 ) -> list[str]:  # full names of all modules it needs, sorted
     "Follow imports until nothing new appears."
-    found, todo = set(), imported_modules(source)
+    found, todo = set(), set(imported_modules(source))
     while todo:
         name = todo.pop()
         if name in modules and name not in found:
