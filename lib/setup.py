@@ -8,6 +8,7 @@ config = ConfigParser(delimiters=["="])
 config.read("settings.ini", encoding="utf-8")
 settings = config["DEFAULT"]
 setup(
+    package_data={"mlops_kit": ["_source/**/*"]},  # the notebooks, put there when a wheel is built
     version=settings["version"],
     description=settings["description"],
     python_requires=f">={settings['min_python']},<3.13",

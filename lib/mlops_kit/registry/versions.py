@@ -122,8 +122,10 @@ MATTERS = (
     "champion.yaml",
     "requirements.txt",
     "metrics",
+    "environment.yaml",
     "nbs",
-    "mlops_nb",
+    "lib",
+    "vendor",
     "data",
 )
 

@@ -8,6 +8,7 @@ __all__ = [
     "COPIED_BYTES",
     "place_source",
     "run_git",
+    "template_root",
     "template_origin",
     "track",
     "write_contract",
@@ -86,6 +87,17 @@ def run_git(
             f"{(done.stderr or done.stdout).strip().splitlines()[-1][:200]}"
         )
     return done.stdout.strip()
+
+
+def template_root() -> Path:
+    "Find the clone of the template that this library belongs to. Raises UserError without one."
+    root = Path(__file__).resolve().parents[3]
+    if not (root / "lib/settings.ini").is_file() or not (root / "starter").is_dir():
+        raise UserError(
+            "projects are made and updated by a clone of the template, and this library was "
+            "installed from a wheel: run the command in such a clone"
+        )
+    return root
 
 
 def template_origin(
@@ -230,7 +242,7 @@ def init_project(
     in_place: bool = False,  # turn the template's clone into the project
 ) -> list[str]:  # what happened, lines
     "Make a project, or nothing. Raises UserError with the reason."
-    template, here = Path(__file__).resolve().parents[1], Path.cwd()
+    template, here = template_root(), Path.cwd()
     folder = template if in_place else folder.expanduser().resolve()
     if in_place and run_git(template, "status", "--porcelain"):
         raise UserError(
@@ -297,6 +309,7 @@ def replace_clone(
         "metrics",
         "nbs",
         "mlops_nb",
+        "lib",
         "tests",
         "starter",
         "docs",
