@@ -18,6 +18,7 @@ __all__ = [
     "gate",
     "init",
     "update",
+    "eject",
     "other_library",
     "hand_over",
     "main",
@@ -320,13 +321,27 @@ def update(folder: Path = typer.Argument(metavar="DIR", help="a project that ini
 
     Example: mlops-nb update ../churn
     """
+    from mlops_kit.scaffold.init import template_root
     from mlops_kit.scaffold.update import update_project
 
     if not folder.is_dir():
         raise UserError(
             f"{folder} is no folder; give the folder of a project that `mlops-nb init` made"
         )
-    typer.echo("\n".join(update_project(folder.resolve(), project_root(Path(__file__).parent))))
+    typer.echo("\n".join(update_project(folder.resolve(), template_root())))
+
+
+# %% ../../nbs/cli/04_main.ipynb #653dda91
+@app.command()
+def eject(
+    room: str = typer.Argument(
+        default=None, metavar="[ROOM]", help="the room you want to change, such as monitoring"
+    ),
+) -> None:
+    """Put the library's notebooks into the project, editable. Example: mlops-nb eject monitoring"""
+    from mlops_kit.scaffold.eject import eject_library
+
+    typer.echo("\n".join(eject_library(project_root(), room)))
 
 
 # %% ../../nbs/cli/04_main.ipynb #fd8dfe16

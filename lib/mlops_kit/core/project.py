@@ -6,6 +6,7 @@
 # %% auto #0
 __all__ = [
     "KIT",
+    "setting",
     "package_name",
     "code_folders",
     "use_project",
@@ -34,13 +35,21 @@ from .files import UserError, project_root, read_yaml
 
 
 # %% ../../nbs/core/04_project.ipynb #2cc0df93
+def setting(
+    folder: Path,  # the project's root, or lib/
+    name: str,  # such as "version"
+) -> str:  # "" where it is not set
+    "Read a line of a folder's settings.ini."
+    settings = ConfigParser(delimiters=["="])
+    settings.read(folder / "settings.ini", encoding="utf-8")
+    return settings["DEFAULT"].get(name, "")
+
+
 def package_name(
     folder: Path,  # the project's root, or lib/
 ) -> str:  # such as "mlops_nb"
     "Read the name of a folder's package from its settings.ini. Raises UserError without one."
-    settings = ConfigParser(delimiters=["="])
-    settings.read(folder / "settings.ini", encoding="utf-8")
-    name = settings["DEFAULT"].get("lib_name", "")
+    name = setting(folder, "lib_name")
     if not name.isidentifier():
         raise UserError(
             f"{folder.name}/settings.ini: lib_name is {name!r}, expected the name of the project's package"

