@@ -61,7 +61,7 @@ def eject_library(
 
     Raises UserError when it is there already, or cannot be put there; then nothing is changed.
     """
-    if (project / "lib").exists():
+    if (project / "lib/settings.ini").exists():
         raise UserError("lib/ is there already: the library's notebooks are in lib/nbs, edit them")
     check_updatable(project)
     package = installed_package(KIT)

@@ -167,7 +167,7 @@ def fill_cell(
 LEFT = re.compile(
     r"^(starter|docs|metrics|lib|tools|mlops_nb|tests/(example|proofs|bench))/"
     r"|^tests/test_(?!notebooks|pipeline)"
-    r"|^(README|CHANGELOG|CONTRIBUTING|MODEL_CARD)\.md$"
+    r"|^(README|CHANGELOG|MODEL_CARD)\.md$"
     r"|^(dvc\.lock|contract\.yaml|params\.yaml|champion\.yaml)$|\.dvc$"
 )
 
@@ -360,14 +360,14 @@ def export_project(
     folder: Path,  # the project
 ) -> None:
     "Format a project's notebooks and tests, and export its package. Raises RuntimeError."
-    ruff = [str(Path(sys.executable).parent / "ruff"), "format", "--quiet", "--no-cache", "."]
+    ruff = [str(Path(sys.executable).parent / "ruff"), "format", "--quiet", "--no-cache"]
     code = (
         f"from pathlib import Path; from {KIT}.core.project import stage_names; "
         f"from {KIT}.notebooks.export import export_packages; "
         f"from {KIT}.notebooks.pipeline import list_modules; root = Path.cwd(); "
         "export_packages(root); list_modules(root, stage_names(root))"
     )
-    for command in (ruff, [sys.executable, "-c", code]):
+    for command in ([*ruff, "nbs", "tests"], [sys.executable, "-c", code]):
         done = subprocess.run(
             command, cwd=folder, env=export_environment(), capture_output=True, text=True
         )

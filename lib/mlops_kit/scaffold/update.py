@@ -306,6 +306,7 @@ def export_again(
     try:
         export_project(project)
     except RuntimeError as error:
+        run_git(project, "add", "-A", "nbs", "tests", package)  # or git could not go back
         raise UserError(
             f"the merged notebooks could not be exported ({str(error).splitlines()[-1][:200]}); "
             "see `git diff`, correct them, then `make export` and `git commit`; `git merge "
