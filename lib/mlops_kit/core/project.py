@@ -9,6 +9,7 @@ __all__ = [
     "setting",
     "package_name",
     "code_folders",
+    "project_path",
     "use_project",
     "read_notebook",
     "project_notebooks",
@@ -72,6 +73,13 @@ def code_folders(
 
 
 # %% ../../nbs/core/04_project.ipynb #c53511d5
+def project_path(
+    root: Path,  # the project's root
+) -> str:  # value of PYTHONPATH
+    "Write where a child process finds the project's package, and its library where it has one."
+    return os.pathsep.join(map(str, code_folders(root)))
+
+
 def use_project(
     root: Path,  # the project's root
 ) -> None:

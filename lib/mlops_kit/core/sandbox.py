@@ -41,6 +41,7 @@ from typing import Any
 
 import yaml
 
+from .project import project_path
 from .files import UserError, remove
 from ..experiments.history import ask_git
 from ..registry.tags import complaint
@@ -213,7 +214,7 @@ def environment_of(
         "PATH": os.pathsep.join(
             [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
         ),
-        "PYTHONPATH": str(folder),
+        "PYTHONPATH": project_path(folder),
         "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"),
     }
 
@@ -270,7 +271,7 @@ def start_worker(
     log: Path,  # where its output goes
 ) -> subprocess.Popen:
     "Start an experiment."
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     env = os.environ | {
         MARK: task["root"],
         "PYTHONPATH": os.pathsep.join(
@@ -280,7 +281,7 @@ def start_worker(
     }
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-c", f"from {package.name}.apart import worker; worker()"],
+            [sys.executable, "-c", f"from {package.name}.core.sandbox import worker; worker()"],
             env=env,
             stdin=subprocess.PIPE,
             stdout=stream,

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 
+from ..core.project import project_path
 from mlops_kit.core.files import (
     UserError,
     content_hash,
@@ -223,7 +224,7 @@ def environment(
     return bin_folder, env | {
         "MLOPS_NB_MIRROR": "off",
         "PATH": os.pathsep.join([str(bin_folder), os.environ.get("PATH", "")]),
-        "PYTHONPATH": str(folder),
+        "PYTHONPATH": project_path(folder),
     }
 
 

@@ -26,6 +26,7 @@ from mlops_kit.core.sandbox import (
     failure_line,
     set_parameters,
 )
+from ..core.project import KIT
 from ..core.files import UserError, load_json, remove
 from .apply import work_folder
 from ..models.metrics import PRIMARY
@@ -80,10 +81,10 @@ def run_pipeline(
     *targets: str,  # stages; the whole pipeline if none is named
 ) -> None:
     "Bring a clone up to date. Raises UserError when that fails; its log and report are kept then."
-    kept, package = work_folder(root).with_name("failed"), Path(__file__).parent.name
+    kept = work_folder(root).with_name("failed")
     env = environment_of(folder) | {MARK: str(root), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-c", f"from {package}.rerun import pipeline; pipeline(*{targets})"],
+        [sys.executable, "-c", f"from {KIT}.retraining.run import pipeline; pipeline(*{targets})"],
         cwd=folder,
         env=env,
         stdin=subprocess.PIPE,

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.sandbox import clone_commit, environment_of, set_parameters
+from ..core.project import KIT
 from ..core.files import UserError, load_json, load_table, only_one, read_yaml, remove, replacing
 from ..registry.champion import read_champion
 from .due import gather_facts, past_attempts
@@ -76,7 +77,7 @@ def run_stage(
 ) -> str:  # "" when it ended well, else its line
     "Run one stage of a clone."
     command = (
-        f"import sys; from {Path(__file__).parent.name}.stage import stage_command; "
+        f"import sys; from {KIT}.notebooks.runner import stage_command; "
         f"sys.exit(stage_command({stage!r}))"
     )
     done = subprocess.run(
