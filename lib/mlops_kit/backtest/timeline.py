@@ -23,7 +23,6 @@ __all__ = [
 
 # %% ../../nbs/backtest/01_timeline.ipynb #a7d8ef13
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..notebooks.pipeline import room_hashes
 from ..core.files import UserError, load_table, progress, remove, replacing, save_table
 from ..core.contract import answer_values
 from ..data.features import feature_kinds, make_features
@@ -77,7 +77,7 @@ def source_name(
     "Name a span's clean rows by what they are made from: source, contract, limits and code."
     from mlops_kit.data.formats import source_files
 
-    source, here = params["data"]["source"], Path(inspect.getfile(save_months)).parent
+    source = params["data"]["source"]
     if "::" in source or source.startswith("s3://"):
         return None
     files = (
@@ -88,10 +88,7 @@ def source_name(
             for f in source_files(source, root)
         ]
     )
-    code = [
-        (here / f"{n}.py").read_text(encoding="utf-8")
-        for n in ("coltypes", "files", "ingest", "source", "validate")
-    ]
+    code = room_hashes(root, {"data"}).values()
     made_from = [
         source,
         files,

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..core.files import UserError, load_json, remove
-from ..notebooks.source import stage_names
+from ..core.project import stage_names
 from ..core.params import sample_params
 from ..notebooks.sample import run_in, sample_copy
 from ..storage.objects import git_text, open_store, tracked_outs
