@@ -26,7 +26,7 @@ pull: setup  ## bring what dvc.lock names from the DVC remote
 	@$(BIN)/mlops-nb pull
 
 lab: setup  ## open JupyterLab on the notebooks; they are saved clean
-	@$(BIN)/jupyter lab --ContentsManager.pre_save_hook=mlops_nb.code.clean_on_save --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/nbs/index.ipynb $(LAB)
+	@$(BIN)/jupyter lab --ContentsManager.pre_save_hook=mlops_kit.notebooks.source.clean_on_save --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/nbs/index.ipynb $(LAB)
 
 ci: setup  ## run the workflow ci here, on the last commit; ACT="--keep" adds options
 	@$(ACT_THERE) && $(BIN)/mlops-nb act ci $(ACT)
@@ -40,8 +40,8 @@ ci-retrain: setup  ## the same for retrain; ACT="--world ../world" keeps what it
 ci-release: setup  ## the same for release
 	@$(ACT_THERE) && $(BIN)/mlops-nb act release $(ACT)
 
-export: setup  ## format and clean the notebooks, export their code into the package
-	@$(BIN)/nbdev_clean && $(BIN)/mlops-nb clean && $(BIN)/ruff format --quiet --no-cache . && $(BIN)/mlops-nb code
+export: setup  ## format and clean the notebooks, export their code into the packages
+	@$(BIN)/nbdev_clean && { [ ! -f lib/settings.ini ] || (cd lib && ../$(BIN)/nbdev_clean); } && $(BIN)/mlops-nb clean && $(BIN)/ruff format --quiet --no-cache . && $(BIN)/mlops-nb code
 
 bench: setup  ## measure: start-up, cost of notebooks, nothing to do, memory
 	@$(BIN)/python tests/bench/bench.py
@@ -53,4 +53,4 @@ lock: setup  ## update requirements.txt to the newest versions that settings.ini
 	@sh scripts/lock.sh
 
 clean:  ## remove what the pipeline made; data in DVC's cache stays
-	@find data -mindepth 1 -maxdepth 1 ! -name 'source*' ! -name .gitignore -exec rm -rf {} + 2>/dev/null; rm -rf models reports projection metrics/timings.json .pytest_cache .coverage .coverage.* build *.egg-info && echo "clean; \`make repro\` brings everything back"
+	@find data -mindepth 1 -maxdepth 1 ! -name 'source*' ! -name .gitignore -exec rm -rf {} + 2>/dev/null; rm -rf models reports projection metrics/timings.json .pytest_cache .coverage .coverage.* build lib/build *.egg-info && echo "clean; \`make repro\` brings everything back"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Resolve what settings.ini asks for into requirements.txt: every version with hashes, no addresses, one version for Python 3.11 and 3.12.
+# Resolve what settings.ini asks for, and the library's, into requirements.txt: every version with hashes, no addresses, one version for Python 3.11 and 3.12.
+# The library is the folder lib/, or a wheel in vendor/ that stays pinned by its hash. environment.yaml says the versions of what is asked for by name.
 # Left out: rfc3987-syntax and lark, an optional check of jsonschema that nothing here uses and that costs every Jupyter process a second.
 # Each `NAME_requirements` becomes extras/NAME.txt: what the base lock lacks, at versions that go with it. UPGRADE= (empty) keeps versions as they are.
 set -eu
@@ -9,9 +10,20 @@ trap 'rm -rf "$new"' EXIT
 asked() { .venv/bin/python - "$@" <<'PY'
 import sys
 from configparser import ConfigParser
-c = ConfigParser(delimiters=["="])
-c.read("settings.ini", encoding="utf-8")
-print("\n".join(" ".join(c["DEFAULT"][key] for key in sys.argv[1:]).split()))
+from importlib.metadata import requires
+from pathlib import Path
+
+def settings(file):
+    c = ConfigParser(delimiters=["="])
+    c.read(file, encoding="utf-8")
+    return c["DEFAULT"]
+
+print("\n".join(" ".join(settings("settings.ini")[key] for key in sys.argv[1:]).split()))
+if "requirements" in sys.argv:
+    if Path("lib/settings.ini").is_file():
+        print("\n".join(settings("lib/settings.ini")["requirements"].split()))
+    else:
+        print("\n".join(r for r in requires("mlops_kit") if ";" not in r))
 PY
 }
 
@@ -22,9 +34,11 @@ resolve() { # OUTPUT [OPTION…], what is asked for on standard input
 
 packages() { sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' "$1"; }
 
-cp requirements.txt "$new/requirements.txt"
+grep -v '^\./' requirements.txt > "$new/requirements.txt"
 asked requirements dev_requirements | resolve "$new/requirements.txt"
 { echo "# Every version with hashes; made by \`make lock\` from settings.ini."; grep -v '^#' "$new/requirements.txt"; } > "$new/lock"
+cp "$new/lock" "$new/named"
+grep '^\./' requirements.txt >> "$new/named" || true
 mkdir -p extras
 cp "$new/lock" "$new/all"
 for name in $(sed -n 's/^\(.*\)_requirements = .*/\1/p' settings.ini | grep -vx dev); do
@@ -34,5 +48,11 @@ for name in $(sed -n 's/^\(.*\)_requirements = .*/\1/p' settings.ini | grep -vx 
     cat "extras/$name.txt" >> "$new/all"
     echo "extras/$name.txt holds $(grep -c '==' "extras/$name.txt") versions; \`make extra WITH=$name\` installs them"
 done
-cp "$new/lock" requirements.txt
+cp "$new/named" requirements.txt
+{
+    echo "# Versions of what settings.ini asks for by name; made by \`make lock\`. Stages depend on those that shape their result: see dvc.yaml."
+    asked requirements | sed 's/[^A-Za-z0-9._-].*//' | sort -u | while read -r name; do
+        sed -n "s/^\\($name\\)==\\([^ ;]*\\).*/\\1: \"\\2\"/p" requirements.txt
+    done
+} > environment.yaml
 echo "requirements.txt holds $(grep -c '==' requirements.txt) versions; \`make setup\` installs them"

@@ -4,7 +4,9 @@ set -eu
 
 fits() { "$1" -c 'import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 12)))' 2>/dev/null; }
 lock=$( (pwd; cat requirements.txt) | cksum)
-key="$lock $(cat settings.ini pyproject.toml setup.py scripts/setup.sh scripts/environment.pth extras/*.txt | cksum)"
+lib= # the library: a folder of this project, or a wheel that the lock names
+[ ! -f lib/settings.ini ] || lib=lib
+key="$lock $(cat settings.ini pyproject.toml setup.py ${lib:+lib/settings.ini lib/pyproject.toml lib/setup.py} scripts/setup.sh scripts/environment.pth extras/*.txt | cksum)"
 if [ "$(cat .venv/ready 2>/dev/null)" = "$key" ] && fits .venv/bin/python; then exit 0; fi
 
 python=
@@ -44,8 +46,8 @@ if [ "$(cat .venv/locked 2>/dev/null)" != "$lock" ] || ! fits .venv/bin/python; 
 fi
 
 say "3/4 · this project, its git hooks and matplotlib's fonts"
-VIRTUAL_ENV=.venv .venv/bin/uv pip install --quiet --offline --no-deps --no-build-isolation --editable . || fail "could not install the project itself"
-[ -z "$compile" ] || .venv/bin/python -m compileall -q mlops_nb
+VIRTUAL_ENV=.venv .venv/bin/uv pip install --quiet --offline --no-deps --no-build-isolation ${lib:+--editable ./lib} --editable . || fail "could not install the project itself"
+[ -z "$compile" ] || .venv/bin/python -m compileall -q mlops_nb ${lib:+lib/mlops_kit}
 for extra in $(cat .dvc/tmp/extras 2>/dev/null); do [ ! -f "extras/$extra.txt" ] || sh scripts/extra.sh "$extra" || exit 1; done
 cp scripts/environment.pth "$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mlops_nb_environment.pth"
 .venv/bin/python -c 'import os; os.makedirs(os.environ["IPYTHONDIR"], exist_ok=True); import matplotlib.font_manager' >/dev/null 2>&1

@@ -7,12 +7,16 @@ import re
 import pytest
 from conftest import ROOT
 
-from mlops_kit.notebooks.source import code_cells, project_notebooks, projection, read_notebook, without_magics
+from mlops_kit.core.project import code_folders, package_name, project_notebooks, read_notebook
+from mlops_kit.notebooks.source import code_cells, projection, without_magics
 
+NOTEBOOKS = {
+    f"{package_name(folder)}.{name}": path
+    for folder in code_folders(ROOT)
+    for name, path in project_notebooks(folder).items()
+}
 EXPORTED = [
-    name
-    for name, path in project_notebooks(ROOT).items()
-    if projection(read_notebook(path), exported_only=True)
+    name for name, path in NOTEBOOKS.items() if projection(read_notebook(path), exported_only=True)
 ]
 
 
@@ -20,13 +24,13 @@ EXPORTED = [
 def test_examples_hold_for_the_module(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IN_TEST", "1")
     monkeypatch.setenv("MPLBACKEND", "agg")
-    monkeypatch.chdir(ROOT / "nbs")
-    module = importlib.import_module(f"mlops_nb.{name}")
+    monkeypatch.chdir(NOTEBOOKS[name].parent)
+    module = importlib.import_module(name)
     namespace = {k: v for k, v in vars(module).items() if k != "__file__"} | {
         "__name__": f"test_{name}"
     }
     ran = 0
-    for cell in code_cells(read_notebook(project_notebooks(ROOT)[name])):
+    for cell in code_cells(read_notebook(NOTEBOOKS[name])):
         if re.match(r"#\s*\|\s*(export|default_exp)", cell):
             continue
         exec(compile(without_magics(cell), f"{name} cell", "exec"), namespace)
@@ -39,7 +43,7 @@ def test_examples_hold_for_the_module(name: str, monkeypatch: pytest.MonkeyPatch
 def test_every_public_function_is_documented_and_typed(name: str) -> None:
     import inspect
 
-    module = importlib.import_module(f"mlops_nb.{name}")
+    module = importlib.import_module(name)
     for public in module.__all__:
         thing = getattr(module, public)
         if inspect.isfunction(thing):
@@ -56,7 +60,7 @@ def test_every_public_function_is_documented_and_typed(name: str) -> None:
 
 
 def test_notebooks_are_clean_and_within_budget() -> None:
-    for name, path in project_notebooks(ROOT).items():
+    for path in NOTEBOOKS.values():
         notebook = read_notebook(path)
         code = [c for c in notebook["cells"] if c["cell_type"] == "code"]
         assert not any(c["outputs"] or c["execution_count"] for c in code), (
@@ -67,19 +71,3 @@ def test_notebooks_are_clean_and_within_budget() -> None:
         assert exported.count("\n") <= 300, (
             f"{path.name} exports {exported.count(chr(10))} lines: split it"
         )
-
-
-def test_notebooks_import_only_from_earlier_ones() -> None:
-    from mlops_kit.notebooks.source import imported_modules
-
-    names = list(project_notebooks(ROOT))
-    for name, path in project_notebooks(ROOT).items():
-        if name == "index":
-            continue
-        later = [
-            m
-            for m in imported_modules(projection(read_notebook(path)))
-            if names.index(m) > names.index(name)
-        ]
-        allowed = {"sample": {"stage"}}.get(name, set())
-        assert not set(later) - allowed, f"{path.name} imports from later notebooks: {later}"

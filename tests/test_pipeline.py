@@ -3,16 +3,19 @@
 import json
 import shutil
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, make_project, ran, repro, run, set_params
 
 from mlops_kit.core.files import read_yaml
-from mlops_kit.notebooks.source import import_closure, project_notebooks, projection, read_notebook, stage_names
-from mlops_kit.cli.explain import explain_rerun
+from mlops_kit.cli.explain import explain_rerun, parameter_names
 from mlops_kit.core.params import all_declared
+from mlops_kit.core.project import package_name, project_notebooks, read_notebook, stage_names
+from mlops_kit.notebooks.pipeline import chapter_code, kit_modules
 from mlops_kit.notebooks.sample import run_in
+from mlops_kit.notebooks.source import import_closure, projection
 
 DVC = read_yaml(ROOT / "dvc.yaml")["stages"]
 
@@ -21,29 +24,38 @@ def paths(entries: list) -> set[str]:
     return {next(iter(e)) if isinstance(e, dict) else e for e in entries}
 
 
+def code_of(name: str) -> set[str]:
+    "List what a stage must depend on: its own code, the chapters and the rooms that its imports reach."
+    chapters, package = chapter_code(ROOT), package_name(ROOT)
+    source = projection(read_notebook(project_notebooks(ROOT)[name]))
+    found = {f"projection/notebooks/{name}.py"}
+    for module in import_closure(source, chapters | kit_modules(ROOT)):
+        own = module.removeprefix(f"{package}.")
+        if module not in chapters:
+            found.add(f"projection/kit/{module.split('.')[1]}.txt")
+        elif own != name:
+            found.add(f"projection/modules/{own}.py")
+    return found
+
+
 @pytest.mark.parametrize("name", stage_names(ROOT))
 def test_dependencies_are_exactly_the_imports(name: str) -> None:
-    notebooks = {n: read_notebook(p) for n, p in project_notebooks(ROOT).items()}
-    modules = {n: projection(nb, exported_only=True) for n, nb in notebooks.items()}
-    needed = {
-        f"projection/modules/{m}.py"
-        for m in import_closure(projection(notebooks[name]), modules)
-        if m != name
-    }
-    listed = {d for d in DVC[name]["deps"] if d.startswith("projection/")}
-    assert listed == needed | {f"projection/notebooks/{name}.py"}
+    assert {d for d in DVC[name]["deps"] if d.startswith("projection/")} == code_of(name)
 
 
-def test_code_projects_every_notebook() -> None:
-    notebooks = {n: read_notebook(p) for n, p in project_notebooks(ROOT).items()}
-    wanted = {
-        f"projection/modules/{n}.py"
-        for n, nb in notebooks.items()
-        if projection(nb, exported_only=True)
-    }
-    assert paths(DVC["code"]["outs"]) == wanted | {
-        f"projection/notebooks/{n}.py" for n in stage_names(ROOT)
-    }
+def test_code_projects_what_stages_depend_on() -> None:
+    assert paths(DVC["code"]["outs"]) == {d for n in stage_names(ROOT) for d in code_of(n)}
+
+
+def test_the_pipeline_can_be_read() -> None:
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 170
+
+
+def test_versions_that_stages_depend_on_are_those_installed() -> None:
+    known = read_yaml(ROOT / "environment.yaml")
+    for stage in DVC.values():
+        for name in parameter_names(stage).get("environment.yaml", []):
+            assert known[name] == version(name), f"{name}: run `make lock`"
 
 
 @pytest.mark.parametrize("name", stage_names(ROOT))
@@ -59,7 +71,7 @@ def test_parameters_of_notebook_params_and_dvc_agree(name: str) -> None:
     params, declared = read_yaml(ROOT / "params.yaml"), all_declared(ROOT)[name]
     own = set(params.get(name) or {})
     shared = {"seed" if key == "seed" else f"data.{key}" for key in declared if key not in own}
-    assert set(DVC[name]["params"]) == shared | {name}
+    assert set(parameter_names(DVC[name])["params.yaml"]) == shared | {name}
     assert own <= set(declared)
 
 
@@ -85,8 +97,12 @@ def test_export_and_clean_leave_the_tree_unchanged(tmp_path: Path) -> None:
         if (ROOT / file).is_file():
             (copy / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / file, copy / file)
-    for command in (["nbdev_export"], ["nbdev_clean"]):
-        result = run(command, copy, PYTHONPATH=str(copy), IN_TEST="")
+    for command, folder in (
+        (["mlops-nb", "code"], copy),
+        (["nbdev_clean"], copy),
+        (["nbdev_clean"], copy / "lib"),
+    ):
+        result = run(command, folder, IN_TEST="")
         assert result.returncode == 0, result.stderr
     changed = [
         f
@@ -150,24 +166,27 @@ def test_prose_and_outputs_are_free(project: Path) -> None:
 
 
 def test_a_function_reruns_exactly_the_stages_that_import_it(project: Path) -> None:
-    edit(
-        project,
-        "validate",
-        "Compare a file's columns with the contract.",
-        "Compare a file's columns with what was agreed.",
-    )
-    assert "function check_columns changed" in str(explain_rerun(project)["validate"])
-    assert ran(repro(project)) == ["code", "validate"]
-    edit(
-        project,
-        "contract",
-        "Tell how a model has to treat a column.",
-        "Tell how models have to treat a column.",
-    )
-    importers = [
-        n for n in stage_names(project) if "projection/modules/contract.py" in DVC[n]["deps"]
-    ]
-    assert ran(repro(project)) == ["code", *importers]
+    library = project / "lib"
+    edit(project, "gate", "verdict = judge(", "assert judge\nverdict = judge(")
+    assert "notebook gate: the code `assert judge` is new" in str(explain_rerun(project)["gate"])
+    assert ran(repro(project)) == ["code", "gate"]
+    edit(library, "storage.errors", "\n", "\n# a comment of the room storage\n")
+    assert ran(repro(project)) == ["code"]
+    edit(library, "storage.errors", "#| export\n", "#| export\nUNUSED_NAME = 1\n")
+    importers = [n for n in stage_names(project) if "projection/kit/storage.txt" in DVC[n]["deps"]]
+    result = repro(project)
+    assert ran(result) == ["code", *importers] and importers
+    assert explain_rerun(project) == {}
+
+
+def test_a_version_reruns_the_stages_that_depend_on_it(project: Path) -> None:
+    file = project / "environment.yaml"
+    before = file.read_text()
+    file.write_text(before.replace(version("sqlalchemy"), "0.0.1").replace(version("tqdm"), "0.1"))
+    assert list(explain_rerun(project))[0] == "ingest"
+    assert "version of sqlalchemy" in explain_rerun(project)["ingest"][0]
+    file.write_text(before)
+    assert explain_rerun(project) == {}
 
 
 def test_a_parameter_reruns_its_stage_and_why_says_so(project: Path) -> None:

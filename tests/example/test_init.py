@@ -1,5 +1,6 @@
 "A project on a user's own data: made whole or not at all, under its own name, and it runs."
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -53,38 +54,9 @@ def options(**changes) -> dict:
     } | changes
 
 
-def as_command(project: Path, folder: Path) -> dict[str, str]:
-    """Give the environment in which the project's command is this environment's Python on the
-    project's code.
-    """
-    package = read_yaml(project / ".origin.yaml")["names"]["package"]
-    folder.mkdir(exist_ok=True)
-    command = folder / package.replace("_", "-")
-    command.write_text(
-        f"#!/bin/sh\nexec '{sys.executable}' -c 'from {package}.project import main; main()' "
-        '"$@"\n'
-    )
-    command.chmod(0o755)
-    import os
-
-    return {
-        "PYTHONPATH": str(project),
-        "PATH": f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
-
-
-def repro(project: Path, folder: Path) -> subprocess.CompletedProcess:
-    import os
-
-    env = os.environ | as_command(project, folder)
-    return subprocess.run(
-        [str(next(folder.iterdir())), "repro"],
-        cwd=project,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+def repro(project: Path) -> subprocess.CompletedProcess:
+    "Bring a made project up to date with this environment's command and library."
+    return run(["mlops-nb", "repro"], project)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +73,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = (folder / "orders.csv").read_bytes()
     lines = init_project(folder / "Mein Laden", str(folder / "orders.csv"), options())
     assert max(map(len, lines[1:10])) <= 80 and (folder / "orders.csv").read_bytes() == before
-    result = repro(folder / "Mein Laden", folder / "bin")
+    result = repro(folder / "Mein Laden")
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     return folder / "Mein Laden"
 
@@ -110,15 +82,24 @@ def test_it_has_its_own_name_and_a_first_commit(project: Path) -> None:
     listed = subprocess.run(
         ["git", "ls-files"], cwd=project, capture_output=True, text=True, check=True
     ).stdout.splitlines()
+    wheel = [f for f in listed if f.startswith("vendor/")]
     told = [
         f
         for f in listed
-        if any(
+        if f not in wheel
+        and any(
             word in (project / f).read_text(encoding="utf-8").lower()
-            for word in ("flight", "mlops_nb", "mlops-nb", "mlops nb")
+            for word in ("flight", "mlops_nb.", "mlops_nb/", "lib_name = mlops")
         )
     ]
-    assert told == ["CHANGELOG.md"] and not [f for f in listed if "flight" in f or "mlops" in f]
+    assert told == [] and len(wheel) == 1 and not [f for f in listed if "flight" in f]
+    assert len(listed) <= 80 and not [f for f in listed if f.startswith(("lib/", "tools/"))]
+    assert len([f for f in listed if f.endswith(".ipynb")]) <= 16
+    digest = hashlib.sha256((project / wheel[0]).read_bytes()).hexdigest()
+    assert (
+        f"./{wheel[0]} \\\n    --hash=sha256:{digest}\n"
+        in (project / "requirements.txt").read_text()
+    )
     log = subprocess.run(
         ["git", "log", "--format=%s"], cwd=project, capture_output=True, text=True, check=True
     ).stdout
@@ -180,11 +161,9 @@ def test_a_feature_of_ones_own_reaches_training_and_serving(project: Path, tmp_p
     started = time.perf_counter()
     copy = tmp_path / "copy"
     shutil.copytree(project, copy, symlinks=True)
-    path = copy / "nbs/02a_derived.ipynb"
+    path = copy / "nbs/03_features.ipynb"
     notebook = json.loads(path.read_text())
-    place = next(
-        i for i, c in enumerate(notebook["cells"]) if "## The features" in "".join(c["source"])
-    )
+    place = next(i for i, c in enumerate(notebook["cells"]) if "# Run" in "".join(c["source"]))
     source = (
         '#| export\n@feature\ndef root_of_price(rows: pd.DataFrame) -> pd.Series:\n    "Square '
         'root of the price."\n    return rows["price (€)"] ** 0.5'
@@ -193,7 +172,7 @@ def test_a_feature_of_ones_own_reaches_training_and_serving(project: Path, tmp_p
         [c for c in read_yaml(copy / "contract.yaml")["columns"] if c.startswith("price")][0],
     )
     notebook["cells"].insert(
-        place + 1,
+        place,
         {
             "cell_type": "code",
             "id": "feature1",
@@ -206,13 +185,13 @@ def test_a_feature_of_ones_own_reaches_training_and_serving(project: Path, tmp_p
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False))
     text = (copy / "params.yaml").read_text()
     (copy / "params.yaml").write_text(text.replace("derived: []", "derived: [root_of_price]"))
-    result = repro(copy, tmp_path / "bin")
+    result = repro(copy)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
     assert (
         "root_of_price"
         in json.loads((copy / "data/features/features.json").read_text())["features"]
     )
-    assert "def root_of_price" in (copy / "my_shop/derived.py").read_text()
+    assert "def root_of_price" in (copy / "my_shop/features.py").read_text()
     print(f"a feature, from the edit to the new verdict: {time.perf_counter() - started:.1f} s")
 
 
@@ -225,7 +204,7 @@ def test_other_tasks_run(tmp_path: Path, target: str, task: str, metric: str) ->
         tmp_path / "t.parquet"
     )
     init_project(tmp_path / "p", str(tmp_path / "t.parquet"), options(target=target, name=task))
-    result = repro(tmp_path / "p", tmp_path / "bin")
+    result = repro(tmp_path / "p")
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
     evaluation = json.loads((tmp_path / "p/metrics/evaluate.json").read_text())
     assert (
@@ -244,7 +223,7 @@ def test_a_leak_is_named_and_shuts_the_gate(tmp_path: Path) -> None:
     table.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
     lines = init_project(tmp_path / "p", str(tmp_path / "t.jsonl"), options())
     assert any("LEAK" in line and "refund" in line for line in lines)
-    result = repro(tmp_path / "p", tmp_path / "bin")
+    result = repro(tmp_path / "p")
     assert "features: refund looks like a leak" in result.stderr
     assert (
         result.returncode == 0
@@ -381,7 +360,7 @@ def test_a_query_of_a_database(tmp_path: Path) -> None:
         f'sqlite:///{tmp_path / "shop.db"}::select * from orders where "price (€)" > 1',
         options(),
     )
-    result = repro(tmp_path / "p", tmp_path / "bin")
+    result = repro(tmp_path / "p")
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
     assert (tmp_path / "shop.db").read_bytes() == before
     with pytest.raises(UserError, match="no such table: nowhere"):
@@ -469,7 +448,7 @@ def test_a_clone_becomes_the_project(tmp_path: Path) -> None:
                 *more,
             ],
             cwd=clone,
-            env=os.environ | {"PYTHONPATH": str(clone)},
+            env=dict(os.environ),
             capture_output=True,
             text=True,
         )
@@ -485,13 +464,14 @@ def test_a_clone_becomes_the_project(tmp_path: Path) -> None:
     assert (
         (clone / "laden/train.py").exists()
         and not (clone / "mlops_nb").exists()
+        and not (clone / "lib").exists()
         and not (clone / "starter").exists()
         and not (clone / "dvc.lock").exists()
     )
     assert subprocess.run(
         ["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True
     ).stdout == "" and sorted(p.name for p in tmp_path.iterdir()) == ["clone", "t.csv"]
-    result = repro(clone, tmp_path / "bin")
+    result = repro(clone)
     assert result.returncode == 0, result.stdout[-1500:] + result.stderr[-1500:]
 
 
@@ -508,7 +488,7 @@ def test_what_real_tables_hold_does_not_stop_a_run(tmp_path: Path) -> None:
     table['$a_$ {b}: %s "q"'] = rows % 11
     table.to_csv(tmp_path / "t.csv", index=False)
     init_project(tmp_path / "p", str(tmp_path / "t.csv"), options(time="ordered at"))
-    result = repro(tmp_path / "p", tmp_path / "bin")
+    result = repro(tmp_path / "p")
     assert result.returncode == 0, result.stdout[-1500:] + result.stderr[-1500:]
     assert (
         len(list((tmp_path / "p/data/quarantine").rglob("*.parquet"))) == 0

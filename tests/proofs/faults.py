@@ -544,7 +544,7 @@ def broken_notebook(place: Place) -> None:
     for name, words, code in (
         ("04_train.ipynb", ("propose", "--asof", NEW), "raise ValueError('a mistake')"),
         ("04_train.ipynb", ("propose", "--asof", NEW), "if True print(1)"),
-        ("09_monitor.ipynb", ("patrol", "--asof", NEW), "1 / 0"),
+        ("10_monitor.ipynb", ("patrol", "--asof", NEW), "1 / 0"),
     ):
         path = place.clone / "nbs" / name
         notebook = json.loads(path.read_text(encoding="utf-8"))
