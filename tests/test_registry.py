@@ -26,7 +26,8 @@ from hypothesis.stateful import (
 
 from mlops_kit.registry import versions
 from mlops_kit.core.files import UserError
-from mlops_kit.registry.tags import read_entries, run_git, stage_stack
+from mlops_kit.registry.tags import read_entries, stage_stack
+from mlops_kit.core.git import run_git
 
 EXAMPLES = int(os.environ.get("REGISTRY_EXAMPLES", "12"))
 NAME = "toy-model"
