@@ -34,11 +34,11 @@ resolve() { # OUTPUT [OPTION…], what is asked for on standard input
 
 packages() { sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' "$1"; }
 
-grep -v '^\./' requirements.txt > "$new/requirements.txt"
+sed '/^\.\/vendor\//,$d' requirements.txt > "$new/requirements.txt" # the wheel stands last
 asked requirements dev_requirements | resolve "$new/requirements.txt"
 { echo "# Every version with hashes; made by \`make lock\` from settings.ini."; grep -v '^#' "$new/requirements.txt"; } > "$new/lock"
 cp "$new/lock" "$new/named"
-grep '^\./' requirements.txt >> "$new/named" || true
+sed -n '/^\.\/vendor\//,$p' requirements.txt >> "$new/named"
 mkdir -p extras
 cp "$new/lock" "$new/all"
 for name in $(sed -n 's/^\(.*\)_requirements = .*/\1/p' settings.ini | grep -vx dev); do

@@ -102,6 +102,8 @@ def test_export_and_clean_leave_the_tree_unchanged(tmp_path: Path) -> None:
         (["nbdev_clean"], copy),
         (["nbdev_clean"], copy / "lib"),
     ):
+        if not folder.is_dir():  # a made project's library is a wheel
+            continue
         result = run(command, folder, IN_TEST="")
         assert result.returncode == 0, result.stderr
     changed = [
@@ -170,6 +172,8 @@ def test_a_function_reruns_exactly_the_stages_that_import_it(project: Path) -> N
     edit(project, "gate", "verdict = judge(", "assert judge\nverdict = judge(")
     assert "notebook gate: the code `assert judge` is new" in str(explain_rerun(project)["gate"])
     assert ran(repro(project)) == ["code", "gate"]
+    if not library.is_dir():  # a made project's library is a wheel
+        return
     edit(library, "storage.errors", "\n", "\n# a comment of the room storage\n")
     assert ran(repro(project)) == ["code"]
     edit(library, "storage.errors", "#| export\n", "#| export\nUNUSED_NAME = 1\n")

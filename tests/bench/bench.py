@@ -131,7 +131,11 @@ def clean_environment(code: Path) -> dict[str, str]:
         for who in ("AUTHOR", "COMMITTER")
         for what in ("NAME", "EMAIL")
     }
-    return kept | author | {"PATH": path, "PYTHONPATH": str(code), "DVC_NO_ANALYTICS": "1"}
+    return (
+        kept
+        | author
+        | {"PATH": path, "PYTHONPATH": f"{code / 'lib'}{os.pathsep}{code}", "DVC_NO_ANALYTICS": "1"}
+    )
 
 
 def run(command: list[str], folder: Path, code: Path = ROOT) -> tuple[float, str]:
@@ -178,7 +182,7 @@ def copy_project(folder: Path) -> Path:
         ["git", "init", "-q"],
         ["git", "add", "-A"],
         ["git", "commit", "-qm", "bench", "--no-verify"],
-        [PYTHON, "-m", "compileall", "-q", "mlops_nb"],
+        [PYTHON, "-m", "compileall", "-q", "mlops_nb", "lib/mlops_kit"],
     ):
         run(command, folder, folder)
     return folder
@@ -427,7 +431,7 @@ def plain_script(name: str, path: Path, values: dict[str, Any]) -> str:
     )
     given = "".join(f"{key} = {value!r}\n" for key, value in values.items())
     figures = FIGURES.format(name=name) if re.search(r"\bplt\b", source) else ""
-    runner = (path.parents[1] / "mlops_nb/stage.py").read_text(encoding="utf-8")
+    runner = (path.parents[1] / "lib/mlops_kit/notebooks/runner.py").read_text(encoding="utf-8")
     threads = "\n".join(re.findall(r"os\.environ\.setdefault\([^()]*\)", runner))
     return (
         SCRIPT.format(notebook=path.name, threads=threads) + figures + given + "\n" + source + "\n"
@@ -489,7 +493,9 @@ def results(folder: Path) -> dict[str, bytes]:
 
 def warm_up(code: Path) -> None:
     "Read every library once, so that the first pipeline does not pay for the disk."
-    names = ", ".join(f"mlops_nb.{p.stem}" for p in sorted((code / "mlops_nb").glob("[a-z]*.py")))
+    files = [*(code / "mlops_nb").glob("[a-z]*.py"), *(code / "lib/mlops_kit").glob("*/[a-z]*.py")]
+    parts = [p.relative_to(code).with_suffix("").parts for p in sorted(files)]
+    names = ", ".join(".".join(p[1:] if p[0] == "lib" else p) for p in parts)
     run(
         [
             PYTHON,

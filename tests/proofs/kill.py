@@ -169,6 +169,7 @@ def leftovers(folder: Path) -> list[str]:
         *folder.glob("*.partial"),
         *folder.glob("*/**/*.partial"),
         *folder.glob(".mlops_nb-export"),
+        *folder.glob("lib/.mlops_kit-export"),
     ]
     return [p.relative_to(folder).as_posix() for p in found]
 

@@ -11,6 +11,8 @@ __all__ = [
     "check_notebooks",
     "check_results",
     "run_tool",
+    "check_code",
+    "check_workflows",
     "check_all",
     "check_lines",
 ]
@@ -179,60 +181,46 @@ def run_tool(
     )
 
 
+def check_code(
+    root: Path,  # the project's root
+) -> list[Checked]:
+    "Let ruff and import-linter read the code."
+    lint = ["ruff", "check", "--no-cache", "--output-format", "concise", "."]
+    form = ["ruff", "format", "--check", "--no-cache", "."]
+    found = [
+        run_tool(root, "code", lint, "no known mistake in notebooks, modules and tests"),
+        run_tool(root, "format", form, "notebooks, modules and tests are formatted"),
+    ]
+    if (root / "lib/pyproject.toml").is_file():
+        floors = ["lint-imports", "lib/pyproject.toml", "--no-cache"]
+        words = "rooms of the library import from lower floors only"
+        found.append(run_tool(root, "floors", floors, words))
+    return found
+
+
+def check_workflows(
+    root: Path,  # the project's root
+) -> list[Checked]:  # [] where there are none
+    "Let actionlint and zizmor read the workflows."
+    if not (root / ".github/workflows").is_dir():
+        return []
+    zizmor = "zizmor --offline --persona=pedantic --no-progress --quiet .github".split()
+    return [
+        run_tool(root, "workflows", ["actionlint"], "workflows say what GitHub understands"),
+        run_tool(root, "attacks", zizmor, "nothing in workflows that an attacker could use"),
+    ]
+
+
 def check_all(
     root: Path,  # the project's root
 ) -> list[Checked]:
-    "Run every check."
+    "Run every check. Raises UserError where nothing has been run yet."
     if not (root / "dvc.lock").exists():
         raise UserError(
             "dvc.lock is missing: nothing has been run yet; `mlops-nb repro`, then commit "
             "dvc.lock and metrics/"
         )
-    found = [
-        *check_notebooks(root),
-        check_results(root),
-        run_tool(
-            root,
-            "code",
-            ["ruff", "check", "--no-cache", "--output-format", "concise", "."],
-            "no known mistake in notebooks, modules and tests",
-        ),
-        run_tool(
-            root,
-            "format",
-            ["ruff", "format", "--check", "--no-cache", "."],
-            "notebooks, modules and tests are formatted (`make export` does it)",
-        ),
-    ]
-    if (root / "lib/pyproject.toml").is_file():
-        found.append(
-            run_tool(
-                root,
-                "floors",
-                ["lint-imports", "lib/pyproject.toml", "--no-cache"],
-                "rooms of the library import from lower floors only",
-            )
-        )
-    if (root / ".github/workflows").is_dir():
-        found.append(
-            run_tool(root, "workflows", ["actionlint"], "workflows say what GitHub understands")
-        )
-        found.append(
-            run_tool(
-                root,
-                "attacks",
-                [
-                    "zizmor",
-                    "--offline",
-                    "--persona=pedantic",
-                    "--no-progress",
-                    "--quiet",
-                    ".github",
-                ],
-                "nothing in workflows that an attacker could use",
-            )
-        )
-    return found
+    return [*check_notebooks(root), check_results(root), *check_code(root), *check_workflows(root)]
 
 
 def check_lines(

@@ -12,8 +12,11 @@ __all__ = [
     "track",
     "write_contract",
     "build",
+    "place_lines",
     "column_table",
     "init_project",
+    "refuse_place",
+    "closing_lines",
     "replace_clone",
 ]
 
@@ -31,9 +34,9 @@ from typing import Any
 import yaml
 
 from ..core.files import UserError, remove
-from .contract_draft import draft_contract, profile_source
 from ..data.formats import list_source_files
 from .render import project_names, render
+from .contract_draft import draft_contract, profile_source
 from .params_draft import draft_params
 
 
@@ -176,9 +179,9 @@ def build(
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:  # answers, contract, what was inferred
     "Look, draft and write a project."
     names = project_names(options["name"])
-    profile = profile_source(source, here)
+    facts = profile_source(source, here)
     contract, typed, said = draft_contract(
-        profile,
+        facts,
         options["target"],
         options["time"],
         options["task"],
@@ -187,18 +190,8 @@ def build(
     )
     folder.mkdir(parents=True)
     local, dependency, copied = place_source(source, here, folder)
-    params, sample, more = draft_params(profile, contract, typed, local, names["command"])
-    said += (
-        more
-        if copied
-        else [
-            *more,
-            f"the data stays where it is ({local}); it is read again when `dvc repro --force` "
-            "says so"
-            if dependency is None
-            else f"the data stays where it is: {local}",
-        ]
-    )
+    params, sample, more = draft_params(facts, contract, typed, local, names["command"])
+    said += [*more, *place_lines(local, dependency, copied)]
     answers = {
         "names": names,
         "target": contract["target"],
@@ -216,6 +209,20 @@ def build(
     render(template, folder, answers, write_contract(contract))
     data.rename(folder / "data") if copied else None
     return answers, contract, said
+
+
+def place_lines(
+    local: str,  # value of data.source
+    dependency: str | None,  # what `ingest` depends on
+    copied: bool,  # whether files were copied
+) -> list[str]:
+    "Say where data that was not copied stays."
+    if copied:
+        return []
+    again = "; it is read again when `dvc repro --force` says so"
+    if dependency is None:
+        return [f"the data stays where it is ({local}){again}"]
+    return [f"the data stays where it is: {local}"]
 
 
 def column_table(contract: dict[str, Any]) -> list[str]:  # lines of at most 80 columns
@@ -244,9 +251,39 @@ def init_project(
     "Make a project, or nothing. Raises UserError with the reason."
     template, here = template_root(), Path.cwd()
     folder = template if in_place else folder.expanduser().resolve()
-    if in_place and run_git(template, "status", "--porcelain"):
+    refuse_place(folder, in_place)
+    try:
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
         raise UserError(
-            f"{template} has uncommitted changes; commit or stash them, then run again with "
+            f"cannot write into {folder.parent}: {error.strerror}; choose another place"
+        ) from None
+    new = work / "project"
+    try:
+        answers, contract, said = build(new, template, source, here, options)
+        origin, title = answers["origin"], answers["names"]["title"]
+        state = f"{origin['version']} {origin['commit']}"
+        message = f"Start {title} from its data\n\nRendered-From: {state}"
+        if in_place:
+            replace_clone(template, new)
+        track(folder if in_place else new, message, answers["dependency"] == "data/source")
+        if not in_place:
+            if folder.exists():
+                folder.rmdir()
+            new.rename(folder)
+    finally:
+        remove(work, quiet=True)
+    return [*column_table(contract), *closing_lines(title, said, os.path.relpath(folder, here))]
+
+
+def refuse_place(
+    folder: Path,  # where the project goes
+    in_place: bool,  # turn the template's clone into the project
+) -> None:
+    "Raise UserError where no project can be made."
+    if in_place and run_git(folder, "status", "--porcelain"):
+        raise UserError(
+            f"{folder} has uncommitted changes; commit or stash them, then run again with "
             "--in-place"
         )
     if not in_place and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -256,39 +293,19 @@ def init_project(
         )
     if not folder.parent.is_dir():
         raise UserError(f"{folder.parent} is no folder; make it first, or choose another place")
-    try:
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise UserError(
-            f"cannot write into {folder.parent}: {error.strerror}; choose another place"
-        ) from None
-    try:
-        answers, contract, said = build(work / "project", template, source, here, options)
-        message = (
-            f"Start {answers['names']['title']} from its data\n\nRendered-From: "
-            f"{answers['origin']['version']} {answers['origin']['commit']}"
-        )
-        if in_place:
-            replace_clone(template, work / "project")
-            folder = template
-        track(
-            folder if in_place else work / "project",
-            message,
-            answers["dependency"] == "data/source",
-        )
-        if not in_place:
-            if folder.exists():
-                folder.rmdir()
-            (work / "project").rename(folder)
-    finally:
-        remove(work, quiet=True)
-    shown = os.path.relpath(folder, here)
+
+
+def closing_lines(
+    title: str,  # the project's name
+    said: list[str],  # what was inferred
+    shown: str,  # where it is, from here
+) -> list[str]:
+    "Say what was made and what comes next."
     return [
-        *column_table(contract),
         "",
         *[f"- {line}" for line in said],
         "",
-        f"{answers['names']['title']}: made in {shown} with its first commit",
+        f"{title}: made in {shown} with its first commit",
         "correct what is wrong in contract.yaml and params.yaml; then:",
         f"  {'' if shown == '.' else f'cd {shown} && '}make repro",
     ]
