@@ -34,7 +34,7 @@ from .champion import read_champion
 from .due import gather_facts, past_attempts
 from .params import all_declared, resolve_parameters
 from .plan import DEFAULTS, next_asof
-from .policy import decide
+from .project_stages import stage
 from .storage import copy_output, try_git, list_outputs, open_store
 from .versions import update_champion
 
@@ -186,13 +186,13 @@ def monitor_rows(
 ) -> dict[str, Any]:
     "Run the stages of a check in a clone of the last commit. Raises UserError."
     clone_for_check(root, folder, day)
-    for stage in STAGES:
-        say(f"  {stage}: rows up to {day}")
-        if line := run_clone_stage(folder, stage):
+    for name in STAGES:
+        say(f"  {name}: rows up to {day}")
+        if line := run_clone_stage(folder, name):
             reason = line.partition(" · partial report: ")[0]
-            if stage == "validate":
+            if name == "validate":
                 return broken_verdict(day, reason.removeprefix("validate: "))
-            raise UserError(f"could not check: {reason}{save_failed_page(root, folder, stage)}")
+            raise UserError(f"could not check: {reason}{save_failed_page(root, folder, name)}")
     found = load_json(folder / "metrics/drift.json")
     target = read_yaml(folder / "contract.yaml")["target"]
     labels = load_table(folder / "data/clean", [target])[target]
@@ -219,7 +219,7 @@ def decide_from_check(
     if scheduled:
         policy["triggers"] = policy["triggers"] | {"schedule": True}
     facts = gather_facts(found, {"windows": {"known": {"rows": found["labelled"]}}})
-    return decide(facts, policy, past_attempts(root, others=refusals))
+    return stage("retrain")(facts, policy, past_attempts(root, others=refusals))
 
 
 # %% ../nbs/10g_lookout.ipynb #c60a7488
