@@ -335,15 +335,10 @@ def list_modules(
     }
     text, changed = (root / "dvc.yaml").read_text(encoding="utf-8"), []
     for stage in ["code", *stages]:
-        needed = (
-            list(modules)
-            if stage == "code"
-            else [
-                m
-                for m in modules
-                if m != stage and m in import_closure(projection(notebooks[stage]), modules)
-            ]
-        )
+        needed = list(modules)
+        if stage != "code":
+            imported = set(import_closure(projection(notebooks[stage]), modules)) - {stage}
+            needed = [m for m in modules if m in imported]
         own = [f"notebooks/{s}.py" for s in (stages if stage == "code" else [stage])]
         entries = [f"modules/{m}.py" for m in needed]
         lines = "".join(
