@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlops_nb.base import read_yaml
-from mlops_nb.params import sample_params
-from mlops_nb.sample import sample_copy
-from mlops_nb.stage import stage_command
+from mlops_kit.core.files import read_yaml
+from mlops_kit.core.params import sample_params
+from mlops_kit.notebooks.sample import sample_copy
+from mlops_kit.notebooks.runner import stage_command
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,13 +41,13 @@ def sample():
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     [
-        "mlops_nb.stage",
+        "mlops_kit.notebooks.runner",
         "mlops_nb.train",
         "IPython",
         "matplotlib.pyplot",
         "pyarrow.csv",
         "papermill",
-        "mlops_nb.versions",
+        "mlops_kit.registry.versions",
         "dvc.repo",
     ]
 )

@@ -17,13 +17,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import mlops_nb.alerts as alerts
-from mlops_nb.alerts import send_alerts
-from mlops_nb.cloudwatch import format_emf
-from mlops_nb.base import UserError
-from mlops_nb.destinations import ADDRESSES_VARIABLE
-from mlops_nb.drift import STATES
-from mlops_nb.episodes import INCIDENTS_FILE, load_incidents
+import mlops_kit.alerting.notify as alerts
+from mlops_kit.alerting.notify import send_alerts
+from mlops_kit.alerting.cloudwatch import format_emf
+from mlops_kit.core.files import UserError
+from mlops_kit.alerting.channels import ADDRESSES_VARIABLE
+from mlops_kit.monitoring.verdict import STATES
+from mlops_kit.alerting.incidents import INCIDENTS_FILE, load_incidents
 
 SECRET = "s3cr3t-token"
 
@@ -382,7 +382,7 @@ def test_a_kill_between_two_destinations_repeats_nothing(
 def test_two_runs_at_once_tell_once(hook: Webhook, project: Path) -> None:
     (project / "verdict.json").write_text(json.dumps(judged(1, finding("temp"))))
     code = (
-        "import json, pathlib; from mlops_nb.alerts import send_alerts; r = pathlib.Path('.'); "
+        "import json, pathlib; from mlops_kit.alerting.notify import send_alerts; r = pathlib.Path('.'); "
         "print(*send_alerts(r, json.loads((r / 'verdict.json').read_text()), '2013-07-08'))"
     )
     running = [
@@ -423,7 +423,7 @@ def test_the_run_in_github_is_named_and_all_fits_in_twelve_lines(
 
 
 def test_importing_alerts_does_not_import_apprise() -> None:
-    code = "import sys, mlops_nb.alerts; sys.exit('apprise' in sys.modules)"
+    code = "import sys, mlops_kit.alerting.notify; sys.exit('apprise' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

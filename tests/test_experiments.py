@@ -13,7 +13,7 @@ import pytest
 from conftest import make_project, ran, repro, run
 from test_pipeline import edit
 
-from mlops_nb.experiments import collect_experiments
+from mlops_kit.experiments.history import collect_experiments
 
 
 @pytest.fixture(scope="module")

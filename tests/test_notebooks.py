@@ -7,7 +7,7 @@ import re
 import pytest
 from conftest import ROOT
 
-from mlops_nb.code import code_cells, project_notebooks, projection, read_notebook, without_magics
+from mlops_kit.notebooks.source import code_cells, project_notebooks, projection, read_notebook, without_magics
 
 EXPORTED = [
     name
@@ -70,7 +70,7 @@ def test_notebooks_are_clean_and_within_budget() -> None:
 
 
 def test_notebooks_import_only_from_earlier_ones() -> None:
-    from mlops_nb.code import imported_modules
+    from mlops_kit.notebooks.source import imported_modules
 
     names = list(project_notebooks(ROOT))
     for name, path in project_notebooks(ROOT).items():

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, make_project, ran, repro, run, set_params
 
-from mlops_nb.base import read_yaml
-from mlops_nb.code import import_closure, project_notebooks, projection, read_notebook, stage_names
-from mlops_nb.explain import explain_rerun
-from mlops_nb.params import all_declared
-from mlops_nb.sample import run_in
+from mlops_kit.core.files import read_yaml
+from mlops_kit.notebooks.source import import_closure, project_notebooks, projection, read_notebook, stage_names
+from mlops_kit.cli.explain import explain_rerun
+from mlops_kit.core.params import all_declared
+from mlops_kit.notebooks.sample import run_in
 
 DVC = read_yaml(ROOT / "dvc.yaml")["stages"]
 

@@ -24,9 +24,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from mlops_nb import versions
-from mlops_nb.base import UserError
-from mlops_nb.registry import read_entries, run_git, stage_stack
+from mlops_kit.registry import versions
+from mlops_kit.core.files import UserError
+from mlops_kit.registry.tags import read_entries, run_git, stage_stack
 
 EXAMPLES = int(os.environ.get("REGISTRY_EXAMPLES", "12"))
 NAME = "toy-model"

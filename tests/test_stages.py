@@ -8,11 +8,11 @@ from pathlib import Path
 from conftest import ROOT, run
 from test_pipeline import edit
 
-from mlops_nb.apart import clone_commit, set_parameters
-from mlops_nb.base import load_json
-from mlops_nb.landing import work_folder
-from mlops_nb.rerun import run_pipeline
-from mlops_nb.storage import open_store
+from mlops_kit.core.sandbox import clone_commit, set_parameters
+from mlops_kit.core.files import load_json
+from mlops_kit.retraining.apply import work_folder
+from mlops_kit.retraining.run import run_pipeline
+from mlops_kit.storage.objects import open_store
 
 OLD = "    rows, time, half_life = "
 # a model that predicts the same for every row: its ROC AUC is 0.5, whatever the data; the chapter's

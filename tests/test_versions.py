@@ -10,13 +10,13 @@ import pytest
 import yaml
 from conftest import make_project, ran, repro, run, set_params
 
-from mlops_nb.base import UserError, load_json
-from mlops_nb.champion import read_champion
-from mlops_nb.registry import find_holder, model_name, read_entries
-from mlops_nb.restore import fetch, rebuild
-from mlops_nb.storage import cache_path, list_output_files, list_outputs, open_store
-from mlops_nb.transfer import check_storage, pull, push
-from mlops_nb.versions import model_lines, promote, register, rollback
+from mlops_kit.core.files import UserError, load_json
+from mlops_kit.registry.champion import read_champion
+from mlops_kit.registry.tags import find_holder, model_name, read_entries
+from mlops_kit.registry.restore import fetch, rebuild
+from mlops_kit.storage.objects import cache_path, list_output_files, list_outputs, open_store
+from mlops_kit.storage.sync import check_storage, pull, push
+from mlops_kit.registry.versions import model_lines, promote, register, rollback
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from mlops_nb.base import UserError, load_json
-from mlops_nb.local_run import RunRequest, run_workflow
-from mlops_nb.pull_requests import merge_pull_request, pull_request_payload
-from mlops_nb.workflows import action_pins
-from mlops_nb.world import TOKEN, World, open_world, world_environment, world_git
+from mlops_kit.core.files import UserError, load_json
+from mlops_kit.localci.local_run import RunRequest, run_workflow
+from mlops_kit.localci.pull_requests import merge_pull_request, pull_request_payload
+from mlops_kit.localci.workflows import action_pins
+from mlops_kit.localci.fake_github import TOKEN, World, open_world, world_environment, world_git
 
 BIN = Path(sys.executable).parent
 STANDS = ROOT / ".github/act"

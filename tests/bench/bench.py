@@ -20,9 +20,9 @@ from typing import Any
 
 import yaml
 
-from mlops_nb.base import read_yaml
-from mlops_nb.code import project_notebooks, read_notebook, stage_names, without_magics
-from mlops_nb.params import all_declared, resolve_parameters, sample_params
+from mlops_kit.core.files import read_yaml
+from mlops_kit.notebooks.source import project_notebooks, read_notebook, stage_names, without_magics
+from mlops_kit.core.params import all_declared, resolve_parameters, sample_params
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = str(ROOT / ".venv/bin/python")
@@ -60,9 +60,9 @@ def execute(*args):
     mark("parameters")
     import papermill.execute
     mark("papermill, import")
-    import mlops_nb.engine
+    import mlops_kit.notebooks.engine
     mark("IPython, import")
-    mlops_nb.engine.NotebookShell.instance()
+    mlops_kit.notebooks.engine.NotebookShell.instance()
     mark("IPython, shell")
     done = original_execute(*args)
     mark("cells")
@@ -77,16 +77,16 @@ def stage_command(name):
     mark("command line")
     return original_command(name)
 
-import mlops_nb.project
+import mlops_kit.cli.main
 mark("command line")
-import mlops_nb.stage as stage
+import mlops_kit.notebooks.runner as stage
 mark("stage modules, import")
 original_execute, stage.execute = stage.execute, execute
 original_report, stage.save_report = stage.save_report, save_report
 original_command, stage.stage_command = stage.stage_command, stage_command
 sys.argv = ["mlops-nb", "stage", "empty"]
 try:
-    mlops_nb.project.main()
+    mlops_kit.cli.main.main()
 except SystemExit as end:
     mark("timings, lock")
     print(json.dumps([begun, took, last]))

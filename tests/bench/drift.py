@@ -14,11 +14,11 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from mlops_nb.checks import count_window
-from mlops_nb.null_distribution import fit_null_distribution
-from mlops_nb.drift import compare_window, reach_verdict
-from mlops_nb.profile import make_profile
-from mlops_nb.reference import make_reference
+from mlops_kit.monitoring.checks import count_window
+from mlops_kit.monitoring.null_distribution import fit_null_distribution
+from mlops_kit.monitoring.verdict import compare_window, reach_verdict
+from mlops_kit.monitoring.profiles import make_profile
+from mlops_kit.monitoring.reference import make_reference
 
 
 def table(rows: int, columns: int, seed: int) -> pd.DataFrame:

@@ -21,16 +21,16 @@ from proofs.faults import (
     variables,
 )
 
-from mlops_nb import patrol as patrol_module
-from mlops_nb.apart import set_parameters
-from mlops_nb.base import load_json
-from mlops_nb.hub import Hub
-from mlops_nb.lookout import broken_verdict
-from mlops_nb.patrol import DRIFT_LABEL, run_scheduled_check
-from mlops_nb.project import app
-from mlops_nb.pull_requests import change_hub, merge_pull_request
-from mlops_nb.registry import read_entries, stage_stack
-from mlops_nb.retrain_pr import was_declined
+from mlops_kit.ci import scheduled as patrol_module
+from mlops_kit.core.sandbox import set_parameters
+from mlops_kit.core.files import load_json
+from mlops_kit.ci.github import Hub
+from mlops_kit.retraining.scheduled_check import broken_verdict
+from mlops_kit.ci.scheduled import DRIFT_LABEL, run_scheduled_check
+from mlops_kit.cli.main import app
+from mlops_kit.localci.pull_requests import change_hub, merge_pull_request
+from mlops_kit.registry.tags import read_entries, stage_stack
+from mlops_kit.ci.retrain_pr import was_declined
 
 UNIT = (
     '.assign(distance=lambda t: t[\\"distance\\"].where(t[\\"scheduled\\"] < \\"2013-05-20\\", '

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from conftest import ROOT, run
 
-from mlops_nb.base import UserError, read_yaml
-from mlops_nb.init import init_project
+from mlops_kit.core.files import UserError, read_yaml
+from mlops_kit.scaffold.init import init_project
 
 ROWS = 600
 
@@ -454,7 +454,7 @@ def test_a_clone_becomes_the_project(tmp_path: Path) -> None:
     shop(200)[["price (€)", "größe", "kept"]].to_csv(tmp_path / "t.csv", index=False)
 
     def init(*more: str) -> subprocess.CompletedProcess:
-        command = "from mlops_nb.project import main; main()"
+        command = "from mlops_kit.cli.main import main; main()"
         return subprocess.run(
             [
                 sys.executable,

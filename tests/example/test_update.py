@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from mlops_nb.base import read_yaml
+from mlops_kit.core.files import read_yaml
 
 GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
 
@@ -26,7 +26,7 @@ def mlops(template: Path, *words: str) -> subprocess.CompletedProcess:
     "Run the command line of a template's state."
     env = os.environ | {"PYTHONPATH": str(template)}
     return subprocess.run(
-        [sys.executable, "-c", "from mlops_nb.project import main; main()", *words],
+        [sys.executable, "-c", "from mlops_kit.cli.main import main; main()", *words],
         cwd=template,
         env=env,
         capture_output=True,
@@ -91,7 +91,7 @@ def release(template: Path) -> None:
     "Make a later release: prose, a function, a parameter."
     edit(template / "nbs/06_gate.ipynb", "## All checks", "## All the checks there are")
     edit(
-        template / "nbs/02b_split.ipynb",
+        template / "lib/nbs/data/08_splitting.ipynb",
         "Read the length of a window.",
         "Read how long a window is.",
     )
@@ -134,7 +134,7 @@ def test_edits_are_kept_and_the_release_arrives(template: Path, project: Path) -
 
 def test_what_both_changed_is_a_conflict(template: Path, project: Path) -> None:
     edit(
-        project / "nbs/02b_split.ipynb",
+        project / "lib/nbs/data/08_splitting.ipynb",
         "Read the length of a window.",
         "Read a window's length, in our words.",
     )
@@ -143,14 +143,14 @@ def test_what_both_changed_is_a_conflict(template: Path, project: Path) -> None:
     release(template)
     done = mlops(template, "update", str(project))
     assert (
-        done.returncode == 0 and "conflict" in done.stdout and "nbs/02b_split.ipynb" in done.stdout
+        done.returncode == 0 and "conflict" in done.stdout and "lib/nbs/data/08_splitting.ipynb" in done.stdout
     ), done.stdout + done.stderr
-    text = (project / "nbs/02b_split.ipynb").read_text()
+    text = (project / "lib/nbs/data/08_splitting.ipynb").read_text()
     assert "in our words" in text and "Read how long a window is." in text and json.loads(text)
     git(project, "merge", "--abort")
     assert (
         git(project, "rev-parse", "HEAD") == before
-        and "in our words" in (project / "nbs/02b_split.ipynb").read_text()
+        and "in our words" in (project / "lib/nbs/data/08_splitting.ipynb").read_text()
     )
 
 

@@ -30,16 +30,16 @@ import yaml
 from scipy import stats
 from servers import install_tools
 
-from mlops_nb.checks import count_window
-from mlops_nb.null_distribution import NullDistribution
-from mlops_nb.null_distribution import fit_null_distribution
-from mlops_nb.contract import load_contract
-from mlops_nb.drift import compare_window, describe_finding, reach_verdict
-from mlops_nb.false_alarms import measure_false_alarm_rate
-from mlops_nb.example import load_example
-from mlops_nb.feature_set import feature_kinds, make_features
-from mlops_nb.profile import make_profile
-from mlops_nb.reference import Reference, load_reference, make_reference, save_reference
+from mlops_kit.monitoring.checks import count_window
+from mlops_kit.monitoring.null_distribution import NullDistribution
+from mlops_kit.monitoring.null_distribution import fit_null_distribution
+from mlops_kit.core.contract import load_contract
+from mlops_kit.monitoring.verdict import compare_window, describe_finding, reach_verdict
+from mlops_kit.monitoring.false_alarms import measure_false_alarm_rate
+from mlops_kit.data.example import load_example
+from mlops_kit.data.features import feature_kinds, make_features
+from mlops_kit.monitoring.profiles import make_profile
+from mlops_kit.monitoring.reference import Reference, load_reference, make_reference, save_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 0.01  # false alarms of all checks of a window together

@@ -3,7 +3,7 @@
     python tests/proofs/faults.py
     python tests/proofs/faults.py --only "full disk" --seed 3
 
-On a small sample project in a small GitHub on disk (mlops_nb.world), with the commands that the workflows call.
+On a small sample project in a small GitHub on disk (mlops_kit.localci.fake_github), with the commands that the workflows call.
 """
 
 import argparse
@@ -25,14 +25,14 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 from conftest import make_project  # noqa: E402
 
-from mlops_nb.base import load_json, read_yaml, remove, save_json  # noqa: E402
-from mlops_nb.git_locks import find_git_locks  # noqa: E402
-from mlops_nb.local_run import copy_stand_ins  # noqa: E402
-from mlops_nb.pull_requests import change_hub, merge_pull_request  # noqa: E402
-from mlops_nb.registry import find_holder, read_entries, stage_stack
-from mlops_nb.storage import list_outputs, open_store, verify_in_remote
-from mlops_nb.versions import find_bundle
-from mlops_nb.world import TOKEN, World, open_world, world_environment, world_git  # noqa: E402
+from mlops_kit.core.files import load_json, read_yaml, remove, save_json  # noqa: E402
+from mlops_kit.core.git_locks import find_git_locks  # noqa: E402
+from mlops_kit.localci.local_run import copy_stand_ins  # noqa: E402
+from mlops_kit.localci.pull_requests import change_hub, merge_pull_request  # noqa: E402
+from mlops_kit.registry.tags import find_holder, read_entries, stage_stack
+from mlops_kit.storage.objects import list_outputs, open_store, verify_in_remote
+from mlops_kit.registry.versions import find_bundle
+from mlops_kit.localci.fake_github import TOKEN, World, open_world, world_environment, world_git  # noqa: E402
 
 BIN, NAME, BRANCH, OLD, NEW = (
     Path(sys.executable).parent,

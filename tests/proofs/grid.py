@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 from conftest import make_project, repro, run  # noqa: E402
 
-from mlops_nb.grid_worker import GRID_VARIABLE  # noqa: E402
-from mlops_nb.experiments import collect_experiments  # noqa: E402
+from mlops_kit.experiments.grid_worker import GRID_VARIABLE  # noqa: E402
+from mlops_kit.experiments.history import collect_experiments  # noqa: E402
 
 GRID = [
     "-S",

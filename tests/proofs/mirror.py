@@ -30,8 +30,8 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/proofs")]
 from conftest import make_project, run, set_params  # noqa: E402
 from sources import free_port  # noqa: E402
 
-from mlops_nb.base import content_hash, read_yaml  # noqa: E402
-from mlops_nb.mirror import metric_values, read_curves  # noqa: E402
+from mlops_kit.core.files import content_hash, read_yaml  # noqa: E402
+from mlops_kit.experiments.mlflow import metric_values, read_curves  # noqa: E402
 
 LOOK = """
 import hashlib, json, pathlib, sys, tempfile
@@ -436,7 +436,7 @@ def prove_refusals(project: Path) -> None:
     expect("no report holds the password", not told, told)
     set_params(project, {"index.mlflow": "sqlite:///mlflow.db"})
     blind = (
-        "import sys; sys.modules['mlflow'] = None; from mlops_nb.stage import stage_command; "
+        "import sys; sys.modules['mlflow'] = None; from mlops_kit.notebooks.runner import stage_command; "
         "sys.exit(stage_command('index'))"
     )
     result = run(["python", "-c", blind], project, PYTHONPATH=str(project))
@@ -449,7 +449,7 @@ def prove_refusals(project: Path) -> None:
     )
     set_params(project, {"index.mlflow": ""})
     off = (
-        "import sys; from mlops_nb.stage import stage_command; code = stage_command('index'); "
+        "import sys; from mlops_kit.notebooks.runner import stage_command; code = stage_command('index'); "
         "sys.exit(code or 'mlflow' in sys.modules)"
     )
     expect(

@@ -31,16 +31,16 @@ import yaml  # noqa: E402
 from conftest import make_project, run  # noqa: E402
 from dvc.repo import Repo  # noqa: E402
 
-from mlops_nb.advance import RETRAIN_MARK, recover, run_retraining  # noqa: E402
-from mlops_nb.apart import set_parameters  # noqa: E402
-from mlops_nb.base import UserError, read_yaml  # noqa: E402
-from mlops_nb.git_locks import find_git_locks  # noqa: E402
-from mlops_nb.landing import STEPS  # noqa: E402
-from mlops_nb.plan import Request  # noqa: E402
-from mlops_nb.registry import find_holder, read_entries, stage_stack
-from mlops_nb.storage import open_store, verify_in_remote
-from mlops_nb.transfer import capture_dvc_log
-from mlops_nb.versions import find_bundle
+from mlops_kit.retraining.workflow import RETRAIN_MARK, recover, run_retraining  # noqa: E402
+from mlops_kit.core.sandbox import set_parameters  # noqa: E402
+from mlops_kit.core.files import UserError, read_yaml  # noqa: E402
+from mlops_kit.core.git_locks import find_git_locks  # noqa: E402
+from mlops_kit.retraining.apply import STEPS  # noqa: E402
+from mlops_kit.retraining.plan import Request  # noqa: E402
+from mlops_kit.registry.tags import find_holder, read_entries, stage_stack
+from mlops_kit.storage.objects import open_store, verify_in_remote
+from mlops_kit.storage.sync import capture_dvc_log
+from mlops_kit.registry.versions import find_bundle
 
 NAME, OLD, NEW, RESULT = "model", "2013-04-30", "2013-05-31", "metrics/retrain.json"
 FAST = {
@@ -62,7 +62,7 @@ LIMIT = 900  # seconds that one run may take
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     [
-        "mlops_nb.advance",
+        "mlops_kit.retraining.workflow",
         "dvc.repo",
         "dvc.repo.index",
         "dvc.repo.checkout",

@@ -60,12 +60,12 @@ def on_test(work: Path, given: Path) -> dict[str, float]:
 
     The difference with its interval.
     """
-    from mlops_nb.base import load_json, load_table
-    from mlops_nb.evaluation import resample_units
-    from mlops_nb.metrics import bootstrap_interval, primary_metric, resample_weights
-    from mlops_nb.model import predict_scores
-    from mlops_nb.encoding import encode_labels
-    from mlops_nb.serialization import load_model
+    from mlops_kit.core.files import load_json, load_table
+    from mlops_kit.models.evaluation import resample_units
+    from mlops_kit.models.metrics import bootstrap_interval, primary_metric, resample_weights
+    from mlops_kit.models.estimators import predict_scores
+    from mlops_kit.models.encoding import encode_labels
+    from mlops_kit.models.serialization import load_model
 
     listing, rows = (
         load_json(ROOT / "data/features/features.json"),

@@ -39,12 +39,12 @@ def table(rows: int = 2000) -> pd.DataFrame:
 def read(source: str, folder: Path, **env: str) -> str:
     "Read a source as the pipeline does, in a process of its own; give what it prints."
     code = (
-        "import sys; from pathlib import Path; import pandas as pd; from mlops_nb.source import "
+        "import sys; from pathlib import Path; import pandas as pd; from mlops_kit.data.readers import "
         f"read_batches; t = pd.concat(read_batches({source!r}, Path('.'), {{}})); print(len(t), "
         "t['kind'].nunique())"
     )
     code = (
-        f"from mlops_nb.base import UserError\ntry:\n    {code}\nexcept UserError as error:\n    "
+        f"from mlops_kit.core.files import UserError\ntry:\n    {code}\nexcept UserError as error:\n    "
         "print('REFUSED', error)"
     )
     done = subprocess.run(
@@ -207,7 +207,7 @@ def prove_memory(work: Path, gigabytes: float) -> None:
             "-c",
             f"import sys; sys.argv = ['mlops-nb', 'init', 'p', '--data', {str(path)!r}, "
             "'--target', "
-            "'y', '--name', 'large']; from mlops_nb.project import main; main()",
+            "'y', '--name', 'large']; from mlops_kit.cli.main import main; main()",
         ],
         "ingest": [
             "-c",

@@ -21,15 +21,15 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from mlops_nb.apart import set_parameters
-from mlops_nb.base import load_json, read_yaml, remove
-from mlops_nb.joblog import RunOutcome, outcome_lines
-from mlops_nb.local_run import RunRequest, run_workflow
-from mlops_nb.pull_requests import merge_pull_request, pull_request_payload
-from mlops_nb.registry import find_holder, read_entries, stage_stack
-from mlops_nb.storage import open_store, verify_in_remote
-from mlops_nb.versions import find_bundle
-from mlops_nb.world import World, open_world, world_environment, world_git
+from mlops_kit.core.sandbox import set_parameters
+from mlops_kit.core.files import load_json, read_yaml, remove
+from mlops_kit.localci.log import RunOutcome, outcome_lines
+from mlops_kit.localci.local_run import RunRequest, run_workflow
+from mlops_kit.localci.pull_requests import merge_pull_request, pull_request_payload
+from mlops_kit.registry.tags import find_holder, read_entries, stage_stack
+from mlops_kit.storage.objects import open_store, verify_in_remote
+from mlops_kit.registry.versions import find_bundle
+from mlops_kit.localci.fake_github import World, open_world, world_environment, world_git
 
 ROOT, BIN = Path(__file__).resolve().parents[2], Path(sys.executable).parent
 NAME, BRANCH, STARTED = "flights-late", "mlops-nb-retrain", time.monotonic()
