@@ -16,6 +16,7 @@ import pandas as pd
 from mlops_kit.monitoring.assessment import (
     Case,
     Span,
+    input_reference,
     judge_inputs,
     judge_outcomes,
     measure_case,
@@ -28,7 +29,7 @@ from mlops_kit.registry.champion import fetch_champion, read_champion
 from mlops_kit.monitoring.checks import Check
 from mlops_kit.monitoring.verdict import reach_verdict
 from mlops_kit.monitoring.false_alarms import measure_false_alarm_rate
-from mlops_kit.monitoring.outcomes import part_of, window_notes
+from mlops_kit.monitoring.outcomes import window_notes
 from mlops_kit.notebooks.runner import collect_parameters, stage_parameters, stage_root
 from mlops_kit.monitoring.windows import JudgedWindow, require_persistence
 
@@ -95,7 +96,7 @@ def monitor(
         *judge_outcomes(case, spans and spans[-1], params),
     ]
     newest, smallest = windows[-1], (params["least_change"], params["least_missing"])
-    inputs = part_of(case.reference, True)
+    inputs = input_reference(case, found[1])
     rate = measure_false_alarm_rate(inputs, newest.null, newest.window.rows, smallest)
     measured = measure_case(case, name_windows(case, spans), contract, params)
     result = {

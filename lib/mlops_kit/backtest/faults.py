@@ -10,7 +10,7 @@ __all__ = [
     "choose_incident",
     "arrive",
     "offer_bad_release",
-    "what_if",
+    "force_release",
 ]
 
 
@@ -18,25 +18,22 @@ __all__ = [
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mlops_kit.backtest.candidate import (
     Candidate,
-    ask,
+    compare_models,
     evaluate_candidate,
-    measure_period,
     pass_gate,
-    values_of,
+    score_features,
 )
 from ..monitoring.defects import UNIT_CONVERSIONS
-from ..monitoring.null_distribution import MAX_DESIGN_EFFECT, design_effects
-from ..data.features import DERIVED
 from ..monitoring.verdict import importance_shares
-from ..data.features import make_features
+from ..data.features import DERIVED, make_features
 from ..models.metrics import primary_metric
-from ..monitoring.reference import Reference
+from ..monitoring.null_distribution import MAX_DESIGN_EFFECT, design_effects
 from ..retraining.policy import regretted
+from ..monitoring.reference import load_reference
 from .timeline import Period, Span
 from ..data.validation import column_problems
 from .simulator import Deployed
@@ -70,52 +67,54 @@ def other_unit(
     return "thousands", 1 / 1000, 0.0
 
 
+# %% ../../nbs/backtest/03_faults.ipynb #4b4ad560
 def choose_incident(
     span: Span,
-    reference: Reference,  # of the model that will meet it
+    deployed: Deployed,  # the model that will meet it
 ) -> Incident | None:  # None where no number is among the features
     """Choose the column.
 
-    With a unit before without, steady before shaken by the weather, then the one the model relies
-    on most.
+    One with a unit is preferred, then one that is steady from day to day, then the one the model
+    relies on most.
     """
-    shares, columns = importance_shares(reference.about["importance"]), span.contract["columns"]
+    columns, reference = span.contract["columns"], load_reference(deployed.bundle)
+    shares = importance_shares(reference.about["importance"])
     numbers = [
         c
-        for c, kind in span.kinds.items()
+        for c, kind in deployed.candidate.features.kinds.items()
         if kind == "number"
-        and c in columns
         and c not in DERIVED
-        and columns[c]["type"] in ("number", "integer")
+        and columns.get(c, {}).get("type") in ("number", "integer")
         and reference.bins[c].size > 2
     ]
     if not numbers:
         return None
     named = lambda c: other_unit(columns[c].get("unit"))[0] != "thousands"
-    shaken = design_effects(reference.counts, reference.days, reference.bins)[0]
-    steady = lambda c: not shaken[c] > MAX_DESIGN_EFFECT
+    effects = design_effects(reference.counts, reference.days, reference.bins)[0]
+    steady = lambda c: not effects[c] > MAX_DESIGN_EFFECT
     column = max(numbers, key=lambda c: (named(c), steady(c), shares.get(c, 0.0)))
     return Incident(column, *other_unit(columns[column].get("unit")))
 
 
+# %% ../../nbs/backtest/03_faults.ipynb #a49243de
 def arrive(
     span: Span,
     period: Period,
     incident: Incident | None,
-    # Returns: features of the period's rows as they came; what the contract says of them
-) -> tuple[pd.DataFrame, str]:
-    "Let a period's rows come in, with the incident if there is one."
-    places = span.within(period.start, period.end, labelled=False)
+) -> tuple[pd.DataFrame, str]:  # the period's rows as they arrived; what the contract says of them
+    "Let a period's rows arrive, with the incident if there is one."
+    rows = span.rows.iloc[span.within(period.start, period.end, labelled=False)]
     if incident is None:
-        return span.features.iloc[places], ""
-    rules, rows = span.contract["columns"][incident.column], span.rows.iloc[places]
+        return rows, ""
+    rules = span.contract["columns"][incident.column]
     values = rows[incident.column].astype("float64") * incident.factor + incident.summand
+    if rules["type"] == "integer":
+        values = values.round()
     problems = [
-        (reason, int(bad.sum()))
+        f"{reason} in {int(bad.sum()):,} of {len(rows):,} rows"
         for reason, bad in column_problems(incident.column, values, values, rules)
     ]
-    said = "; ".join(f"{reason} in {count:,} of {len(rows):,} rows" for reason, count in problems)
-    return make_features(rows.assign(**{incident.column: values}), span.contract, span.kinds), said
+    return rows.assign(**{incident.column: values}), "; ".join(problems)
 
 
 # %% ../../nbs/backtest/03_faults.ipynb #24f8064d
@@ -123,41 +122,39 @@ def offer_bad_release(
     span: Span,
     deployed: Deployed,
     made: Candidate,  # a sound model of the same day
-    # Returns: the release, and what the gate said: "passed", "why", "difference"
+    # Returns: the release, and the gate's verdict: "passed", "why", "difference"
 ) -> tuple[Candidate, dict[str, Any]]:
-    "Offer a spoilt release to the gate."
-    importance = deployed.reference.about["importance"]
-    numbers = sorted(
-        [c for c, kind in span.kinds.items() if kind == "number"],
-        key=lambda c: -importance.get(c, 0.0),
-    )[:2]
-    release = replace(made, swapped=tuple(numbers))
-    evaluation = evaluate_candidate(span, release, deployed.candidate)
+    "Offer a defective release to the gate."
+    importance = deployed.evaluation["importance"]
+    numbers = [c for c, kind in made.features.kinds.items() if kind == "number"]
+    most = sorted(numbers, key=lambda c: -importance.get(c, 0.0))[:2]
+    release = replace(made, swapped=tuple(most))
+    evaluation = evaluate_candidate(span, release, deployed.version)
     verdict = pass_gate(span, release, evaluation)
     return release, {
         "release": release.name,
         "asof": made.asof,
         "passed": verdict["passed"],
         "why": [c["reason"] for c in verdict["checks"] if not c["passed"]],
-        "difference": evaluation["champion"]["difference"],
+        "difference": evaluation["champion"].get("difference"),
     }
 
 
 # %% ../../nbs/backtest/03_faults.ipynb #f8609a1c
-def what_if(
+def force_release(
     span: Span,
     period: Period,  # the one after the release was offered
-    features: pd.DataFrame,  # of its rows, as they arrived
+    features: pd.DataFrame,  # of its rows, as they arrived, with the span's index
     release: Candidate,
     old: Candidate,  # the model it would have replaced
     # Returns: its score, its predecessor's, the paired difference, and whether it would be rolled
     # back
 ) -> dict[str, Any]:
-    "Tell what would have happened had a release been forced past the gate."
-    labelled = span.within(period.start, period.end)
-    known, values = features.loc[labelled], values_of(span, labelled)
-    scores, others = (ask(c, known, span.answer) for c in (release, old))
-    difference = measure_period(span, labelled, scores, others)
+    "Measure a release on the period it would have served, beside its predecessor."
+    places = span.within(period.start, period.end)
+    values = span.values(places)
+    scores, others = (score_features(c, features.loc[places], span.answer) for c in (release, old))
+    difference = compare_models(span, places, scores, others)
     undone, words = regretted(difference, span.params["retrain"]["decay_margin"])
     return {
         "period": period.name,

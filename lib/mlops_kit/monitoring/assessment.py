@@ -7,6 +7,8 @@ __all__ = [
     "Span",
     "Case",
     "open_case",
+    "lost_columns",
+    "input_reference",
     "judge_inputs",
     "judge_outcomes",
     "name_windows",
@@ -99,6 +101,25 @@ def open_case(
 
 
 # %% ../../nbs/monitoring/18_assessment.ipynb #564243ef
+def lost_columns(
+    gone: tuple[str, ...],  # columns that rows lack
+) -> set[str]:  # monitored columns, see `bins.select_monitored`
+    "Name what cannot be compared where columns are gone."
+    return {c for name in gone for c in (name, f"{name} (length)")}
+
+
+def input_reference(
+    case: Case,
+    gone: tuple[str, ...] = (),  # columns that the rows lack
+) -> Reference:
+    "Take the features out of a bundle's reference, without those that the rows lack."
+    inputs = part_of(case.reference, True)
+    for part in (inputs.bins, inputs.counts):
+        for column in lost_columns(gone) & set(part):
+            del part[column]
+    return inputs
+
+
 def judge_inputs(
     case: Case,
     spans: list[Span] | None,  # windows, the oldest first; None without time
@@ -113,12 +134,8 @@ def judge_inputs(
             "still arrives, at data.asof and at monitor.window"
         )
     columns = select_monitored(case.features, case.listing["features"])[0]
-    lost = {c for name in gone for c in (name, f"{name} (length)")}
-    inputs = part_of(case.reference, True)
-    for part in (inputs.bins, inputs.counts):
-        for column in lost & set(part):
-            del part[column]
-    views = profile_days(columns.drop(columns=list(lost & set(columns))), case.times)
+    inputs, absent = input_reference(case, gone), lost_columns(gone) & set(columns)
+    views = profile_days(columns.drop(columns=list(absent)), case.times)
     rate = params["false_alarm_rate"] * SHARES["inputs"]
     smallest = (params["least_change"], params["least_missing"])
     if spans is None or case.times is None:

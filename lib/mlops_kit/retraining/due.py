@@ -15,7 +15,7 @@ from ..core.files import UserError, load_json, read_yaml
 from .apply import RESULT
 from ..models.metrics import TITLES
 from ..core.params import all_declared, resolve_parameters
-from .policy import decide
+from ..core.project import stage
 from ..core.git import try_git
 
 
@@ -112,4 +112,4 @@ def is_due(
     seen, listing = root / "metrics/drift.json", root / "data/features/features.json"
     facts = gather_facts(load_json(seen), load_json(listing))
     policy = resolve_parameters("retrain", read_yaml(root / "params.yaml"), all_declared(root))
-    return decide(facts, policy, past_attempts(root))
+    return stage("retrain")(facts, policy, past_attempts(root))

@@ -41,9 +41,8 @@ from mlops_kit.core.files import (
 from ..registry.champion import read_champion
 from .due import gather_facts, past_attempts
 from ..core.params import all_declared, resolve_parameters
-from ..core.project import KIT
+from ..core.project import KIT, stage
 from .plan import DEFAULTS, next_asof
-from .policy import decide
 from ..storage.objects import copy_output, list_outputs, open_store
 from ..core.git import try_git
 from ..registry.versions import update_champion
@@ -139,7 +138,7 @@ def fetch_inputs(
     Raises UserError.
     """
     store, stages = open_store(folder), read_yaml(folder / "dvc.lock").get("stages") or {}
-    made = {o["path"] for stage in stages.values() for o in stage.get("outs", [])}
+    made = {o["path"] for made_by in stages.values() for o in made_by.get("outs", [])}
     for out in list_outputs(folder):
         own_bundle = out.path == "models/bundle" and not read_champion(folder)["version"]
         if out.path not in made or own_bundle:
@@ -196,13 +195,13 @@ def monitor_rows(
 ) -> dict[str, Any]:
     "Run the stages of a check in a clone of the last commit. Raises UserError."
     clone_for_check(root, folder, day)
-    for stage in STAGES:
-        say(f"  {stage}: rows up to {day}")
-        if line := run_clone_stage(folder, stage):
+    for name in STAGES:
+        say(f"  {name}: rows up to {day}")
+        if line := run_clone_stage(folder, name):
             reason = line.partition(" · partial report: ")[0]
-            if stage == "validate":
+            if name == "validate":
                 return broken_verdict(day, reason.removeprefix("validate: "))
-            raise UserError(f"could not check: {reason}{save_failed_page(root, folder, stage)}")
+            raise UserError(f"could not check: {reason}{save_failed_page(root, folder, name)}")
     found = load_json(folder / "metrics/drift.json")
     target = read_yaml(folder / "contract.yaml")["target"]
     labels = load_table(folder / "data/clean", [target])[target]
@@ -229,7 +228,7 @@ def decide_from_check(
     if scheduled:
         policy["triggers"] = policy["triggers"] | {"schedule": True}
     facts = gather_facts(found, {"windows": {"known": {"rows": found["labelled"]}}})
-    return decide(facts, policy, past_attempts(root, others=refusals))
+    return stage("retrain")(facts, policy, past_attempts(root, others=refusals))
 
 
 # %% ../../nbs/retraining/09_scheduled_check.ipynb #c60a7488
