@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from ..core.files import UserError, progress
 from ..registry.challenge import NO_CHAMPION, Opponent
@@ -126,7 +127,6 @@ def train_all(
     workers: int = 2,
 ) -> dict[tuple[str, str], Candidate]:  # by as-of date and recipe's name
     "Train many candidates."
-    from threadpoolctl import threadpool_limits
 
     def train_one(job: tuple[str, Recipe]) -> Candidate:
         with threadpool_limits(1):

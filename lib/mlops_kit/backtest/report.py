@@ -253,12 +253,8 @@ def period_rows(
             *((r["attempt"] or {}).get("why", [])),
             *([r["undone"]] if r["undone"] else []),
         ]
-        cells = [
-            r["period"],
-            r["model"],
-            f"{r['ours']['value']:.4f}",
-            *(f"{r[k]:.4f}" if r[k] is not None else "" for k in ("never", "always", "best")),
-        ]
+        scores = [r["ours"]["value"], *(r[k] for k in ("never", "always", "best"))]
+        cells = [r["period"], r["model"], *("" if s is None else f"{s:.4f}" for s in scores)]
         rows.append(
             "<tr>"
             + "".join(f"<td>{escape(str(c))}</td>" for c in cells)

@@ -34,6 +34,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from ..core.files import UserError, note_timing, read_yaml, save_json, tell
 from mlops_kit.backtest.candidate import (
@@ -238,7 +239,7 @@ def replay_span(
     first = fits[day, recipe[0]]
     at = place_faults(len(periods)) if incidents else (None, None)
     faults = Faults(*(None if n is None else periods[n].name for n in at))
-    with tempfile.TemporaryDirectory(prefix="replay-") as folder:
+    with tempfile.TemporaryDirectory(prefix="replay-") as folder, threadpool_limits(1):
         deployed = deploy(span, first, evaluate_candidate(span, first, None), Path(folder))
         walk = Walk(span, deployed, fits, say)
         records = [play_period(walk, period, first, faults) for period in periods]
