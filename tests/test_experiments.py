@@ -54,8 +54,8 @@ def test_dvc_runs_the_temporary_copys_own_code_and_a_failing_gate_is_a_result(
     edit(
         project,
         "gate",
-        '"Judge one value; a missing one does not pass."',
-        '"Judge one value; a missing one does not pass."\n    assert True',
+        '"Judge a model against the limits."',
+        '"Judge a model against the limits."\n    assert True',
     )
     assert ran(repro(project)) == ["code", "gate"]
     before = git(project, "status", "--porcelain")

@@ -169,8 +169,8 @@ def test_prose_and_outputs_are_free(project: Path) -> None:
 
 def test_a_function_reruns_exactly_the_stages_that_import_it(project: Path) -> None:
     library = project / "lib"
-    edit(project, "gate", "verdict = judge(", "assert judge\nverdict = judge(")
-    assert "notebook gate: the code `assert judge` is new" in str(explain_rerun(project)["gate"])
+    edit(project, "gate", "verdict = gate(", "assert gate\nverdict = gate(")
+    assert "notebook gate: the code `assert gate` is new" in str(explain_rerun(project)["gate"])
     assert ran(repro(project)) == ["code", "gate"]
     if not library.is_dir():  # a made project's library is a wheel
         return
@@ -212,15 +212,15 @@ def test_a_parameter_reruns_its_stage_and_why_says_so(project: Path) -> None:
 def test_a_hand_edit_of_a_module_is_neither_used_nor_lost(project: Path) -> None:
     module = project / "mlops_nb/gate.py"
     before = module.read_text()
-    module.write_text(before.replace("def judge(", "def judge_differently("))
+    module.write_text(before.replace("def gate(", "def gate_differently("))
     result = run(["mlops-nb", "stage", "gate"], project, PYTHONPATH=str(project))
     assert (
         result.returncode == 1
         and "nbdev_update" in result.stderr
         and len(result.stderr.strip().splitlines()) == 1
     )
-    edit(project, "gate", "## One check", "## One single check")
-    assert repro(project).returncode != 0 and "judge_differently" in module.read_text()
+    edit(project, "gate", "## Is it good enough?", "## Is it good?")
+    assert repro(project).returncode != 0 and "gate_differently" in module.read_text()
     module.write_text(before)
     assert repro(project).returncode == 0
 
@@ -244,7 +244,7 @@ def test_reports_hold_no_addresses_and_nothing_from_the_network(project: Path) -
 
 
 def test_a_failing_cell_is_named_and_leaves_a_partial_report(project: Path) -> None:
-    edit(project, "gate", "verdict = judge(", "1 / 0\nverdict = judge(")
+    edit(project, "gate", "verdict = gate(", "1 / 0\nverdict = gate(")
     result = repro(project)
     assert (
         result.returncode != 0
@@ -256,7 +256,7 @@ def test_a_failing_cell_is_named_and_leaves_a_partial_report(project: Path) -> N
         "reports/failed/gate.html" in result.stderr
         and "ZeroDivisionError" in (project / "reports/failed/gate.html").read_text()
     )
-    edit(project, "gate", "1 / 0\nverdict = judge(", "verdict = judge(")
+    edit(project, "gate", "1 / 0\nverdict = gate(", "verdict = gate(")
     assert repro(project).returncode == 0 and not (project / "reports/failed/gate.html").exists()
 
 

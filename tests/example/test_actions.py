@@ -72,10 +72,10 @@ def issues(place: Place) -> list[dict]:
 
 
 def test_what_the_contract_refuses_is_an_alarm_and_dry_tells_nobody(place: Place) -> None:
-    path, line = place.clone / "nbs/01_ingest.ipynb", "batches = iter([load_example()])"
+    path, line = place.clone / "nbs/01_ingest.ipynb", "open_source(source, root, csv)"
     text = path.read_text(encoding="utf-8")
     assert text.count(line) == 1
-    path.write_text(text.replace(line, line.replace("()]", "()" + UNIT + "]")), encoding="utf-8")
+    path.write_text(text.replace(line, f"(b{UNIT} for b in {line})"), encoding="utf-8")
     git(place, "commit", "-qam", "kilometres", folder=place.clone)
     before, state = refs(place), (place.world.folder / "hub.json").read_bytes()
     out = fine(place, "patrol", "--asof", NEW, "--dry-run")

@@ -74,14 +74,16 @@ def project(template: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "p"
     edit(folder / "params.yaml", "learning_rate: 0.1", "learning_rate: 0.07")
     edit(folder / "contract.yaml", "meaning: to be written", "meaning: how much")
-    edit(folder / "nbs/06_gate.ipynb", "## One check", "## One check, as we see it")
+    edit(
+        folder / "nbs/06_gate.ipynb", "## Is it good enough?", "## Is it good enough, as we see it?"
+    )
     git(folder, "commit", "-qam", "ours")
     return folder
 
 
 def release(template: Path) -> None:
     "Make a later release: prose, a function, a parameter."
-    edit(template / "nbs/06_gate.ipynb", "## All checks", "## All the checks there are")
+    edit(template / "nbs/06_gate.ipynb", "## The verdict", "## The verdict of all checks")
     edit(template / "nbs/04_train.ipynb", "# Train", "# Train, anew")
     edit(
         template / "lib/nbs/data/08_splitting.ipynb",
@@ -115,7 +117,7 @@ def test_edits_are_kept_and_the_release_arrives(template: Path, project: Path) -
         and params["train"]["leaves"] == 29
         and "how much" in (project / "contract.yaml").read_text()
     )
-    assert "One check, as we see it" in prose and "All the checks there are" in prose
+    assert "Is it good enough, as we see it?" in prose and "The verdict of all checks" in prose
     assert "Train, anew" in (project / "nbs/04_train.ipynb").read_text()
     assert "0.2.0" in (project / "mine/__init__.py").read_text()
     (wheel,) = (project / "vendor").iterdir()

@@ -14,6 +14,7 @@ __all__ = [
     "project_notebooks",
     "stage_names",
     "stages_before",
+    "own_project",
     "stage_module",
     "stage",
 ]
@@ -148,11 +149,26 @@ def stages_before(
 
 
 # %% ../../nbs/core/04_project.ipynb #3dacbec3
+def own_project() -> Path:  # its root
+    """Find the project one stands in, or else the one whose environment runs this.
+
+    A bundle is asked for predictions in an empty folder too: its features are the project's code.
+    Raises UserError where there is neither.
+    """
+    try:
+        return project_root()
+    except UserError:
+        home = Path(sys.prefix).parent
+        if not ((home / "settings.ini").is_file() and (home / "params.yaml").is_file()):
+            raise
+        return home
+
+
 def stage_module(
     name: str,  # a stage, such as "train"
 ) -> ModuleType:
     "Import a stage's module from the project's package. Raises UserError where it has none."
-    root = project_root()
+    root = own_project()
     package = package_name(root)
     if (root / package).is_dir() and str(root) not in sys.path:
         use_project(root)
