@@ -21,7 +21,8 @@ from typing import Any
 import yaml
 
 from mlops_kit.core.files import read_yaml
-from mlops_kit.notebooks.source import project_notebooks, read_notebook, stage_names, without_magics
+from mlops_kit.core.project import project_notebooks, read_notebook, stage_names
+from mlops_kit.notebooks.source import without_magics
 from mlops_kit.core.params import all_declared, resolve_parameters, sample_params
 
 ROOT = Path(__file__).resolve().parents[2]
