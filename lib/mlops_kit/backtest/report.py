@@ -8,12 +8,21 @@ __all__ = [
     "LINES",
     "MARKS",
     "event",
+    "incident_line",
+    "release_lines",
     "incident_words",
     "count_words",
     "table_lines",
     "curve",
-    "replay_plot",
+    "is_measured",
+    "plotted_scores",
+    "period_labels",
+    "interval_bands",
+    "policy_curve",
+    "curve_key",
+    "mark_keys",
     "marks",
+    "replay_plot",
     "period_rows",
     "write_replay",
 ]
@@ -21,6 +30,7 @@ __all__ = [
 
 # %% ../../nbs/backtest/06_report.ipynb #c493fa4f
 import textwrap
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -31,10 +41,7 @@ from ..models.metrics import TITLES
 from ..notebooks.html import PAGE, STYLE
 
 
-# %% ../../nbs/backtest/06_report.ipynb #f97fff28
-SHORT = {"changed and matters": "matters"}
-
-
+# %% ../../nbs/backtest/06_report.ipynb #a57ab775
 def event(
     record: dict[str, Any],  # of a period, see `walk.Walk.step`
 ) -> str:  # "promoted", "refused", "undone", "held back", or ""
@@ -46,48 +53,56 @@ def event(
     return "held back" if record["decision"]["reasons"] else ""
 
 
+# %% ../../nbs/backtest/06_report.ipynb #2052319c
+def incident_line(
+    found: dict[str, Any],  # "incident" of metrics/replay.json
+) -> str:
+    "Tell whether the incident was named, and whether a model has learnt from it."
+    named = (
+        f"named by column and kind ({found['column']}, {found['kind']}) in the same period"
+        if found["caught"]
+        else "NOT named in the same period"
+    )
+    learnt = "a model has LEARNT from it" if found["learnt from"] else "nothing was learnt from it"
+    contract = f" The contract alone: {found['contract']}." if found["contract"] else ""
+    return (
+        f"put in, {found['period']}: {found['column']} arrives otherwise ({found['words']}): "
+        f"{named}; {learnt}.{contract}"
+    )
+
+
+# %% ../../nbs/backtest/06_report.ipynb #e21b4dbe
+def release_lines(
+    bad: dict[str, Any],  # "bad release" of metrics/replay.json
+    title: str,  # of the metric
+) -> list[str]:  # a sentence, and one more when the release was forced past the gate
+    "Tell what the gate said to a bad release, and what came of it when it was forced."
+    verdict = (
+        "PASSED the gate." if bad["passed"] else f"refused by the gate: {'; '.join(bad['why'])}."
+    )
+    lines = [f"put in, {bad['asof']}: a bad release ({bad['release']}): {verdict}"]
+    if forced := bad.get("forced"):
+        lines.append(
+            f"had it been forced past the gate: {title} {forced['value']:.3f} in "
+            f"{forced['period']} where its predecessor has {forced['predecessor']:.3f}; "
+            f"{forced['words']}: "
+            f"{'rolled back' if forced['rolled back'] else 'NOT rolled back'} at the end of "
+            "that period."
+        )
+    return lines
+
+
+# %% ../../nbs/backtest/06_report.ipynb #f97fff28
+SHORT = {"changed and matters": "matters"}
+
+
 def incident_words(
     result: dict[str, Any],  # content of metrics/replay.json
 ) -> list[str]:  # a sentence or two for the incident and for the bad release
     "Tell what was put in, and what came of it."
-    found, bad, title, lines = (
-        result["incident"],
-        result["bad release"],
-        TITLES[result["metric"]],
-        [],
-    )
-    if found:
-        named = (
-            f"named by column and kind ({found['column']}, {found['kind']}) in the same period"
-            if found["caught"]
-            else "NOT named in the same period"
-        )
-        learnt = (
-            "a model has LEARNT from it" if found["learnt from"] else "nothing was learnt from it"
-        )
-        lines.append(
-            f"put in, {found['period']}: {found['column']} arrives otherwise ({found['words']}): "
-            f"{named}; {learnt}."
-            + (f" The contract alone: {found['contract']}." if found["contract"] else "")
-        )
-    if bad:
-        lines.append(
-            f"put in, {bad['asof']}: a bad release ({bad['release']}): "
-            + (
-                "PASSED the gate."
-                if bad["passed"]
-                else f"refused by the gate: {'; '.join(bad['why'])}."
-            )
-        )
-        if forced := bad.get("forced"):
-            lines.append(
-                f"had it been forced past the gate: {title} {forced['value']:.3f} in "
-                f"{forced['period']} where its predecessor has {forced['predecessor']:.3f}; "
-                f"{forced['words']}: "
-                f"{'rolled back' if forced['rolled back'] else 'NOT rolled back'} at the end of "
-                "that period."
-            )
-    return lines
+    found, bad = result["incident"], result["bad release"]
+    lines = [incident_line(found)] if found else []
+    return lines + (release_lines(bad, TITLES[result["metric"]]) if bad else [])
 
 
 def count_words(
@@ -138,7 +153,7 @@ def table_lines(
     return lines
 
 
-# %% ../../nbs/backtest/06_report.ipynb #16256195
+# %% ../../nbs/backtest/06_report.ipynb #166ec765
 LINES = {"best": "#94a3b8", "always": "#0f766e", "never": "#b45309", "ours": "#0b6bcb"}
 MARKS = {
     "promoted": ("●", "retrained, promoted"),
@@ -161,70 +176,100 @@ def curve(
     )
 
 
-def replay_plot(
-    result: dict[str, Any],  # content of metrics/replay.json
-) -> str:  # SVG
-    "Draw the policies, period by period."
-    periods, left, right, height = result["periods"], 52, 640, 400
-    values = [
-        v
+# %% ../../nbs/backtest/06_report.ipynb #3c3bd543
+def is_measured(
+    score: float | None,  # None or NaN when there is none
+) -> bool:
+    "Tell whether there is a score to draw."
+    return score is not None and score == score
+
+
+def plotted_scores(
+    periods: list[dict[str, Any]],  # records
+) -> list[float]:
+    "Collect the scores that the axis must hold."
+    return [
+        score
         for r in periods
-        for v in (r["ours"]["low"], r["ours"]["high"], r["never"], r["always"], r["best"])
-        if v is not None and v == v
+        for score in (r["ours"]["low"], r["ours"]["high"], r["never"], r["always"], r["best"])
+        if is_measured(score)
     ]
-    at_y, low, high = fit_scale(values or [0.0, 1.0], height - 60, 24)
-    at_x, step = (
-        fit_scale([*range(len(periods))], left + 10, right - 10)[0],
-        max(1, -(-len(periods) // 9)),
-    )
-    parts = draw_axis((low, high), at_y, (left, right), upright=True)
-    parts += [
-        f'<text class="t" x="{at_x(n)}" y="{height - 40}" '
-        f'text-anchor="middle">{escape(r["period"])}</text>'
+
+
+# %% ../../nbs/backtest/06_report.ipynb #c813289c
+def period_labels(
+    periods: list[dict[str, Any]],  # records
+    at_x: Callable[[float], float],  # pixel of a period's number
+    y: float,  # pixels
+) -> list[str]:
+    "Name the periods below the axis, nine at most."
+    step = max(1, -(-len(periods) // 9))
+    return [
+        f'<text class="t" x="{at_x(n)}" y="{y}" text-anchor="middle">{escape(r["period"])}</text>'
         for n, r in enumerate(periods)
         if n % step == 0
     ]
-    for n, r in enumerate(periods):
-        if r["ours"]["low"] is not None and r["ours"]["low"] == r["ours"]["low"]:
-            parts.append(
-                f'<line x1="{at_x(n)}" x2="{at_x(n)}" y1="{at_y(r["ours"]["low"])}" '
-                f'y2="{at_y(r["ours"]["high"])}" stroke="{LINES["ours"]}" stroke-width="6" '
-                'opacity=".18"/>'
-            )
-    for row, (name, color) in enumerate(LINES.items()):
-        points = [
-            (n, r["ours"]["value"] if name == "ours" else r[name]) for n, r in enumerate(periods)
-        ]
-        parts.append(
-            curve(
-                [(at_x(n), at_y(v)) for n, v in points if v is not None and v == v],
-                color,
-                3 if name == "ours" else 1.6,
-            )
-        )
-        mean = result["means"][name]
-        parts.append(
-            f'<line x1="{right + 18}" x2="{right + 40}" y1="{30 + 20 * row}" y2="{30 + 20 * row}" '
-            f'stroke="{color}" stroke-width="3"/><text class="n" x="{right + 47}" '
-            f'y="{34 + 20 * row}">{name}{f", mean {mean:.4f}" if mean is not None else ""}</text>'
-        )
-    for row, (sign, words) in enumerate(MARKS.values()):
-        parts.append(
-            f'<text class="n" x="{right + 22}" y="{134 + 20 * row}">{sign}</text><text class="n" '
-            f'x="{right + 47}" y="{134 + 20 * row}">{words}</text>'
-        )
-    return svg(
-        parts + marks(periods, at_x, at_y),
-        860,
-        height,
-        f"{TITLES[result['metric']]} by period and policy",
+
+
+def interval_bands(
+    periods: list[dict[str, Any]],  # records
+    at_x: Callable[[float], float],  # pixel of a period's number
+    at_y: Callable[[float], float],  # pixel of a score
+) -> list[str]:
+    "Shade the interval of our score in each period that has one."
+    return [
+        f'<line x1="{at_x(n)}" x2="{at_x(n)}" y1="{at_y(r["ours"]["low"])}" '
+        f'y2="{at_y(r["ours"]["high"])}" stroke="{LINES["ours"]}" stroke-width="6" '
+        'opacity=".18"/>'
+        for n, r in enumerate(periods)
+        if is_measured(r["ours"]["low"])
+    ]
+
+
+# %% ../../nbs/backtest/06_report.ipynb #fbcfaa5d
+def policy_curve(
+    periods: list[dict[str, Any]],  # records
+    name: str,  # of a policy, see `LINES`
+    at_x: Callable[[float], float],  # pixel of a period's number
+    at_y: Callable[[float], float],  # pixel of a score
+) -> str:
+    "Draw a policy's scores; a period without one is passed over."
+    scores = [r["ours"]["value"] if name == "ours" else r[name] for r in periods]
+    points = [(at_x(n), at_y(score)) for n, score in enumerate(scores) if is_measured(score)]
+    return curve(points, LINES[name], 3 if name == "ours" else 1.6)
+
+
+def curve_key(
+    name: str,  # of a policy, see `LINES`
+    mean: float | None,  # its mean score
+    x: float,  # pixels, of the key's left end
+    y: float,  # pixels
+) -> str:
+    "Explain a curve's color, and say its mean."
+    words = f"{name}, mean {mean:.4f}" if mean is not None else name
+    return (
+        f'<line x1="{x}" x2="{x + 22}" y1="{y}" y2="{y}" stroke="{LINES[name]}" '
+        f'stroke-width="3"/><text class="n" x="{x + 29}" y="{y + 4}">{words}</text>'
     )
 
 
+def mark_keys(
+    x: float,  # pixels, of the signs
+    y: float,  # pixels, of the first
+) -> list[str]:
+    "Explain the marks, one below the other."
+    return [
+        f'<text class="n" x="{x}" y="{y + 20 * row}">{sign}</text>'
+        f'<text class="n" x="{x + 25}" y="{y + 20 * row}">{words}</text>'
+        for row, (sign, words) in enumerate(MARKS.values())
+    ]
+
+
+# %% ../../nbs/backtest/06_report.ipynb #b973aed4
 def marks(
     periods: list[dict[str, Any]],  # records
-    at_x: Any,  # pixel of a period's number
-    at_y: Any,  # pixel of a score
+    at_x: Callable[[float], float],  # pixel of a period's number
+    at_y: Callable[[float], float],  # pixel of a score
 ) -> list[str]:
     "Mark what was done at the end of each period."
     parts = []
@@ -238,6 +283,28 @@ def marks(
                 f'text-anchor="middle">{"".join(MARKS[m][0] for m in found)}</text></g>'
             )
     return parts
+
+
+# %% ../../nbs/backtest/06_report.ipynb #16256195
+def replay_plot(
+    result: dict[str, Any],  # content of metrics/replay.json
+) -> str:  # SVG
+    "Draw the policies, period by period."
+    periods, left, right, height = result["periods"], 52, 640, 400
+    at_y, low, high = fit_scale(plotted_scores(periods) or [0.0, 1.0], height - 60, 24)
+    at_x = fit_scale([*range(len(periods))], left + 10, right - 10)[0]
+    parts = [
+        *draw_axis((low, high), at_y, (left, right), upright=True),
+        *period_labels(periods, at_x, height - 40),
+        *interval_bands(periods, at_x, at_y),
+    ]
+    for row, name in enumerate(LINES):
+        parts += [
+            policy_curve(periods, name, at_x, at_y),
+            curve_key(name, result["means"][name], right + 18, 30 + 20 * row),
+        ]
+    parts += [*mark_keys(right + 22, 134), *marks(periods, at_x, at_y)]
+    return svg(parts, 860, height, f"{TITLES[result['metric']]} by period and policy")
 
 
 # %% ../../nbs/backtest/06_report.ipynb #bc5468a8

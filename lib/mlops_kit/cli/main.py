@@ -10,11 +10,15 @@ __all__ = [
     "few",
     "clean",
     "mend_lock",
+    "timing_lines",
+    "score_lines",
+    "drift_line",
     "summary_lines",
     "repro",
     "summary",
     "why",
     "gate",
+    "refuse_options",
     "init",
     "update",
     "eject",
@@ -34,6 +38,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -133,51 +138,62 @@ def mend_lock(
         )
 
 
+# %% ../../nbs/cli/04_main.ipynb #607ab321
+def timing_lines(
+    stages: list[str],  # in the pipeline's order
+    timings: dict[str, Any],  # content of metrics/timings.json
+    since: float,  # stages that ended after this moment ran now
+) -> list[str]:
+    "Say how long each stage took, and whether it ran now."
+    return [
+        f"{name:<12}{timings[name].get('seconds', 0):>10.1f}  "
+        f"{'ran now' if timings[name].get('ended', 0) >= since else 'unchanged'}"
+        for name in stages
+        if name in timings
+    ]
+
+
+def score_lines(
+    evaluation: dict[str, Any],  # content of metrics/evaluate.json
+) -> list[str]:
+    "Say on which rows the model was tested, and each metric with its interval."
+    when = f" {evaluation['from']} to {evaluation['to']}" if evaluation["from"] else ""
+    lines = [f"test{when}, {evaluation['rows']:,} rows"]
+    for name, m in evaluation["metrics"].items():
+        value = f"{m['value']:.4f}" if m["value"] is not None else "not defined"
+        span = f"  [{m['low']:.4f}, {m['high']:.4f}]" if m["low"] is not None else ""
+        lines.append(f"{name:<20}{value}{span}")
+    return lines
+
+
+def drift_line(
+    seen: dict[str, Any],  # content of metrics/drift.json
+) -> str:
+    "Say the monitor's verdict and its first finding."
+    first = (seen.get("findings") or [None])[0]
+    words = f", {first['column']}: {first['words']}" if first else ""
+    return f"drift: {seen['state']}{words[:60]} · mlops-nb drift says more"
+
+
 # %% ../../nbs/cli/04_main.ipynb #a8eff8d0
 def summary_lines(
     root: Path,  # the project's root
     since: float = 0.0,  # stages that ended after this moment ran now
 ) -> list[str]:  # lines of at most 80 columns
     "Say what the last run did: seconds by stage, test metrics, the gate's verdict, where to look."
-    timings = (
-        load_json(root / "metrics/timings.json") if (root / "metrics/timings.json").exists() else {}
-    )
-    evaluation, verdict = (
-        load_json(root / "metrics/evaluate.json"),
-        load_json(root / "metrics/gate.json"),
-    )
+    timings, drift = root / "metrics/timings.json", root / "metrics/drift.json"
+    evaluation = load_json(root / "metrics/evaluate.json")
+    verdict = load_json(root / "metrics/gate.json")
     lines = ["", "stage          seconds", "-------------------------------"]
-    for name in [n for n in read_yaml(root / "dvc.yaml")["stages"] if n in timings]:
-        took = timings[name]
-        lines.append(
-            f"{name:<12}{took.get('seconds', 0):>10.1f}  "
-            f"{'ran now' if took.get('ended', 0) >= since else 'unchanged'}"
-        )
-    when = f" {evaluation['from']} to {evaluation['to']}" if evaluation["from"] else ""
-    lines += ["", f"test{when}, {evaluation['rows']:,} rows"]
-    for name, m in evaluation["metrics"].items():
-        span = f"  [{m['low']:.4f}, {m['high']:.4f}]" if m["low"] is not None else ""
-        lines.append(
-            f"{name:<20}"
-            + (f"{m['value']:.4f}" if m["value"] is not None else "not defined")
-            + span
-        )
+    stages = read_yaml(root / "dvc.yaml")["stages"]
+    lines += timing_lines(stages, load_json(timings), since) if timings.exists() else []
+    lines += ["", *score_lines(evaluation)]
     lines += ["", f"gate: {'passed' if verdict['passed'] else 'NOT passed'}"]
     lines += [
         f"  {'yes' if c['passed'] else 'NO ':<4}{c['reason']}"[:80] for c in verdict["checks"]
     ]
-    if (root / "metrics/drift.json").exists():
-        seen = load_json(root / "metrics/drift.json")
-        lines += [
-            "",
-            f"drift: {seen['state']}"
-            + (
-                f", {seen['findings'][0]['column']}: {seen['findings'][0]['words']}"
-                if seen.get("findings")
-                else ""
-            )[:60]
-            + " · mlops-nb drift says more",
-        ]
+    if drift.exists():
+        lines += ["", drift_line(load_json(drift))]
     return [*lines, "", "report: reports/index.html · model card: MODEL_CARD.md"]
 
 
@@ -269,6 +285,23 @@ def gate() -> None:
     raise typer.Exit(0 if verdict["passed"] else 1)
 
 
+# %% ../../nbs/cli/04_main.ipynb #3aabed7d
+def refuse_options(
+    folder: Path | None,  # where the project goes
+    task: str,  # as it was asked for
+    in_place: bool,  # turn this clone into the project
+) -> None:
+    "Raise UserError for two places or none, and for a task that does not exist."
+    from mlops_kit.core.contract import TASKS
+
+    if (folder is None) != in_place:
+        raise UserError(
+            "say where the project goes: `mlops-nb init DIR …`, or `--in-place` without a folder"
+        )
+    if task not in ("auto", *TASKS):
+        raise UserError(f"--task {task!r} is unknown, allowed are auto, {', '.join(TASKS)}")
+
+
 # %% ../../nbs/cli/04_main.ipynb #7c5578e2
 @app.command()
 def init(
@@ -295,15 +328,9 @@ def init(
 
     Example: mlops-nb init ../churn --data customers.csv --target churned
     """
-    from mlops_kit.core.contract import TASKS
     from mlops_kit.scaffold.init import init_project
 
-    if (folder is None) != in_place:
-        raise UserError(
-            "say where the project goes: `mlops-nb init DIR …`, or `--in-place` without a folder"
-        )
-    if task not in ("auto", *TASKS):
-        raise UserError(f"--task {task!r} is unknown, allowed are auto, {', '.join(TASKS)}")
+    refuse_options(folder, task, in_place)
     options = {
         "target": target,
         "time": time,

@@ -10,6 +10,8 @@ __all__ = [
     "derived_features",
     "calendar_names",
     "calendar_value",
+    "check_derived",
+    "check_listed",
     "feature_kinds",
     "make_features",
 ]
@@ -92,6 +94,36 @@ def calendar_value(
     return getattr(date.dt, {"weekday": "day_of_week"}.get(found[2], found[2])).astype("float64")
 
 
+# %% ../../nbs/data/07_features.ipynb #4e0988ef
+def check_derived(
+    names: list[str],  # features.derived of params.yaml
+    registered: Iterable[str],  # what the chapter defines
+) -> None:
+    "Raise UserError for a derived feature that no function computes."
+    for name in names:
+        if name not in registered:
+            raise UserError(
+                f"params.yaml: features.derived names {name!r}, which nbs/03_features.ipynb does "
+                f"not define; it defines: {', '.join(registered) or 'none yet'}"
+            )
+
+
+def check_listed(
+    parameter: str,  # "dropped" or "calendar", of `features` in params.yaml
+    names: list[str],  # its value
+    allowed: Iterable[str],  # known columns it may name
+) -> None:
+    "Raise UserError for a column that is not known at prediction time, or is no date."
+    for name in names:
+        if name not in allowed:
+            kind = "date " if parameter == "calendar" else ""
+            raise UserError(
+                f"params.yaml: features.{parameter} names {name!r}, which is not a "
+                f"{kind}column known at prediction time; those are: "
+                f"{', '.join(allowed) or 'none'}"
+            )
+
+
 # %% ../../nbs/data/07_features.ipynb #b24ebe86
 def feature_kinds(
     contract: dict[str, Any],  # see `load_contract`
@@ -106,24 +138,9 @@ def feature_kinds(
     """
     known = {c: column_kind(contract["columns"][c]) for c in known_columns(contract)}
     registered = derived_features(derived)
-    for name in derived:
-        if name not in registered:
-            raise UserError(
-                f"params.yaml: features.derived names {name!r}, which nbs/03_features.ipynb does "
-                f"not define; it defines: {', '.join(registered) or 'none yet'}"
-            )
-    for parameter, names, allowed in (
-        ("dropped", dropped, known),
-        ("calendar", calendar, [c for c in known if known[c] == "time"]),
-    ):
-        for name in names:
-            if name not in allowed:
-                kind = "date " if parameter == "calendar" else ""
-                raise UserError(
-                    f"params.yaml: features.{parameter} names {name!r}, which is not a "
-                    f"{kind}column known at prediction time; those are: "
-                    f"{', '.join(allowed) or 'none'}"
-                )
+    check_derived(derived, registered)
+    check_listed("dropped", dropped, known)
+    check_listed("calendar", calendar, [c for c, kind in known.items() if kind == "time"])
     kept = {c: kind for c, kind in known.items() if kind != "time" and c not in dropped}
     kinds = (
         kept

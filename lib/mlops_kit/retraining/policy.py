@@ -15,6 +15,10 @@ __all__ = [
     "age_trigger",
     "schedule_trigger",
     "time_length",
+    "defect_objection",
+    "rows_objection",
+    "cooldown_objection",
+    "budget_objection",
     "objections",
     "decide",
     "decision_line",
@@ -146,6 +150,62 @@ def time_length(
     return length
 
 
+# %% ../../nbs/retraining/01_policy.ipynb #254e3143
+def defect_objection(
+    facts: dict[str, Any],  # "state" and "findings"
+) -> str:  # in words; "" when nothing is broken
+    "Object to learning from broken data, and name what to mend."
+    if facts.get("state") != "broken":
+        return ""
+    broken = [
+        f"{f['column']} ({f['what']})"
+        for f in facts.get("findings", [])
+        if f["severity"] == "broken"
+    ]
+    return (
+        "the data are broken, a model would learn the defect: mend "
+        f"{', '.join(dict.fromkeys(broken)) or 'them'} first"
+    )
+
+
+def rows_objection(
+    facts: dict[str, Any],  # "rows" and "rows then"
+    least: int,  # labelled rows that must be new
+) -> str:  # in words; "" when there are enough, or they were not counted
+    "Object to training for a few new rows."
+    now, then = facts.get("rows"), facts.get("rows then")
+    if not now or not then or now - then >= least:
+        return ""
+    return f"only {now - then:,} labelled rows are new, at least {least:,} are needed"
+
+
+# %% ../../nbs/retraining/01_policy.ipynb #f0cc2519
+def cooldown_objection(
+    today: pd.Timestamp,  # the day it is
+    history: list[dict[str, Any]],  # see `objections`
+    cooldown: int,  # days
+) -> str:  # in words; "" when the last attempt is long enough ago
+    "Object to training soon after the last attempt."
+    last = max((pd.Timestamp(h["asof"]) for h in history), default=None)
+    if last is None or (today - last).days >= cooldown:
+        return ""
+    return f"the last attempt was {(today - last).days} days ago, the cooldown is {cooldown} days"
+
+
+def budget_objection(
+    today: pd.Timestamp,  # the day it is
+    history: list[dict[str, Any]],  # see `objections`
+    most: int,  # attempts
+    per: str,  # length of time they are counted in
+) -> str:  # in words; "" when something of the budget is left
+    "Object to more attempts in a time than allowed."
+    since = today - time_length(per, "per")
+    count = sum(pd.Timestamp(h["asof"]) > since for h in history)
+    if count < most:
+        return ""
+    return f"{count} attempts since {since:%Y-%m-%d}, allowed are {most} in {per}"
+
+
 # %% ../../nbs/retraining/01_policy.ipynb #c0e0ab1c
 def objections(
     facts: dict[str, Any],  # see above
@@ -154,40 +214,14 @@ def objections(
     history: list[dict[str, Any]],
 ) -> list[str]:  # in words
     "List what speaks against training now."
-    against, today = [], pd.Timestamp(facts["asof"])
-    if facts.get("state") == "broken":
-        broken = [
-            f"{f['column']} ({f['what']})"
-            for f in facts.get("findings", [])
-            if f["severity"] == "broken"
+    against, today = [defect_objection(facts)], pd.Timestamp(facts["asof"])
+    if not facts.get("by hand"):
+        against += [
+            cooldown_objection(today, history, policy["cooldown"]),
+            budget_objection(today, history, policy["most"], policy["per"]),
+            rows_objection(facts, policy["min_rows"]),
         ]
-        against.append(
-            "the data are broken, a model would learn the defect: mend "
-            f"{', '.join(dict.fromkeys(broken)) or 'them'} first"
-        )
-    if facts.get("by hand"):
-        return against
-    last = max((pd.Timestamp(h["asof"]) for h in history), default=None)
-    if last is not None and (today - last).days < policy["cooldown"]:
-        against.append(
-            f"the last attempt was {(today - last).days} days ago, the cooldown is "
-            f"{policy['cooldown']} days"
-        )
-    since = today - time_length(policy["per"], "per")
-    count = sum(pd.Timestamp(h["asof"]) > since for h in history)
-    if count >= policy["most"]:
-        against.append(
-            f"{count} attempts since {since:%Y-%m-%d}, allowed are {policy['most']} in "
-            f"{policy['per']}"
-        )
-    new = (
-        facts["rows"] - facts["rows then"] if facts.get("rows") and facts.get("rows then") else None
-    )
-    if new is not None and new < policy["min_rows"]:
-        against.append(
-            f"only {new:,} labelled rows are new, at least {policy['min_rows']:,} are needed"
-        )
-    return against
+    return [words for words in against if words]
 
 
 # %% ../../nbs/retraining/01_policy.ipynb #d3046967
