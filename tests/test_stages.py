@@ -43,8 +43,8 @@ def trained_score(folder: Path) -> float:
 def test_one_line_changes_pipeline_replay_and_retraining(sample) -> None:
     project = sample("train")
     assert trained_score(project) > 0.55
-    for name in ("mlops_nb", ".dvc"):
-        ignored = shutil.ignore_patterns("__pycache__", "tmp", "cache", "*.local")
+    for name in ("mlops_nb", "lib", ".dvc"):
+        ignored = shutil.ignore_patterns("__pycache__", "tmp", "cache", "*.local", "*.egg-info")
         shutil.copytree(ROOT / name, project / name, ignore=ignored, dirs_exist_ok=True)
     for name in (".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, project / name)
