@@ -46,7 +46,7 @@ def test_one_line_changes_pipeline_replay_and_retraining(sample) -> None:
     for name in ("mlops_nb", "lib", ".dvc"):
         ignored = shutil.ignore_patterns("__pycache__", "tmp", "cache", "*.local", "*.egg-info")
         shutil.copytree(ROOT / name, project / name, ignore=ignored, dirs_exist_ok=True)
-    for name in (".gitignore", ".dvcignore"):
+    for name in (".gitignore", ".dvcignore", "environment.yaml"):
         shutil.copy(ROOT / name, project / name)
     command(project, "code")  # from here on an edit of a notebook is no edit of a module by hand
     edit(project, "train", OLD, NEW)
