@@ -95,7 +95,7 @@ def catch_up(place: Place) -> None:
 
 def edit(place: Place, name: str, before: str, after: str) -> None:
     "Replace a line of code in a notebook, and export it."
-    path = place.dev / "nbs" / name
+    path = place.dev / name
     text, old, new = (
         path.read_text(encoding="utf-8"),
         json.dumps(before, ensure_ascii=False)[1:-1],
@@ -400,17 +400,14 @@ def months(place: Place, count: int) -> None:
 def sabotage(place: Place, day: str) -> None:
     "Let a candidate learn from shuffled answers: refused."
     title("Sabotage: a notebook that shuffles the answers")
-    line = (
-        'train, valid = load_table(root / "data/features/train.parquet"), load_table(root / '
-        '"data/features/valid.parquet")'
-    )
+    line = 'features = load_features(root / "data/features", ("train", "valid"))'
     catch_up(place)
     edit(
         place,
-        "04_train.ipynb",
+        "nbs/04_train.ipynb",
         line,
-        f"{line}\nfor part in (train, valid):\n    part[target] = part[target].sample(frac=1, "
-        "random_state=seed).to_numpy()",
+        f"{line}\nfor part in features.windows.values():\n    part[features.target] = "
+        "part[features.target].sample(frac=1, random_state=seed).to_numpy()",
     )
     main, prod = share(place, "a better order of rows"), holds(place, "prod")
     outcome = act(
@@ -468,9 +465,9 @@ def failed_smoke(place: Place) -> None:
     )
     edit(
         place,
-        "11_predict.ipynb",
-        "answers = answer_rows(bundle, rows)",
-        "answers = answer_rows(bundle, rows)[::-1].reset_index(drop=True)",
+        "lib/nbs/serving/01_predict.ipynb",
+        "answers = predict_rows(bundle, rows)",
+        "answers = predict_rows(bundle, rows)[::-1].reset_index(drop=True)",
     )
     outcome = failing(place, "failed smoke test", 0.03)
     check(
@@ -496,9 +493,9 @@ def failed_smoke(place: Place) -> None:
     )
     edit(
         place,
-        "11_predict.ipynb",
-        "answers = answer_rows(bundle, rows)[::-1].reset_index(drop=True)",
-        "answers = answer_rows(bundle, rows)",
+        "lib/nbs/serving/01_predict.ipynb",
+        "answers = predict_rows(bundle, rows)[::-1].reset_index(drop=True)",
+        "answers = predict_rows(bundle, rows)",
     )
 
 
