@@ -12,7 +12,7 @@ __all__ = [
     "release_lines",
     "incident_words",
     "count_words",
-    "table_lines",
+    "replay_lines",
     "curve",
     "is_measured",
     "plotted_scores",
@@ -119,7 +119,7 @@ def count_words(
     )
 
 
-def table_lines(
+def replay_lines(
     result: dict[str, Any],  # content of metrics/replay.json
 ) -> list[str]:  # of 80 columns at most
     "Print a replay as a table."

@@ -14,7 +14,7 @@ __all__ = [
     "moment",
     "make_periods",
     "default_ends",
-    "Span",
+    "Timeline",
     "make_span",
     "toy_rows",
     "toy_span",
@@ -199,7 +199,7 @@ def default_ends(
 
 # %% ../../nbs/backtest/01_timeline.ipynb #75064cc7
 @dataclass
-class Span:
+class Timeline:
     "Clean rows of the whole span, and the settings they are used with."
 
     rows: pd.DataFrame  # clean rows, by time
@@ -247,11 +247,11 @@ def make_span(
     rows: pd.DataFrame,  # see `clean_rows`
     contract: dict[str, Any],  # see `load_contract`
     params: dict[str, Any],  # content of params.yaml, every section resolved
-) -> Span:
+) -> Timeline:
     "Read the labels of rows."
     labels = encode_target(rows[contract["target"]], contract)
     classes = sorted(labels.dropna().unique().tolist()) if contract["task"] == "multiclass" else []
-    return Span(rows, contract, params, labels, {"task": contract["task"], "classes": classes})
+    return Timeline(rows, contract, params, labels, {"task": contract["task"], "classes": classes})
 
 
 # %% ../../nbs/backtest/01_timeline.ipynb #fe2c64db
@@ -314,7 +314,7 @@ def toy_span(
     task: str = "binary",  # or regression, multiclass
     days: int = 84,
     each: int = 80,  # rows a day
-) -> Span:
+) -> Timeline:
     "Make a span of toy rows."
     entry = lambda kind, known, **more: {
         **{"type": kind, "nullable": True, "meaning": "m", "source": "s"},

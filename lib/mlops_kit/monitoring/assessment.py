@@ -43,7 +43,12 @@ from mlops_kit.models.outputs import (
     prediction_column,
 )
 from .outcomes import SHARES, outcome_checks, part_of
-from .performance import join_labels, label_lag, measure_slices, measure_windows
+from mlops_kit.monitoring.performance import (
+    join_labels,
+    label_lag,
+    measure_window_slices,
+    measure_windows,
+)
 from .reference import Reference, load_reference, make_reference
 from ..models.serialization import load_model
 from .windows import JudgedWindow, judge_window, judge_windows, profile_days
@@ -198,7 +203,7 @@ def measure_case(
         "learnt_rows": load_json(case.bundle / "train.json")["rows"],
         "estimate": estimate_performance(scored, windows, last),
         "calibration": calibration_over_time(scored, windows),
-        "slices": measure_slices(
+        "slices": measure_window_slices(
             scored.take(windows[last]),
             case.features.loc[windows[last], sliced],
             params["min_slice_rows"],
