@@ -257,12 +257,12 @@ def make_span(
 # %% ../../nbs/backtest/01_timeline.ipynb #fe2c64db
 TOY_SECTIONS: dict[str, dict[str, Any]] = {
     "features": {
-        **{"derived": [], "dropped": [], "calendar": [], "accepted": [], "group": ""},
+        **{"derived": [], "dropped": [], "calendar": [], "accepted_leaks": [], "group": ""},
         **{"duplicates": "keep", "min_rows": 20, "train_window": "all"},
         **{"valid_window": "1 week", "test_window": "1 week"},
     },
     "train": {
-        **{"seed": 1, "model": "hist_gradient_boosting", "simple_model": "linear"},
+        **{"seed": 1, "model": "hist_gradient_boosting", "baseline_model": "linear"},
         **{"rounds": 20, "learning_rate": 0.2, "leaves": 8, "min_rows_per_leaf": 10, "l2": 1.0},
         **{"high_cardinality": 50, "refit": True, "half_life": 0, "search": {"method": "none"}},
     },
@@ -270,16 +270,31 @@ TOY_SECTIONS: dict[str, dict[str, Any]] = {
         **{"seed": 1, "resamples": 30, "slice_columns": ["c"]},
         **{"min_slice_rows": 20, "importance_rows": 200},
     },
-    "gate": {"min_score": -9.0, "min_gain": -9.0, "min_slice_score": None, "max_loss": 9.0},
+    "gate": {
+        "min_score": -9.0,
+        "min_gain": -9.0,
+        "min_slice_score": None,
+        "non_inferiority_margin": 9.0,
+    },
     "monitor": {
-        **{"false_alarm_rate": 0.01, "least_change": 0.01, "least_missing": 0.01},
+        **{"false_alarm_rate": 0.01, "min_effect": 0.01, "min_defect_share": 0.01},
         **{"max_decay": 0.02, "slice_columns": ["c"], "min_slice_rows": 100},
     },
     "retrain": {
         **{"triggers": {"growth": True, "decay": True}, "min_growth": 0.2, "decay_margin": 0.02},
-        **{"max_age": 180, "every": "1 month", "cooldown": 7, "most": 5, "per": "1 year"},
+        **{
+            "max_age": 180,
+            "every": "1 month",
+            "cooldown": 7,
+            "max_attempts": 5,
+            "attempts_per": "1 year",
+        },
         **{"min_rows": 10, "window": "expanding", "recent": "3 weeks", "half_life": 14},
-        **{"valid_window": "1 week", "test_window": "1 week", "gate": {"max_loss": 0.1}},
+        **{
+            "valid_window": "1 week",
+            "test_window": "1 week",
+            "gate": {"non_inferiority_margin": 0.1},
+        },
     },
 }
 TOY_TARGETS = {"binary": "boolean", "regression": "number", "multiclass": "category"}

@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = [
+    "RENAMED",
     "declared_parameters",
     "typed",
     "wrong_place",
     "check_parameter",
+    "refuse_renamed",
     "resolve_parameters",
     "refuse_unknown",
     "all_declared",
@@ -111,6 +113,35 @@ def check_parameter(
         ) from None
 
 
+# %% ../../nbs/core/03_params.ipynb #6f5ad90d
+# Old name: new name, in full; a parameter keeps its values when it is renamed.
+RENAMED: dict[str, str] = {
+    "features.accepted": "features.accepted_leaks",
+    "train.simple_model": "train.baseline_model",
+    "gate.max_loss": "gate.non_inferiority_margin",
+    "monitor.least_change": "monitor.min_effect",
+    "monitor.least_missing": "monitor.min_defect_share",
+    "monitor.alerts.least": "monitor.alerts.min_severity",
+    "retrain.clock": "retrain.scheduled_asof",
+    "retrain.most": "retrain.max_attempts",
+    "retrain.per": "retrain.attempts_per",
+    "retrain.gate.max_loss": "retrain.gate.non_inferiority_margin",
+}
+
+
+def refuse_renamed(
+    params: dict[str, Any],  # content of params.yaml, or some of its sections
+) -> None:
+    "Raise UserError for the first parameter under an old name, with the new one."
+    for old, new in RENAMED.items():
+        *sections, key = old.split(".")
+        holder: Any = params
+        for section in sections:
+            holder = holder.get(section) if isinstance(holder, dict) else None
+        if isinstance(holder, dict) and key in holder:
+            raise UserError(f"{old} is called {new} now; rename it in params.yaml")
+
+
 # %% ../../nbs/core/03_params.ipynb #167115ad
 def resolve_parameters(
     name: str,  # the stage
@@ -119,8 +150,9 @@ def resolve_parameters(
 ) -> dict[str, Any]:  # value by name for this stage's notebook
     """Choose and check the parameters of a stage.
 
-    Raises UserError for unknown, missing and wrong ones.
+    Raises UserError for unknown, renamed, missing and wrong ones.
     """
+    refuse_renamed(params)
     refuse_unknown("", params, {"seed", "data", *declared})
     own, data = (params.get(section) or {} for section in (name, "data"))
     used = {key for d in declared.values() for key in d}
