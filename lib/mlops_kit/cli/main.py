@@ -135,6 +135,7 @@ def repro(
     "Bring the pipeline up to date and say what happened. Example: mlops-nb repro"
     from mlops_kit.cli.explain import explain_rerun
     from mlops_kit.core.params import all_declared, resolve_parameters
+    from mlops_kit.notebooks.states import write_states
     from mlops_kit.storage.sync import remove_stale_locks
     from mlops_kit.registry.versions import update_champion
 
@@ -157,6 +158,7 @@ def repro(
     if done.returncode:
         raise typer.Exit(done.returncode)
     remove(root / "reports/failed")
+    write_states(root)
     if not targets:
         typer.echo("\n".join(summary_lines(root, started)))
 
