@@ -3,6 +3,7 @@
 project = "mlops_nb"
 author = copyright = "the mlops_nb authors"
 language = "en"
+smartquotes = False  # `--why` stays as it is typed
 extensions = ["myst_nb"]
 exclude_patterns = ["requirements.in"]
 
@@ -16,6 +17,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "mlops_nb"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {

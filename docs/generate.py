@@ -2,7 +2,7 @@
 
     python docs/generate.py docs/_build/source
 
-A chapter is taken as the pipeline executed it (reports/NAME.ipynb), or from nbs/ when it has not run. A field, key or room without an entry in docs/meanings.yaml is an error.
+A chapter is taken as the pipeline executed it (reports/NAME.ipynb), or from nbs/ when this code has not run. A field, key or room without an entry in docs/meanings.yaml is an error.
 """
 
 import ast
@@ -75,6 +75,8 @@ def page_of(notebook: dict, relink: dict[str, str]) -> str:
         source = "".join(c["source"])
         if c["cell_type"] == "code" and re.match(r"#\| *(default_exp|hide)\b", source):
             continue
+        if c["cell_type"] == "code":
+            source = re.sub(r"^#\|.*\n?", "", source, flags=re.M).strip("\n")
         if c["cell_type"] == "markdown":
             for old, new in relink.items():
                 source = source.replace(f"]({old}", f"]({new}")
@@ -83,12 +85,24 @@ def page_of(notebook: dict, relink: dict[str, str]) -> str:
     return json.dumps({**notebook, "cells": kept, "metadata": language}, indent=1)
 
 
+def code_cells(notebook: dict) -> list[str]:
+    "List the code of a notebook, without the parameters that papermill put in."
+    kept = [c for c in notebook["cells"] if "injected-parameters" not in tags(c)]
+    return ["".join(c["source"]) for c in kept if c["cell_type"] == "code"]
+
+
 def chapters() -> Iterator[tuple[Path, dict]]:
-    "Give every chapter in reading order: its path in nbs/, and the notebook, executed if it has run."
+    """Give every chapter in reading order: its path in nbs/, and the notebook.
+
+    It is the executed one where the pipeline ran this very code.
+    """
     paths = sorted((ROOT / "nbs").glob("*.ipynb"), key=lambda p: (p.stem != "index", p.name))
     for path in paths:
+        notebook = load_json(path)
         executed = ROOT / f"reports/{re.sub(r'^[0-9]+_', '', path.stem)}.ipynb"
-        yield path, load_json(executed if executed.is_file() else path)
+        if executed.is_file() and code_cells(load_json(executed)) == code_cells(notebook):
+            notebook = load_json(executed)
+        yield path, notebook
 
 
 def chapter_pages() -> dict[str, str]:
@@ -272,6 +286,11 @@ def commands() -> dict[str, click.Command]:
     return dict(typer.main.get_command(app).commands)
 
 
+def summary_of(command: click.Command) -> str:
+    "Give the first sentence of a command's help, without its example."
+    return re.sub(r"\s*Example: mlops-nb .*", "", (command.help or "").split("\n")[0])
+
+
 def command_section(name: str, command: click.Command) -> str:
     "Write a command: what it does, its arguments and options, its examples."
     text = inspect.cleandoc(command.help or "").replace("\b\n", "")
@@ -302,7 +321,7 @@ def commands_page() -> str:
     lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
     targets = [m.groups() for line in lines if (m := re.match(r"([a-z-]+):.*?## (.*)", line))]
     found = commands()
-    listed = [[f"[`{n}`](#{n})", (c.help or "").split("\n")[0]] for n, c in found.items()]
+    listed = [[f"[`{n}`](#{n})", summary_of(c)] for n, c in found.items()]
     return (
         "# Commands\n\nActivate the environment first: `. .venv/bin/activate`. A command exits with "
         "code 0 only on success, and an error of a user is one line.\n\n"

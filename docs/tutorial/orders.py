@@ -17,7 +17,7 @@ orders = pd.DataFrame(
     {
         "ordered_at": np.repeat(days, 8) + pd.to_timedelta(rng.integers(8, 20, rows), unit="h"),
         "customer": rng.integers(0, 300, rows),
-        "weight_g": rng.gamma(4, 300, rows).round(),
+        "weight_g": rng.gamma(4, 300, rows).round(1),
         "price": rng.gamma(2, 20, rows).round(2),
         "size": rng.choice(["S", "M", "L"], rows),
         "gift": rng.choice(["yes", "no"], rows, p=[0.2, 0.8]),
