@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 ACT_THERE = { [ -x $(BIN)/act ] || sh scripts/extra.sh actions; }
-.PHONY: help setup extra repro test push pull lab lock bench proofs export clean ci ci-drift ci-retrain ci-release
+.PHONY: help setup extra repro test push pull lab lock bench proofs export clean ci ci-drift ci-retrain ci-release docs docs-serve
 
 help:  ## list what make can do
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,12 @@ ci-release: setup  ## the same for release
 
 export: setup  ## format and clean the notebooks, export their code into the packages
 	@$(BIN)/nbdev_clean && { [ ! -f lib/settings.ini ] || (cd lib && ../$(BIN)/nbdev_clean); } && $(BIN)/mlops-nb clean && $(BIN)/ruff format --quiet --no-cache . && $(BIN)/mlops-nb code
+
+docs: setup  ## build the documentation site: docs/_build/html/index.html
+	@sh scripts/docs.sh
+
+docs-serve: docs  ## show the site at http://127.0.0.1:8000; PORT=8080 chooses another port
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory docs/_build/html $(or $(PORT),8000)
 
 bench: setup  ## measure: start-up, cost of notebooks, nothing to do, memory
 	@$(BIN)/python tests/bench/bench.py

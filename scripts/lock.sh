@@ -2,6 +2,7 @@
 # Resolve what settings.ini asks for, and the library's, into requirements.txt: every version with hashes, no addresses, one version for Python 3.11 and 3.12.
 # The library is the folder lib/, or a wheel in vendor/ that stays pinned by its hash. environment.yaml says the versions of what is asked for by name.
 # Left out: rfc3987-syntax and lark, an optional check of jsonschema that nothing here uses and that costs every Jupyter process a second.
+# docs/requirements.in, where there is one, becomes docs/requirements.txt in the same way.
 # Each `NAME_requirements` becomes extras/NAME.txt: what the base lock lacks, at versions that go with it. UPGRADE= (empty) keeps versions as they are.
 set -eu
 new=$(mktemp -d)
@@ -48,6 +49,12 @@ for name in $(sed -n 's/^\(.*\)_requirements = .*/\1/p' settings.ini | grep -vx 
     cat "extras/$name.txt" >> "$new/all"
     echo "extras/$name.txt holds $(grep -c '==' "extras/$name.txt") versions; \`make extra WITH=$name\` installs them"
 done
+if [ -f docs/requirements.in ]; then # the documentation has an environment of its own, at the same versions where both need a package
+    [ ! -f docs/requirements.txt ] || cp docs/requirements.txt "$new/docs.txt"
+    grep -v '^#' docs/requirements.in | resolve "$new/docs.txt" --constraints "$new/lock"
+    { echo "# What \`make docs\` installs into .venv-docs; made by \`make lock\` from docs/requirements.in."; grep -v '^#' "$new/docs.txt"; } > docs/requirements.txt
+    echo "docs/requirements.txt holds $(grep -c '==' docs/requirements.txt) versions; \`make docs\` installs them"
+fi
 cp "$new/named" requirements.txt
 {
     echo "# Versions of what settings.ini asks for by name; made by \`make lock\`. Stages depend on those that shape their result: see dvc.yaml."

@@ -1,31 +1,43 @@
-"README's commands exist, its files are there, and every command helps with an example."
+"README is short and complete, its files are there, every command helps with an example, and telemetry is off."
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
+import typer
 from conftest import ROOT, run
+from typer.testing import CliRunner
+
+from mlops_kit.cli.main import app
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_make_words_exist() -> None:
-    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    words = set(re.findall(r"`make (\w+)`", README)) | set(
-        re.findall(r"^make (\w+)", README, flags=re.M)
-    )
-    assert {"repro", "test"} <= words
-    for word in words:
-        assert re.search(rf"^{word}\s", listed, flags=re.M), word
+def test_it_is_short_and_has_what_a_first_reader_needs() -> None:
+    assert len(README.split()) <= 800
+    assert "](docs/report.png)" in README
+    for heading in ("Two commands", "Your own data", "Your own feature", "Where things are"):
+        assert f"\n## {heading}\n" in README
+    for path in (ROOT / "nbs").glob("*.ipynb"):
+        assert f"](nbs/{path.name})" in README, path.name
+    folders = {p.parts[0] for p in map(Path, tracked()) if len(p.parts) > 1}
+    for folder in folders - {".ci", ".dvc", ".github", "extras", "scripts", "starter"}:
+        assert re.search(rf"^(.* )?{folder}/", README, flags=re.M), folder
 
 
-def test_commands_have_help_with_an_example() -> None:
-    listed = run(["mlops-nb", "--help"], ROOT).stdout
-    for word in set(re.findall(r"mlops-nb (\w+)", README)):
-        assert re.search(rf"^\s+{word}\s", listed, flags=re.M), word
-        assert "Example: mlops-nb" in " ".join(
-            run(["mlops-nb", word, "--help"], ROOT, COLUMNS="500").stdout.split()
-        )
+def tracked() -> list[str]:
+    "List the files that git tracks."
+    return subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+
+
+@pytest.mark.parametrize("word", sorted(typer.main.get_command(app).commands))
+def test_every_command_helps_with_an_example(word: str) -> None:
+    done = CliRunner().invoke(app, [word, "--help"], env={"COLUMNS": "500"})
+    assert done.exit_code == 0
+    assert f"Example: mlops-nb {word}" in " ".join(done.output.split())
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)#]+)\)", README))

@@ -166,6 +166,7 @@ def fill_cell(
 LEFT = re.compile(
     r"^(starter|docs|metrics|lib|tools|mlops_nb|tests/(example|proofs|bench))/"
     r"|^tests/test_(?!notebooks|pipeline)"
+    r"|^\.github/(workflows/pages\.yml$|act/actions/(upload-pages-artifact|deploy-pages)/)"
     r"|^(README|CHANGELOG|MODEL_CARD)\.md$"
     r"|^(dvc\.lock|contract\.yaml|params\.yaml|champion\.yaml)$|\.dvc$"
 )
