@@ -32,7 +32,7 @@ class Evaluation:
     result: dict[str, Any]  # content of metrics/evaluate.json
     values: np.ndarray  # labels, see `encoding.encode_labels`
     scores: np.ndarray  # the candidate's, see `estimators.predict_scores`
-    simple: np.ndarray  # the simple model's
+    baseline: np.ndarray  # the baseline model's
 
 
 def evaluate(
@@ -45,7 +45,7 @@ def evaluate(
     answer = features.answer | {"threshold": trained.threshold}
     test, metric = features.windows["test"], PRIMARY[answer["task"]]
     rows, values = test[features.names], encode_labels(test[features.target], answer)
-    scores, simple = (predict_scores(m, rows, answer) for m in (trained.model, trained.simple))
+    scores, baseline = (predict_scores(m, rows, answer) for m in (trained.model, trained.baseline))
     units, unit = resample_units(test, features.time, features.group)
     draw = lambda: resample_weights(units, params["resamples"], params["seed"])
     sliced = rows[[c for c in params["slice_columns"] if c in rows]]
@@ -62,7 +62,7 @@ def evaluate(
         "metric": metric,
         "threshold": trained.threshold,
         "unit": unit,
-        **compare_with_baseline(values, scores, simple, answer, draw()),
+        **compare_with_baseline(values, scores, baseline, answer, draw()),
         "champion": compare_opponent(
             opponent, (values, scores), answer, draw(), (slices, slice_up, metric)
         ),
@@ -70,4 +70,4 @@ def evaluate(
         "importance": weight.to_dict(),
         "calibration": table.to_dict("records"),
     }
-    return Evaluation(result, values, scores, simple)
+    return Evaluation(result, values, scores, baseline)

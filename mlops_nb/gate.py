@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = [
     "floor",
-    "better_than_simple",
-    "surely_better_than_simple",
+    "better_than_baseline",
+    "surely_better_than_baseline",
     "slice_floor",
     "not_worse_than_champion",
     "no_leak",
@@ -34,24 +34,24 @@ def floor(evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str
 
 # %% ../nbs/06_gate.ipynb #635f72a8
 @check
-def better_than_simple(
+def better_than_baseline(
     evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str, Any]
 ) -> Verdict:
-    "The gain over the simple model must reach `min_gain`."
+    "The gain over the baseline model must reach `min_gain`."
     title, gain = TITLES[evaluation.get("metric", "roc_auc")], evaluation.get("gain") or {}
-    what = f"gain in {title} over the simple model"
-    return at_least("better_than_simple", gain.get("value"), limits["min_gain"], what)
+    what = f"gain in {title} over the baseline model"
+    return at_least("better_than_baseline", gain.get("value"), limits["min_gain"], what)
 
 
 @check
-def surely_better_than_simple(
+def surely_better_than_baseline(
     evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str, Any]
 ) -> Verdict:
     "The whole interval of the gain must lie above 0; with a negative `min_gain`, above twice that."
     low, min_gain = (evaluation.get("gain") or {}).get("low"), limits["min_gain"]
     limit = 0.0 if min_gain > 0 else 2 * min_gain
     what = "lower end of the gain's 95 % interval"
-    return at_least("surely_better_than_simple", low, limit, what)
+    return at_least("surely_better_than_baseline", low, limit, what)
 
 
 # %% ../nbs/06_gate.ipynb #5f951623

@@ -36,8 +36,8 @@ def finding(column: str, severity: str = "changed", what: str = "distribution") 
         "effect": 0.31,
         "limit": 0.1,
         "basis": "days",
-        "relies": 0.2,
-        "words": "more above 80",
+        "relied_on": 0.2,
+        "summary": "more above 80",
     }
 
 

@@ -78,7 +78,7 @@ def test_what_the_contract_refuses_is_an_alarm_and_dry_tells_nobody(place: Place
     path.write_text(text.replace(line, f"(b{UNIT} for b in {line})"), encoding="utf-8")
     git(place, "commit", "-qam", "kilometres", folder=place.clone)
     before, state = refs(place), (place.world.folder / "hub.json").read_bytes()
-    out = fine(place, "patrol", "--asof", NEW, "--dry-run")
+    out = fine(place, "check-drift", "--asof", NEW, "--dry-run")
     git(place, "reset", "-q", "--hard", "HEAD^", folder=place.clone)
     assert (
         "drift: broken" in out
@@ -92,7 +92,7 @@ def test_what_the_contract_refuses_is_an_alarm_and_dry_tells_nobody(place: Place
     page = out.splitlines()[-1].removeprefix("look: ")
     assert (
         (place.clone / page).is_file()
-        and not (place.clone / ".dvc/tmp/lookout").exists()
+        and not (place.clone / ".dvc/tmp/scheduled_check").exists()
         and not git(place, "status", "--porcelain", folder=place.clone)
     )
 
@@ -105,8 +105,8 @@ def finding(column: str, what: str) -> dict:
         "effect": 0.9,
         "limit": 0.1,
         "basis": "days",
-        "relies": 0.2,
-        "words": "as if in other units",
+        "relied_on": 0.2,
+        "summary": "as if in other units",
     }
 
 
@@ -119,7 +119,7 @@ def look_at(hub: Hub, monkeypatch: pytest.MonkeyPatch, day: str, found: dict) ->
         lambda root, day, refusals, say: {
             "found": found,
             "decision": decision,
-            "folder": root / "reports/lookout" / day,
+            "folder": root / "reports/scheduled_check" / day,
         },
     )
     return run_scheduled_check(hub.root, hub, day)
@@ -219,12 +219,12 @@ def test_a_review_says_what_a_parameter_does(place: Place) -> None:
 def test_from_a_proposal_to_a_version_and_back(place: Place, hub: Hub) -> None:
     assert (
         "v1.0.0" in told("release")
-        and "passed" in told("smoke", "v1.0.0")
+        and "passed" in told("smoke-test", "v1.0.0")
         and "v1.0.0 holds prod" in told("promote", "v1.0.0", "prod")
     )
     assert "nothing to release" in told("release") and held(place) == "v1.0.0"
     main = refs(place)["refs/heads/main"]
-    told("propose", "--asof", NEW)
+    told("propose-retraining", "--asof", NEW)
     tip = refs(place)[f"refs/heads/{BRANCH}"]
     assert (
         refs(place)["refs/heads/main"] == main == git(place, "rev-parse", f"{tip}^")
@@ -236,7 +236,7 @@ def test_from_a_proposal_to_a_version_and_back(place: Place, hub: Hub) -> None:
         and "compared with the champion v1.0.0" in pulls(place)[0]["body"]
     )
     assert (
-        "offers this already" in told("propose", "--asof", NEW)
+        "offers this already" in told("propose-retraining", "--asof", NEW)
         and len(pulls(place)) == 1
         and refs(place)[f"refs/heads/{BRANCH}"] == tip
     )
@@ -249,9 +249,9 @@ def test_from_a_proposal_to_a_version_and_back(place: Place, hub: Hub) -> None:
         "v1.0.0",
     )
     assert "golden rows get their recorded predictions" in told(
-        "smoke", "v1.0.1"
+        "smoke-test", "v1.0.1"
     ) and "v1.0.1 holds prod now, before: v1.0.0" in told("promote", "v1.0.1", "prod")
-    taken = told("withdraw", "v1.0.1", "--why", "a try", "--tell")
+    taken = told("roll-back-release", "v1.0.1", "--why", "a try", "--tell")
     assert "outputs: prod=v1.0.0" in taken and (held(place, "staging"), held(place)) == (
         "v1.0.0",
         "v1.0.0",
@@ -261,7 +261,7 @@ def test_from_a_proposal_to_a_version_and_back(place: Place, hub: Hub) -> None:
     ]
     entries = len(read_entries(place.world.bare, NAME))
     assert "left as it is" in told(
-        "withdraw", "v1.0.1", "--why", "again"
+        "roll-back-release", "v1.0.1", "--why", "again"
     ) and "not released again" in told("release")
     assert len(read_entries(place.world.bare, NAME)) == entries and stage_stack(
         read_entries(place.world.bare, NAME), "prod"
@@ -282,7 +282,9 @@ def declined(place: Place, hub: Hub, number: int, tip: str) -> None:
         and not was_declined(hub, BRANCH, "0" * 40)
         and not was_declined(hub, "another", tip)
     )
-    assert "a no; delete the branch" in told("propose", "--asof", NEW) and not pulls(place)
+    assert "a no; delete the branch" in told("propose-retraining", "--asof", NEW) and not pulls(
+        place
+    )
     state("MERGED")
     assert not was_declined(hub, BRANCH, tip), "merged is a yes"
     state("OPEN")

@@ -202,7 +202,11 @@ def sound(place: Place, claim: str) -> None:
     ) and list_outputs(place.clone), "models"
     left = [
         p
-        for p in (".dvc/tmp/retrain/work", ".dvc/tmp/retrain/journal.json", ".dvc/tmp/lookout")
+        for p in (
+            ".dvc/tmp/retrain/work",
+            ".dvc/tmp/retrain/write_ahead_log.json",
+            ".dvc/tmp/scheduled_check",
+        )
         if (place.clone / p).exists()
     ]
     left += [p.name for p in (place.world.folder / "tmp").iterdir()] + [
@@ -238,7 +242,7 @@ def pulls(place: Place) -> list[dict]:
 
 def proposed(place: Place, claim: str) -> None:
     "Propose, and see that the branch and one pull request are there."
-    fine(place, "propose", "--asof", NEW)
+    fine(place, "propose-retraining", "--asof", NEW)
     tip = refs(place)[f"refs/heads/{BRANCH}"]
     check(
         len(pulls(place)) == 1
@@ -250,7 +254,11 @@ def proposed(place: Place, claim: str) -> None:
 
 def released(place: Place, claim: str, version: str = "v1.0.1") -> None:
     "Release, and see that the version holds prod."
-    fine(place, "release"), fine(place, "smoke", version), fine(place, "promote", version, "prod")
+    (
+        fine(place, "release"),
+        fine(place, "smoke-test", version),
+        fine(place, "promote", version, "prod"),
+    )
     check(
         held(place) == version == held(place, "staging"),
         f"{claim}: the next run releases {version}",
@@ -324,15 +332,15 @@ def remote_gone(place: Place) -> None:
     before, away = refs(place), place.world.folder / "away"
     place.world.bare.rename(away)
     for words in (
-        ("patrol", "--asof", NEW),
-        ("propose", "--asof", NEW),
+        ("check-drift", "--asof", NEW),
+        ("propose-retraining", "--asof", NEW),
         ("release",),
-        ("withdraw", "v1.0.0", "--why", "x"),
+        ("roll-back-release", "v1.0.0", "--why", "x"),
     ):
         one_line(mlops(place, *words), f"no repository, {words[0]}", "origin.git")
     away.rename(place.world.bare)
     place.storage.parent.rename(away)
-    for words in (("propose", "--asof", NEW), ("smoke", "v1.0.0")):
+    for words in (("propose-retraining", "--asof", NEW), ("smoke-test", "v1.0.0")):
         one_line(mlops(place, *words), f"no storage, {words[0]}", "storage")
     away.rename(place.storage.parent)
     untouched(place, before, "remote gone")
@@ -347,7 +355,7 @@ def remote_gone(place: Place) -> None:
 
 def token_missing(place: Place) -> None:
     "gh has no token: nothing can be said, what was pushed stays."
-    for words in (("patrol", "--asof", NEW), ("propose", "--asof", NEW)):
+    for words in (("check-drift", "--asof", NEW), ("propose-retraining", "--asof", NEW)):
         one_line(mlops(place, *words, GH_TOKEN=""), f"no token, {words[0]}", "GH_TOKEN")
     check(
         f"refs/heads/{BRANCH}" in refs(place) and not pulls(place),
@@ -363,14 +371,15 @@ def both(first: subprocess.Popen, second: subprocess.Popen) -> list[Done]:
 
 def twice(place: Place) -> None:
     "Two runs at once, in one clone and in two."
-    one, other = both(*[begin(place, "propose", "--asof", NEW) for _ in range(2)])
+    one, other = both(*[begin(place, "propose-retraining", "--asof", NEW) for _ in range(2)])
     check(one.code == 0 and other.code == 1, "two proposals in one clone: one ends well")
     one_line(other, "two proposals in one clone", "another retraining is under way")
     proposed(place, "two proposals in one clone")
     restore(place, "released")
     second = another(place)
     one, other = both(
-        begin(place, "propose", "--asof", NEW), begin(place, "propose", "--asof", NEW, clone=second)
+        begin(place, "propose-retraining", "--asof", NEW),
+        begin(place, "propose-retraining", "--asof", NEW, clone=second),
     )
     if other.code:
         one_line(other, "two proposals in two clones", BRANCH)
@@ -404,7 +413,7 @@ def kill(process: subprocess.Popen, seconds: float) -> bool:
 def killed(place: Place, count: int = 4) -> None:
     "SIGKILL at several moments of a proposal and of a release."
     for state, words, finish in (
-        ("released", ("propose", "--asof", NEW), proposed),
+        ("released", ("propose-retraining", "--asof", NEW), proposed),
         ("merged", ("release",), released),
     ):
         restore(place, state)
@@ -448,11 +457,11 @@ def pull_main(place: Place) -> None:
 
 def branch_there(place: Place) -> None:
     "The branch holds a person's commit; then it starts from an older main."
-    fine(place, "propose", "--asof", NEW)
+    fine(place, "propose-retraining", "--asof", NEW)
     person_commits(place, "a person's correction", BRANCH)
     before = refs(place)
     one_line(
-        mlops(place, "propose", "--asof", "2013-06-30"),
+        mlops(place, "propose-retraining", "--asof", "2013-06-30"),
         "a person's commit on the branch",
         BRANCH,
         "a person's correction",
@@ -502,7 +511,7 @@ def disk_full(place: Place) -> None:
     """
     before = refs(place)
     for size in (20_000, 200_000):
-        for words in (("patrol", "--asof", NEW), ("propose", "--asof", NEW)):
+        for words in (("check-drift", "--asof", NEW), ("propose-retraining", "--asof", NEW)):
             # Python 3.11 leaves modules cut short and then trusts them (cpython 126606)
             done = mlops(place, *words, before=small_files(size), PYTHONDONTWRITEBYTECODE="1")
             if done.code:
@@ -521,7 +530,10 @@ def disk_full(place: Place) -> None:
         return
     try:
         shutil.copytree(place.clone, full / "clone", symlinks=True)
-        for words in (("propose", "--asof", "2013-06-30"), ("patrol", "--asof", "2013-06-30")):
+        for words in (
+            ("propose-retraining", "--asof", "2013-06-30"),
+            ("check-drift", "--asof", "2013-06-30"),
+        ):
             one_line(
                 mlops(place, *words, clone=full / "clone", PYTHONDONTWRITEBYTECODE="1"),
                 f"a disk without room, {words[0]}",
@@ -534,12 +546,12 @@ def disk_full(place: Place) -> None:
 def no_data(place: Place) -> None:
     "The day is past the end of the data."
     before = refs(place)
-    told = fine(place, "patrol", "--asof", "2015-06-30")
+    told = fine(place, "check-drift", "--asof", "2015-06-30")
     check(
         "due=false" in told and "not comparable" in told,
         f"no data, patrol: {next(line for line in told.splitlines() if 'not' in line)}",
     )
-    one_line(mlops(place, "propose", "--asof", "2015-06-30"), "no data, propose", "rows")
+    one_line(mlops(place, "propose-retraining", "--asof", "2015-06-30"), "no data, propose", "rows")
     untouched(place, before, "no data")
     proposed(place, "no data")
 
@@ -547,9 +559,9 @@ def no_data(place: Place) -> None:
 def broken_notebook(place: Place) -> None:
     "A cell raises; a cell is no Python."
     for name, words, code in (
-        ("04_train.ipynb", ("propose", "--asof", NEW), "raise ValueError('a mistake')"),
-        ("04_train.ipynb", ("propose", "--asof", NEW), "if True print(1)"),
-        ("10_monitor.ipynb", ("patrol", "--asof", NEW), "1 / 0"),
+        ("04_train.ipynb", ("propose-retraining", "--asof", NEW), "raise ValueError('a mistake')"),
+        ("04_train.ipynb", ("propose-retraining", "--asof", NEW), "if True print(1)"),
+        ("10_monitor.ipynb", ("check-drift", "--asof", NEW), "1 / 0"),
     ):
         path = place.clone / "nbs" / name
         notebook = json.loads(path.read_text(encoding="utf-8"))
@@ -585,12 +597,12 @@ def broken_notebook(place: Place) -> None:
 
 def month_missed(place: Place) -> None:
     "The schedule was off for a month: the clock takes two steps at once."
-    told = fine(place, "patrol", "--asof", "2013-06-30")
+    told = fine(place, "check-drift", "--asof", "2013-06-30")
     check(
         "asof=2013-06-30" in told and "due=true" in told,
         "a month missed: the look goes to the second month, and it is time",
     )
-    fine(place, "propose", "--asof", "2013-06-30")
+    fine(place, "propose-retraining", "--asof", "2013-06-30")
     check(
         merge_pull_request(place.world, pulls(place)[0]["number"]),
         "a month missed: one proposal for both, merged",

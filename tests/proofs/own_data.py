@@ -310,7 +310,7 @@ def by_hand(project: Path) -> tuple[float, float, float]:
         windows["test"],
         listing["features"],
         listing["target"],
-        listing["answer"]["task"],
+        listing["spec"]["task"],
     )
     names = [c for c in kinds if kinds[c] != "text"]
     words = [c for c in names if kinds[c] != "number"]

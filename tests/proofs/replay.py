@@ -89,7 +89,7 @@ def prove() -> None:
         check(
             bad["forced"]["rolled back"] and bad["forced"]["period"] == "2013-11",
             "forced past the gate it would have been rolled back in the next month: "
-            f"{bad['forced']['words']}",
+            f"{bad['forced']['summary']}",
         )
         again, same_metrics, same_page = run(work)
         check(

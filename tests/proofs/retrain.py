@@ -181,7 +181,7 @@ def started_by(folder: Path) -> list[int]:
 def step_of(folder: Path) -> str:
     "Read how far the journal is; nothing when there is none."
     with suppress(OSError, ValueError):
-        return json.loads((folder / ".dvc/tmp/retrain/journal.json").read_text())["step"]
+        return json.loads((folder / ".dvc/tmp/retrain/write_ahead_log.json").read_text())["step"]
     return ""
 
 
@@ -277,7 +277,10 @@ def unfinished(folder: Path, old: str) -> str:
     found = look(folder, old)
     left = [
         str(p.relative_to(folder))
-        for p in (folder / ".dvc/tmp/retrain/work", folder / ".dvc/tmp/retrain/journal.json")
+        for p in (
+            folder / ".dvc/tmp/retrain/work",
+            folder / ".dvc/tmp/retrain/write_ahead_log.json",
+        )
         if p.exists()
     ]
     left += [

@@ -73,8 +73,8 @@ def on_test(work: Path, given: Path) -> dict[str, float]:
     )
     names, answer, values = (
         list(listing["features"]),
-        listing["answer"],
-        encode_labels(rows[listing["target"]], listing["answer"]),
+        listing["spec"],
+        encode_labels(rows[listing["target"]], listing["spec"]),
     )
     ours, theirs = (
         predict_scores(load_model(path), rows[names], answer)

@@ -26,10 +26,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..core.files import UserError, load_json, save_json
+from ..core.files import UserError, remove, save_json
+from ..core.records import FORMER_FILES, existing_file, load_record
 from ..monitoring.verdict import STATES, describe_finding
 
-INCIDENTS_FILE = "alerts/episodes.json"
+INCIDENTS_FILE = "alerts/incidents.json"
 
 
 # %% ../../nbs/alerting/02_incidents.ipynb #88830399
@@ -42,7 +43,7 @@ class Incident:
     since: str  # last day of the window it began in
     last: str  # last day of the newest window that showed it
     severity: str  # one of drift.STATES, the worst so far
-    words: str  # the finding at its worst
+    summary: str  # the finding at its worst
     quiet: int = 0  # windows in a row since then without it
     ended: str = ""  # last day of the window that ended it
     # severity, or "ended", by a destination's name: what it knows
@@ -77,7 +78,7 @@ def update_incident(
 ) -> None:
     "Continue an incident, and worsen it where the finding is worse."
     if severity_rank(finding["severity"]) > severity_rank(incident.severity):
-        incident.severity, incident.words = finding["severity"], finding_words(finding)
+        incident.severity, incident.summary = finding["severity"], finding_words(finding)
     incident.last, incident.quiet = day, 0
 
 
@@ -163,7 +164,7 @@ def parse_incidents(
     stored: Any,  # content of INCIDENTS_FILE
 ) -> IncidentLog:
     "Read the record's fields. Raises KeyError, TypeError or ValueError for what it cannot hold."
-    log = IncidentLog(stored["window"], [Incident(**e) for e in stored["episodes"]])
+    log = IncidentLog(stored["window"], [Incident(**e) for e in stored["incidents"]])
     if not isinstance(log.window, str):
         raise TypeError("window")
     for incident in log.incidents:
@@ -180,11 +181,11 @@ def load_incidents(
     root: Path,  # the project's root
 ) -> IncidentLog:
     "Read the record; no file is an empty one. Raises UserError when it is damaged."
-    path = root / INCIDENTS_FILE
+    path = existing_file(root / INCIDENTS_FILE)
     if not path.exists():
         return IncidentLog()
     try:
-        return parse_incidents(load_json(path))
+        return parse_incidents(load_record(path))
     except UserError:
         reason = "not whole JSON"
     except (OSError, KeyError, TypeError, ValueError):
@@ -202,5 +203,7 @@ def save_incidents(
 ) -> None:
     "Write the record; the same incidents are the same bytes."
     ordered = sorted(log.incidents, key=lambda i: (i.since, i.column, i.kind))
-    episodes = [asdict(i) | {"told": dict(sorted(i.told.items()))} for i in ordered]
-    save_json(root / INCIDENTS_FILE, {"window": log.window, "episodes": episodes})
+    incidents = [asdict(i) | {"told": dict(sorted(i.told.items()))} for i in ordered]
+    path = root / INCIDENTS_FILE
+    save_json(path, {"window": log.window, "incidents": incidents})
+    remove(path.with_name(FORMER_FILES[path.name]))

@@ -58,7 +58,7 @@ def describe_news(
         state = f"over, {span}, at its worst {state}"
     else:
         state = f"over, {span}, {state}, could not be told before"
-    return clip(f"- {state}: {incident.words}")
+    return clip(f"- {state}: {incident.summary}")
 
 
 # %% ../../nbs/alerting/04_messages.ipynb #11cb1f99

@@ -30,7 +30,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from ..core.files import UserError, load_json, read_yaml
+from ..core.files import UserError, read_yaml
+from ..core.records import load_record
 from ..monitoring.verdict import STATES
 from .incidents import Incident, IncidentLog, load_incidents, severity_rank
 
@@ -284,7 +285,7 @@ def load_findings(
             "metrics/drift.json is missing: nothing has been looked at yet; `mlops-nb repro` does "
             "it"
         )
-    found = load_json(root / "metrics/drift.json")
+    found = load_record(root / "metrics/drift.json")
     if "findings" not in found:
         return found
     asof = date.fromisoformat(found["asof"]) if found["asof"] else date.today()

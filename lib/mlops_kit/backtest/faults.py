@@ -162,5 +162,5 @@ def force_release(
         "predecessor": primary_metric(values, others, span.answer),
         "difference": difference,
         "rolled back": undone,
-        "words": words,
+        "summary": words,
     }

@@ -64,10 +64,10 @@ def incident_line(
         if found["caught"]
         else "NOT named in the same period"
     )
-    learnt = "a model has LEARNT from it" if found["learnt from"] else "nothing was learnt from it"
+    learnt = "a model has LEARNT from it" if found["trained on"] else "nothing was learnt from it"
     contract = f" The contract alone: {found['contract']}." if found["contract"] else ""
     return (
-        f"put in, {found['period']}: {found['column']} arrives otherwise ({found['words']}): "
+        f"put in, {found['period']}: {found['column']} arrives otherwise ({found['summary']}): "
         f"{named}; {learnt}.{contract}"
     )
 
@@ -86,7 +86,7 @@ def release_lines(
         lines.append(
             f"had it been forced past the gate: {title} {forced['value']:.3f} in "
             f"{forced['period']} where its predecessor has {forced['predecessor']:.3f}; "
-            f"{forced['words']}: "
+            f"{forced['summary']}: "
             f"{'rolled back' if forced['rolled back'] else 'NOT rolled back'} at the end of "
             "that period."
         )

@@ -196,10 +196,10 @@ def play_period(
             "period": period.name,
             "column": change.column,
             "kind": "unit",
-            "words": change.words,
+            "summary": change.words,
             "caught": [change.column, "unit"] in record["named"],
             "contract": problems,
-            "learnt from": bool(record["attempt"]),
+            "trained on": bool(record["attempt"]),
         }
     if period.name == faults.bad_in:
         offer_release(walk, period, before, faults)

@@ -25,7 +25,10 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 from ..core.files import UserError, load_table
+from ..models.bundle import load_golden_predictions
 from mlops_kit.registry.tags import (
     check_stage,
     find_version,
@@ -107,11 +110,11 @@ def prepare_release(
 
 # %% ../../nbs/ci/05_release.ipynb #65969224
 def compare_predictions(
-    recorded: Path,  # golden_answers.parquet
+    old: pd.DataFrame,  # see `bundle.load_golden_predictions`
     now: Path,  # written by `mlops-nb predict`
 ) -> str:  # what differs; "" when all is the same
     "Compare recorded predictions with new ones, exactly."
-    old, new = load_table(recorded), load_table(now)
+    new = load_table(now)
     if len(old) != len(new):
         return f"{len(new)} predictions for {len(old)} golden rows"
     missing = [c for c in old if f"predicted_{c}" not in new]
@@ -161,11 +164,11 @@ def smoke_test(
     bytes_of = find_bundle(root, find_known_version(root, version).commit)
     verify_in_remote(open_store(root, need_remote=True), bytes_of)
     with tempfile.TemporaryDirectory(prefix="mlops_nb-smoke-") as place:
-        bundle, out = Path(place) / "bundle", Path(place) / "answers.parquet"
+        bundle, out = Path(place) / "bundle", Path(place) / "predictions.parquet"
         found = fetch(root, version, bundle)
         started = time.perf_counter()
         predict_golden_rows(version, bundle, out)
-        if wrong := compare_predictions(bundle / "golden_answers.parquet", out):
+        if wrong := compare_predictions(load_golden_predictions(bundle), out):
             raise UserError(
                 f"smoke test of {version} failed: {wrong}; `mlops-nb rebuild {version}` says "
                 "whether code or libraries changed"

@@ -28,6 +28,7 @@ from typing import Any
 from ..alerting.notify import read_alert_settings, send_alerts
 from ..alerting.cloudwatch import format_emf
 from ..core.files import load_json, read_yaml
+from ..core.records import rename_record
 from ..monitoring.verdict import STATES
 from ..alerting.incidents import INCIDENTS_FILE
 from mlops_kit.ci.github import (
@@ -47,7 +48,7 @@ from ..retraining.policy import decision_line
 
 # %% ../../nbs/ci/06_scheduled.ipynb #fb07340b
 # the HTML comment in the issue that holds the open incidents as JSON
-HIDDEN_INCIDENTS = re.compile(r"<!-- mlops-nb episodes (.*?) -->", re.S)
+HIDDEN_INCIDENTS = re.compile(r"<!-- mlops-nb (?:incidents|episodes) (.*?) -->", re.S)
 
 
 def restore_incidents(
@@ -59,10 +60,10 @@ def restore_incidents(
     A comment that somebody has damaged counts as none.
     """
     found = HIDDEN_INCIDENTS.search(body)
-    book = {"window": "", "episodes": []}
+    book = {"window": "", "incidents": []}
     if found:
         try:
-            book = json.loads(found[1])
+            book = rename_record("incidents.json", json.loads(found[1]))
         except ValueError:
             pass
     (root / INCIDENTS_FILE).parent.mkdir(parents=True, exist_ok=True)
@@ -88,8 +89,8 @@ def format_drift_issue(
             "",
             *([f"Details: {run}"] if run else []),
             "To silence or acknowledge a finding: `notify.yaml`. This issue is kept up to date by "
-            "`mlops-nb patrol` and closes when the incident is over.",
-            f"<!-- mlops-nb episodes {book} -->",
+            "`mlops-nb check-drift` and closes when the incident is over.",
+            f"<!-- mlops-nb incidents {book} -->",
         ]
     )
 
@@ -102,7 +103,7 @@ def open_incidents(
 ) -> list[dict[str, Any]]:  # "severity", "column", "kind", "since"
     "List the open incidents; in a dry run, which records nothing, those of today's findings."
     if not hub.dry:
-        return [e for e in load_json(root / INCIDENTS_FILE)["episodes"] if not e["ended"]]
+        return [e for e in load_json(root / INCIDENTS_FILE)["incidents"] if not e["ended"]]
     return [
         {
             "severity": f["severity"],

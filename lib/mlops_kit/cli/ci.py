@@ -12,11 +12,11 @@ __all__ = [
     "prepare",
     "sample",
     "heartbeat",
-    "patrol",
-    "propose",
+    "check_drift",
+    "propose_retraining",
     "release",
-    "smoke",
-    "withdraw",
+    "run_smoke_test",
+    "roll_back_release",
 ]
 
 
@@ -80,28 +80,28 @@ def review(
 def predict(
     source: str = typer.Argument(help="files, a query, an address"),
     bundle: Path = typer.Option(
-        None, help="a bundle's folder; models/bundle of this project if not said"
+        None, help="a bundle's folder; models/bundle of this project if not given"
     ),
     out: Path = typer.Option(Path("predictions.csv"), help="a .csv or .parquet file"),
 ) -> None:
-    """Answer every row of a source with a bundle, and nothing else of the project.
+    """Predict every row of a source with a bundle, and nothing else of the project.
 
-    Example: mlops-nb predict new.csv --bundle models/versions/v1.0.0 --out answers.csv
+    Example: mlops-nb predict new.csv --bundle models/versions/v1.0.0 --out predictions.csv
     """
     from mlops_kit.serving.predict import predict_file
 
     rows = predict_file(bundle or project_root() / "models/bundle", source, out)
-    typer.echo(f"{rows:,} rows answered: {out}")
+    typer.echo(f"{rows:,} rows predicted: {out}")
 
 
 # %% ../../nbs/cli/05_ci.ipynb #1ff3dfcf
 @action_commands.command()
 def prepare(
     data: bool = typer.Option(
-        False, "--data", help="bring what dvc.lock names as well, from the DVC remote or made anew"
+        False, "--data", help="fetch what dvc.lock names as well, from the DVC remote or made anew"
     ),
     source: bool = typer.Option(
-        False, "--source", help="bring only the data that no stage makes and git does not hold"
+        False, "--source", help="fetch only the data that no stage makes and git does not hold"
     ),
 ) -> None:
     """Make a fresh clone ready: DVC remote from MLOPS_NB_STORAGE, a git identity where there is
@@ -128,7 +128,7 @@ def sample(to: Path = typer.Option(None, help="a folder for its reports and metr
 
 @action_commands.command()
 def heartbeat(dry_run: bool = DRY) -> None:
-    """Open an issue when the scheduled look has not ended well for more than nine days.
+    """Open an issue when the scheduled check has not succeeded for more than nine days.
 
     Example: mlops-nb heartbeat
     """
@@ -139,18 +139,18 @@ def heartbeat(dry_run: bool = DRY) -> None:
 
 
 # %% ../../nbs/cli/05_ci.ipynb #59d05f50
-@action_commands.command()
-def patrol(
+@action_commands.command("check-drift")
+def check_drift(
     asof: str = typer.Option(
         "",
         metavar="DAY",
-        help="look at rows up to this day, today or next; as retrain.scheduled_asof says if not said",
+        help="as-of date of the check: a day, today or next; retrain.scheduled_asof if not given",
     ),
     dry_run: bool = DRY,
 ) -> None:
-    """Look at the newest rows without training: drift, alerts, the one issue of the episode, and whether to retrain.
+    """Check the newest rows without training: drift, alerts, the one issue of the incident, and whether to retrain.
 
-    Nothing of the project changes; pages are in reports/lookout/DAY. Exit code 0 also on an alarm, which is no failure of the look. Example: mlops-nb patrol --asof 2013-08-31 --dry-run
+    Nothing of the project changes; pages are in reports/scheduled_check/DAY. Exit code 0 also on an alarm, which is no failure of the check. Example: mlops-nb check-drift --asof 2013-08-31 --dry-run
     """
     from mlops_kit.ci.heartbeat import ping_heartbeat
     from mlops_kit.ci.github import Hub
@@ -161,10 +161,10 @@ def patrol(
     ping_heartbeat(hub)
 
 
-@action_commands.command()
-def propose(
+@action_commands.command("propose-retraining")
+def propose_retraining(
     asof: str = typer.Option(
-        "", metavar="DAY", help="the day it shall be; one step of retrain.every on if not said"
+        "", metavar="DAY", help="as-of date; one step of retrain.every later if not given"
     ),
     why: str = typer.Option("", help="the reason; it stays on record"),
     branch: str = typer.Option("mlops-nb-retrain", help="the branch for proposals"),
@@ -177,7 +177,7 @@ def propose(
 ) -> None:
     """Retrain on later data and propose the result as one pull request; nothing here, and nothing on main, changes.
 
-    What the gate refuses is not proposed: an issue says why, and the exit code is 0, because a refusal is a result. Example: mlops-nb propose --asof 2013-08-31
+    What the gate refuses is not proposed: an issue says why, and the exit code is 0, because a refusal is a result. Example: mlops-nb propose-retraining --asof 2013-08-31
     """
     from mlops_kit.ci.github import Hub
     from mlops_kit.retraining.plan import Request
@@ -217,12 +217,12 @@ def release(
     write_output(hub, version=found.version, new=found.new)
 
 
-@action_commands.command()
-def smoke(version: str = typer.Argument(help="v1.0.0")) -> None:
-    """Fetch a version into an empty folder and ask it its golden rows through `mlops-nb predict`;
-    exit 1 on any other answer.
+@action_commands.command("smoke-test")
+def run_smoke_test(version: str = typer.Argument(help="v1.0.0")) -> None:
+    """Fetch a version into an empty folder and predict its golden rows through `mlops-nb predict`;
+    exit 1 on any other prediction.
 
-    Example: mlops-nb smoke v1.0.0
+    Example: mlops-nb smoke-test v1.0.0
     """
     from mlops_kit.ci.github import write_summary
     from mlops_kit.ci.release import smoke_test as run
@@ -232,15 +232,15 @@ def smoke(version: str = typer.Argument(help="v1.0.0")) -> None:
     write_summary(f"### Smoke test\n{words}")
 
 
-@action_commands.command()
-def withdraw(
+@action_commands.command("roll-back-release")
+def roll_back_release(
     version: str = typer.Argument(help="v1.0.1"),
     why: str = typer.Option(..., help="the reason; it stays on record"),
     tell: bool = typer.Option(False, "--tell", help="open an issue that says so"),
 ) -> None:
     """Give every stage that a version holds back to the version before; twice does no harm.
 
-    Example: mlops-nb withdraw v1.0.1 --why "smoke test failed"
+    Example: mlops-nb roll-back-release v1.0.1 --why "smoke test failed"
     """
     from mlops_kit.ci.github import Hub, upsert_issue, write_output, write_summary
     from mlops_kit.ci.release import holding_version, roll_back_version
@@ -248,7 +248,7 @@ def withdraw(
     hub = Hub(project_root(), typer.echo)
     lines = roll_back_version(hub.root, version, why)
     typer.echo("\n".join(lines))
-    write_summary("\n".join(["### Withdrawn", *(f"- {line}" for line in lines)]))
+    write_summary("\n".join(["### Rolled back", *(f"- {line}" for line in lines)]))
     write_output(hub, prod=holding_version(hub.root, "prod"))
     if tell:
         upsert_issue(
@@ -261,7 +261,7 @@ def withdraw(
                     "",
                     *(f"- {line}" for line in lines),
                     "",
-                    f"`mlops-nb smoke {version}` and `mlops-nb rebuild {version}` say more.",
+                    f"`mlops-nb smoke-test {version}` and `mlops-nb rebuild {version}` say more.",
                 ]
             ),
         )

@@ -4,7 +4,10 @@
 
 # %% auto #0
 __all__ = [
+    "PANELS",
+    "FORMER_COMMANDS",
     "app",
+    "CommandGroup",
     "stage",
     "code",
     "clean",
@@ -32,8 +35,10 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from ..localci.run import act_commands
 from .ci import action_commands
@@ -45,8 +50,47 @@ from ..core.project import KIT, use_project
 from ..core.diskspace import disk_error_line, monitor_disk
 
 
-# %% ../../nbs/cli/06_main.ipynb #4938bc25
+# %% ../../nbs/cli/06_main.ipynb #f70b4f5e
+PANELS = {
+    "Pipeline": "code stage repro summary why gate clean sample",
+    "Data": "push pull storage prepare",
+    "Models": "grid experiments register promote rollback models fetch rebuild predict",
+    "Monitoring": "drift retrain replay",
+    "Automation": "check review check-drift propose-retraining release smoke-test "
+    "roll-back-release heartbeat act",
+    "Projects": "init update eject",
+}
+FORMER_COMMANDS = {
+    "patrol": "check-drift",
+    "propose": "propose-retraining",
+    "smoke": "smoke-test",
+    "withdraw": "roll-back-release",
+}
+
+
+class CommandGroup(TyperGroup):
+    "The commands, by panel, under their former names as well."
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        "Find a command; say the new name of one that was renamed."
+        if name in FORMER_COMMANDS:
+            typer.echo(f"{name} is called {FORMER_COMMANDS[name]} now", err=True)
+        return super().get_command(ctx, FORMER_COMMANDS.get(name, name))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        "Write the list of commands that `--help` shows, panel by panel."
+        there = set(self.list_commands(ctx))
+        for panel, names in PANELS.items():
+            listed = [name for name in names.split() if name in there]
+            rows = [(n, self.get_command(ctx, n).get_short_help_str(55)) for n in listed]
+            if rows:
+                with formatter.section(panel):
+                    formatter.write_dl(rows)
+
+
+# %% ../../nbs/cli/06_main.ipynb #78431e4f
 app = typer.Typer(
+    cls=CommandGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

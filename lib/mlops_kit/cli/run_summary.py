@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import load_json, read_yaml
+from ..core.records import load_record
 
 
 # %% ../../nbs/cli/01_run_summary.ipynb #607ab321
@@ -46,7 +47,7 @@ def drift_line(
 ) -> str:
     "Say the monitor's verdict and its first finding."
     first = (seen.get("findings") or [None])[0]
-    words = f", {first['column']}: {first['words']}" if first else ""
+    words = f", {first['column']}: {first['summary']}" if first else ""
     return f"drift: {seen['state']}{words[:60]} · mlops-nb drift says more"
 
 
@@ -68,5 +69,5 @@ def summary_lines(
         f"  {'yes' if c['passed'] else 'NO ':<4}{c['reason']}"[:80] for c in verdict["checks"]
     ]
     if drift.exists():
-        lines += ["", drift_line(load_json(drift))]
+        lines += ["", drift_line(load_record(drift))]
     return [*lines, "", "report: reports/index.html · model card: MODEL_CARD.md"]

@@ -60,7 +60,7 @@ class Features:
             "target": self.target,
             "time": self.time,
             "group": self.group,
-            "answer": self.answer,
+            "spec": self.answer,
             "features": self.kinds,
             "windows": self.summary,
         }
@@ -99,7 +99,7 @@ def load_features(
         known["target"],
         known["time"],
         known["group"],
-        known["answer"],
+        known["spec"],
         {name: load_table(folder / f"{name}.parquet") for name in windows},
         known["windows"],
         load_table(folder / "test_rows.parquet") if "test" in windows else None,

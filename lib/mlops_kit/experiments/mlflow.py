@@ -120,7 +120,7 @@ def metric_values(
     for name, metric in [*evaluation["metrics"].items(), ("gain", evaluation["gain"])]:
         for key, end in (("value", ""), ("low", ".low"), ("high", ".high")):
             found[f"test.{name}{end}"] = metric.get(key)
-    found |= {f"test.simple.{n}": v for n, v in evaluation["simple"].items()}
+    found |= {f"test.baseline.{n}": v for n, v in evaluation["baseline"].items()}
     found |= {f"valid.{n}": v for n, v in train["valid"].items()}
     found |= {"test.rows": evaluation["rows"], "gate.passed": int(gate["passed"])}
     numbers = {valid_name(n): finite_number(v) for n, v in found.items()}

@@ -9,6 +9,7 @@ __all__ = [
     "bundle_scores",
     "predict_rows",
     "save_golden",
+    "load_golden_predictions",
     "count_golden_mismatches",
 ]
 
@@ -21,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.files import UserError, load_json, load_table, save_table
+from ..core.records import existing_file, load_record
 from ..data.dtypes import to_type
 from ..core.contract import known_columns, load_contract
 from ..data.features import make_features
@@ -53,7 +55,7 @@ def bundle_task(
 ) -> dict[str, Any]:  # "task", "classes", "threshold"
     "Read the task specification of a bundle."
     threshold = load_json(bundle / "train.json")["threshold"]
-    return load_json(bundle / "features.json")["answer"] | {"threshold": threshold}
+    return load_record(bundle / "features.json")["spec"] | {"threshold": threshold}
 
 
 # %% ../../nbs/models/14_bundle.ipynb #c7c022aa
@@ -71,18 +73,18 @@ def bundle_scores(
 def predict_rows(
     bundle: Path,  # folder written by the stage package
     rows: pd.DataFrame,  # known columns as they are delivered
-    # Returns: binary: "score" and "answer"; multiclass: a column per class and "answer";
-    # regression: "answer"
+    # Returns: binary: "score" and "label"; multiclass: a column per class and "label";
+    # regression: "value"
 ) -> pd.DataFrame:
     "Predict rows with a bundle's model. Raises UserError for a missing known column."
     scores, spec = bundle_scores(bundle, rows)
     if spec["task"] == "multiclass":
         table = pd.DataFrame(scores, columns=spec["classes"], index=rows.index)
-        return table.assign(answer=[spec["classes"][k] for k in scores.argmax(axis=1)])
+        return table.assign(label=[spec["classes"][k] for k in scores.argmax(axis=1)])
     if spec["task"] == "binary":
-        columns = {"score": scores, "answer": scores >= spec["threshold"]}
+        columns = {"score": scores, "label": scores >= spec["threshold"]}
         return pd.DataFrame(columns, index=rows.index)
-    return pd.DataFrame({"answer": scores}, index=rows.index)
+    return pd.DataFrame({"value": scores}, index=rows.index)
 
 
 # %% ../../nbs/models/14_bundle.ipynb #30ad8e87
@@ -94,7 +96,17 @@ def save_golden(
     "Write golden rows and their predictions into a bundle."
     kept = rows.iloc[:: max(1, len(rows) // count)].head(count).reset_index(drop=True)
     save_table(bundle / "golden_rows.parquet", kept)
-    save_table(bundle / "golden_answers.parquet", predict_rows(bundle, kept))
+    save_table(bundle / "golden_predictions.parquet", predict_rows(bundle, kept))
+
+
+# %% ../../nbs/models/14_bundle.ipynb #e21b3fb7
+def load_golden_predictions(
+    bundle: Path,  # a complete bundle
+) -> pd.DataFrame:  # see `predict_rows`
+    "Read the recorded predictions, also those of a bundle whose last column is still `answer`."
+    recorded = load_table(existing_file(bundle / "golden_predictions.parquet"))
+    name = "value" if bundle_task(bundle)["task"] == "regression" else "label"
+    return recorded if name in recorded else recorded.rename(columns={"answer": name})
 
 
 # %% ../../nbs/models/14_bundle.ipynb #77e22fcd
@@ -102,7 +114,7 @@ def count_golden_mismatches(
     bundle: Path,  # a complete bundle
 ) -> int:  # golden rows with another prediction today
     "Compare a bundle's predictions with those on record."
-    recorded = load_table(bundle / "golden_answers.parquet")
+    recorded = load_golden_predictions(bundle)
     predicted = predict_rows(bundle, load_table(bundle / "golden_rows.parquet"))
     if list(recorded) != list(predicted):
         return len(recorded)

@@ -43,12 +43,12 @@ def measure_slices(
     scores: np.ndarray,  # see `estimators.predict_scores`
     answer: dict[str, Any],  # "task"
     min_rows: int,  # smaller slices are left out
-    # Returns: column, value, rows, mean answer and score (for classes: share of right answers, mean
+    # Returns: column, value, rows, observed: mean label, predicted: mean score (for classes: accuracy, mean
     # certainty), the deciding metric; the worst first
 ) -> list[dict]:
     "Measure the model on each value of some columns."
     metric, result = PRIMARY[answer["task"]], []
-    said, true = (
+    predicted, true = (
         (scores.max(axis=1), values == scores.argmax(axis=1))
         if scores.ndim == 2
         else (scores, values)
@@ -61,8 +61,8 @@ def measure_slices(
                         "column": column,
                         "value": str(value),
                         "rows": len(index),
-                        "answer": true[index].mean(),
-                        "score": said[index].mean(),
+                        "observed": true[index].mean(),
+                        "predicted": predicted[index].mean(),
                         metric: primary_metric(values[index], scores[index], answer),
                     }
                 )

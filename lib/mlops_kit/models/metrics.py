@@ -216,7 +216,7 @@ def compare_with_baseline(
     spec: dict[str, Any],  # "task", "threshold"
     draws: Iterator[np.ndarray],  # see `resample_weights`
     # Returns: "metrics" by name and "gain" in the deciding metric over the baseline: value,
-    # low, high; "simple": the baseline's deciding metric
+    # low, high; "baseline": the baseline's deciding metric
 ) -> dict[str, dict]:
     "Measure a model and its gain over a baseline on the same draws."
     name = PRIMARY[spec["task"]]
@@ -227,4 +227,4 @@ def compare_with_baseline(
         gains.append(drawn[-1][name] - primary_metric(values, simple, spec, weights))
     metrics = {m: with_interval(value, [d[m] for d in drawn]) for m, value in measured.items()}
     gain = with_interval(measured[name] - baseline, gains)
-    return {"metrics": metrics, "simple": {name: baseline}, "gain": gain}
+    return {"metrics": metrics, "baseline": {name: baseline}, "gain": gain}

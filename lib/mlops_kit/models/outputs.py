@@ -22,7 +22,7 @@ import pandas as pd
 
 
 # %% ../../nbs/models/16_outputs.ipynb #c7f06c9c
-LABEL, PREDICTION = "(answer)", "(prediction)"
+LABEL, PREDICTION = "(target)", "(prediction)"
 
 
 def label_column(
@@ -66,11 +66,11 @@ def score_table(
     labels: pd.Series,  # see `label_column`
     scores: np.ndarray,  # see `estimators.predict_scores`
     spec: dict[str, Any],  # see `encoding.encode_labels`
-) -> pd.DataFrame:  # "time" where there is one, "answer", and `score_columns`
+) -> pd.DataFrame:  # "time" where there is one, "label", and `score_columns`
     "Lay out scored rows for a file."
     table = {} if times is None else {"time": times}
     columns = [scores] if scores.ndim == 1 else scores.T
-    return pd.DataFrame(table | {"answer": labels} | dict(zip(score_columns(spec), columns)))
+    return pd.DataFrame(table | {"label": labels} | dict(zip(score_columns(spec), columns)))
 
 
 # %% ../../nbs/models/16_outputs.ipynb #026dd318

@@ -117,14 +117,14 @@ def draw_predictions(
 ) -> dict[str, pd.DataFrame]:  # labels, predictions and residuals of about 2,000 rows
     "Draw prediction against label, and residual against prediction."
     every = slice(None, None, max(1, len(labels) // 2000))
-    table = pd.DataFrame({"answer": labels[every], "prediction": scores[every]})
-    table["residual"] = table["prediction"] - table["answer"]
+    table = pd.DataFrame({"observed": labels[every], "predicted": scores[every]})
+    table["residual"] = table["predicted"] - table["observed"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4))
-    left.plot(table["answer"], table["prediction"], ".", markersize=3, alpha=0.5)
-    ends = [table["answer"].min(), table["answer"].max()]
+    left.plot(table["observed"], table["predicted"], ".", markersize=3, alpha=0.5)
+    ends = [table["observed"].min(), table["observed"].max()]
     left.plot(ends, ends, ":", color=GREY)
     left.set(title="Prediction and label", xlabel=target, ylabel="prediction")
-    right.plot(table["prediction"], table["residual"], ".", markersize=3, alpha=0.5)
+    right.plot(table["predicted"], table["residual"], ".", markersize=3, alpha=0.5)
     right.axhline(0, linestyle=":", color=GREY)
     right.set(title="Residuals", xlabel="prediction", ylabel="prediction minus label")
     plt.show()
@@ -136,13 +136,13 @@ def calibration_table(
     labels: np.ndarray,  # bool, or numbers
     scores: np.ndarray,  # probability of *yes*, or predictions
     bins: int = 10,  # groups of equal size
-) -> pd.DataFrame:  # mean score ("score"), mean label ("answer") and rows by group
+) -> pd.DataFrame:  # mean score ("predicted"), mean label ("observed") and rows by group
     "Compare mean score and mean label in groups of equal size."
     rows = []
     for group in np.array_split(np.argsort(scores, kind="stable"), bins):
         if len(group):
             score, label = round(scores[group].mean(), 6), round(labels[group].mean(), 6)
-            rows.append({"score": score, "answer": label, "rows": len(group)})
+            rows.append({"predicted": score, "observed": label, "rows": len(group)})
     return pd.DataFrame(rows)
 
 
@@ -155,10 +155,10 @@ def draw_calibration(
 ) -> pd.DataFrame:  # see `calibration_table`
     "Draw mean score against mean label in groups of equal size."
     table = calibration_table(values, scores)
-    means = table[["score", "answer"]].to_numpy("float64")
+    means = table[["predicted", "observed"]].to_numpy("float64")
     ends = [min(0.0, means.min()), means.max()]
     axes.plot(ends, ends, ":", color=GREY)
-    axes.plot(table["score"], table["answer"], marker="o")
+    axes.plot(table["predicted"], table["observed"], marker="o")
     axes.set(title="Calibration", xlabel="mean score", ylabel=f"mean of {target}")
     return table
 
@@ -274,11 +274,13 @@ def table_over_time(
     moments: pd.Series,  # when each row was, datetime
     labels: np.ndarray,  # numbers or bool
     scores: np.ndarray,  # one a row
-) -> tuple[pd.DataFrame, str]:  # "answer" and "score" by "when"; the unit: "D" or "W"
+) -> tuple[pd.DataFrame, str]:  # "observed" and "predicted" by "when"; the unit: "D" or "W"
     "Average labels and scores by day, or by week where there are more than 120 days."
     unit = "D" if moments.dt.floor("D").nunique() <= 120 else "W"
     periods = moments.dt.to_period(unit).dt.start_time
-    table = pd.DataFrame({"when": periods, "answer": labels.astype("float64"), "score": scores})
+    table = pd.DataFrame(
+        {"when": periods, "observed": labels.astype("float64"), "predicted": scores}
+    )
     return table.groupby("when").mean(), unit
 
 
@@ -295,8 +297,8 @@ def draw_over_time(
         scores = scores.max(axis=1)
     table, unit = table_over_time(moments, values, scores)
     figure, axes = plt.subplots(figsize=(8, 2.6))
-    axes.plot(table.index, table["answer"].round(5), label=f"mean of {target}")
-    axes.plot(table.index, table["score"].round(5), label="mean score")
+    axes.plot(table.index, table["observed"].round(5), label=f"mean of {target}")
+    axes.plot(table.index, table["predicted"].round(5), label="mean score")
     axes.set(title="By day" if unit == "D" else "By week")
     axes.legend()
     plt.show()

@@ -17,7 +17,7 @@ __all__ = [
     "training_history",
     "Trained",
     "build_model",
-    "build_simple",
+    "build_baseline",
     "load_trained",
     "learning_curve",
 ]
@@ -201,10 +201,10 @@ def training_history(
 # %% ../../nbs/models/11_training.ipynb #22e73832
 @dataclass(frozen=True)
 class Trained:
-    "What the stage `train` makes: the candidate, the simple model, and what was chosen."
+    "What the stage `train` makes: the candidate, the baseline model, and what was chosen."
 
     model: Any  # the candidate, a fitted pipeline
-    simple: Any  # the simple model, fitted to the same rows
+    baseline: Any  # the baseline model, fitted to the same rows
     threshold: float | None  # scores from here on are a *yes*; None unless the task is binary
     rounds: int
     settings: dict[str, Any]
@@ -233,11 +233,11 @@ def build_model(
     )
 
 
-def build_simple(
+def build_baseline(
     samples: Samples,
     params: dict[str, Any],  # section `train` of params.yaml, and "seed"
 ) -> Any:  # pipeline, not fitted
-    "Build the simple model, which the candidate must beat."
+    "Build the baseline model, which the candidate must beat."
     given = {name: params[name] for name in SETTINGS}
     return make_model(
         params["baseline_model"], given, samples.groups, params["seed"], samples.answer
@@ -249,7 +249,7 @@ def load_trained(
 ) -> Trained:
     "Read the models and what was chosen, as the stage `train` wrote them."
     known = load_json(root / "metrics/train.json")
-    models = [load_model(root / f"models/{name}.skops") for name in ("model", "simple")]
+    models = [load_model(root / f"models/{name}.skops") for name in ("model", "baseline")]
     return Trained(*models, *(known[key] for key in ("threshold", "rounds", "settings", "rows")))
 
 

@@ -59,6 +59,8 @@ def read_trials(
             trial = parse_trial(line)
             if trial.get("number") != len(trials):
                 break
+            if trial.get("state") == "cut":  # written before this state was called pruned
+                trial["state"] = "pruned"
             trials.append(trial)
             valid_bytes += len(line)
     if valid_bytes < log.stat().st_size:

@@ -112,7 +112,7 @@ def make_study(
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     distributions = {name: make_distribution(name, v) for name, v in plan.space.items()}
-    usable = [t for t in trials if t["state"] in ("complete", "cut") and t["steps"]]
+    usable = [t for t in trials if t["state"] in ("complete", "pruned") and t["steps"]]
     sampler = make_sampler(plan, len(trials))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -220,7 +220,7 @@ def evaluate_settings(
         return failed | {"error": f"{type(error).__name__}: {first_line[:200]}"}
     if not np.isfinite(score):
         return failed | {"error": f"the score is not a finite number ({score})"}
-    return failed | {"state": "cut" if pruned else "complete", "score": score, "rounds": rounds}
+    return failed | {"state": "pruned" if pruned else "complete", "score": score, "rounds": rounds}
 
 
 # %% ../../nbs/models/09_tuning.ipynb #b3f3ae65

@@ -88,7 +88,7 @@ def summarise_search(
     return {
         "method": plan.method,
         "trials": len(trials),
-        "pruned": states.count("cut"),
+        "pruned": states.count("pruned"),
         "failed": states.count("failed"),
         "best": best["number"],
         "score": best["score"],
@@ -98,8 +98,8 @@ def summarise_search(
 
 
 # %% ../../nbs/models/10_tuning_report.ipynb #fcdb7be7
-STATE_ORDER = ("complete", "cut", "failed")
-STATE_NAMES = {"complete": "complete", "cut": "pruned", "failed": "failed"}
+STATE_ORDER = ("complete", "pruned", "failed")
+STATE_NAMES = {"complete": "complete", "pruned": "pruned", "failed": "failed"}
 
 
 def trial_table(
@@ -127,7 +127,7 @@ def draw_scores(
     trials: list[dict[str, Any]],  # see `trial_log.read_trials`; at least one is complete
 ) -> None:
     "Draw the score by trial and the best score so far."
-    complete, pruned = ([t for t in trials if t["state"] == s] for s in ("complete", "cut"))
+    complete, pruned = ([t for t in trials if t["state"] == s] for s in ("complete", "pruned"))
     numbers, scores = [t["number"] for t in complete], [t["score"] for t in complete]
     others = [t["score"] for t in pruned]
     axes.scatter(numbers, scores, s=16, label="complete")

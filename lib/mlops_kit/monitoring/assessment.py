@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.files import UserError, load_json, load_table
+from ..core.records import load_record
 from .fairness import compare_groups_over_time, make_groups
 from .bins import select_monitored
 from ..models.bundle import bundle_features, bundle_task
@@ -87,7 +88,7 @@ def open_case(
     dated: bool,  # False: compare without time
 ) -> Case:
     "Score rows by a bundle. Raises UserError for a bundle without a reference."
-    listing, task = load_json(bundle / "features.json"), bundle_task(bundle)
+    listing, task = load_record(bundle / "features.json"), bundle_task(bundle)
     reference, target = load_reference(bundle), listing["target"]
     features = bundle_features(bundle, rows)
     absent = pd.Series(pd.NA, index=rows.index, dtype="object", name=target)
@@ -200,7 +201,7 @@ def measure_case(
         "decay": check_decay(measured, recorded["value"], params["max_decay"]),
         "labels": label_lag(scored, 1 - usual[0] / max(usual.sum(), 1)),
         "age": model_age(case.listing["windows"], params["asof"] or ""),
-        "learnt_rows": load_json(case.bundle / "train.json")["rows"],
+        "trained_rows": load_json(case.bundle / "train.json")["rows"],
         "estimate": estimate_performance(scored, windows, last),
         "calibration": calibration_over_time(scored, windows),
         "slices": measure_window_slices(
@@ -208,7 +209,7 @@ def measure_case(
             case.features.loc[windows[last], sliced],
             params["min_slice_rows"],
         )["slices"][:8],
-        "bias": {
+        "fairness": {
             c: compare_groups_over_time(scored, windows, make_groups(case.rows[c]))
             for c in sensitive
             if c in case.rows
@@ -220,5 +221,5 @@ def performance_notes(
     measured: dict[str, Any],  # see `measure_case`
 ) -> list[str]:
     "Say decay, missing labels, age and estimate in words, those that there is something to say of."
-    parts = [measured[name]["words"] for name in ("decay", "labels", "age", "estimate")]
+    parts = [measured[name]["summary"] for name in ("decay", "labels", "age", "estimate")]
     return [words for words in parts if words]

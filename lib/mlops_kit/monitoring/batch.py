@@ -26,7 +26,8 @@ from typing import Any
 import pandas as pd
 
 from .assessment import Span
-from ..core.files import UserError, load_json, read_yaml
+from ..core.files import UserError, read_yaml
+from ..core.records import load_record
 from .checks import Check
 from ..core.contract import load_contract
 from .outcomes import window_notes
@@ -142,7 +143,7 @@ def delivery_checks(
     max_bad_rows: float,  # validate.max_bad_rows
 ) -> list[Check]:
     "Turn what is wrong with rows as such into findings."
-    sure = {"tier": "fail", "basis": "least", "broken": True}
+    sure = {"tier": "fail", "basis": "min_effect", "broken": True}
     checks, words = [], delivery.broken
     if words:
         share = float((delivery.reasons != "").mean())
@@ -152,7 +153,7 @@ def delivery_checks(
         checks.append(Check(column, "gone", 1.0, 0.0, words=words, **sure))
     for column in delivery.new:
         words = f"{column} is new: the contract does not know it, and neither does the model"
-        checks.append(Check(column, "new", 1.0, 0.0, "warn", "least", words))
+        checks.append(Check(column, "new", 1.0, 0.0, "warn", "min_effect", words))
     return checks
 
 
@@ -213,7 +214,7 @@ def label_note(
 ) -> str:
     "Say how the model performs on the rows, or why that was not measured."
     if target in rows and rows[target].notna().any():
-        return f"performance: {decay['words']}"
+        return f"performance: {decay['summary']}"
     reason = "missing in every row" if target in rows else "not among the columns"
     return f"no labels: {target} is {reason}, so performance is not measured"
 
@@ -227,7 +228,10 @@ def compare_delivery(
     max_bad_rows: float,  # validate.max_bad_rows
 ) -> dict[str, Any]:  # as metrics/drift.json, see `summary.drift_lines`
     "Compare rows with a bundle's reference. Raises UserError for a bundle without one."
-    listing, contract = load_json(bundle / "features.json"), load_contract(bundle / "contract.yaml")
+    listing, contract = (
+        load_record(bundle / "features.json"),
+        load_contract(bundle / "contract.yaml"),
+    )
     dated = len(load_reference(bundle).days) > 0
     rows, window, notes = delivery_window(delivery, listing["time"], dated)
     checks = delivery_checks(delivery, max_bad_rows)

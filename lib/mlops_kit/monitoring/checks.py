@@ -164,7 +164,9 @@ class Check:
     # what chance explains, and the smallest that counts; inf where the reference is too short
     limit: float
     tier: str  # "fail" or "warn"
-    basis: str  # "rows" or "days": what made the limit; "least": the smallest change that counts
+    basis: (
+        str  # "rows" or "days": what made the limit; "min_effect": the smallest change that counts
+    )
     words: str
     broken: bool = False  # a defect of the data, not a change of the world
 
@@ -185,7 +187,7 @@ def choose_limit(
     by_days = 0.0
     if effects is not None:
         by_days = float(prediction_limit(effects, null.independent, null.rate))
-    limits = [(smallest, "least"), (float(by_rows), "rows"), (by_days, "days")]
+    limits = [(smallest, "min_effect"), (float(by_rows), "rows"), (by_days, "days")]
     return max(limits, key=lambda pair: pair[0])
 
 

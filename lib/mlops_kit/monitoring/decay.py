@@ -42,7 +42,7 @@ def check_decay(
     margin: float = 0.02,  # a smaller loss is accepted, in units of the metric
     newest: int = 1,  # how many windows have to agree
     # Returns: "decayed": None when it cannot be decided; "windows": those considered; "limit",
-    # "words"
+    # "summary"
 ) -> dict[str, Any]:
     "Compare the newest measured windows with the value recorded at the time of evaluation."
     limit, known = recorded - margin, [m for m in measured if m["high"] is not None][-newest:]
@@ -57,23 +57,23 @@ def check_decay(
         reasons = [m["reason"] for m in measured if m["high"] is None]
         last = reasons[-1] if reasons else "there is no window"
         words = f"cannot be said: {len(known)} of {newest} windows could be measured ({last})"
-        return result | {"words": words}
+        return result | {"summary": words}
     decayed = all(m["high"] < limit for m in known)
-    return result | {"decayed": decayed, "words": describe_decay(known, recorded, limit)}
+    return result | {"decayed": decayed, "summary": describe_decay(known, recorded, limit)}
 
 
 # %% ../../nbs/monitoring/15_decay.ipynb #dbd2ebda
 def model_age(
     windows: dict[str, dict],  # see `features.json`: "from" and "to" of "train", "valid" and "test"
     day: str,  # the as-of date
-    # Returns: "learnt_to": the last day of training or validation, "days" since then (None without
-    # time), "words"
+    # Returns: "trained_to": the last day of training or validation, "days" since then (None without
+    # time), "summary"
 ) -> dict[str, Any]:
     "Count the days since the last day of training. Raises UserError for a day before it."
     ends = [windows[w]["to"] for w in ("train", "valid") if windows.get(w, {}).get("to")]
     if not ends:
         words = "the model's age is not known: its rows have no time"
-        return {"learnt_to": None, "days": None, "words": words}
+        return {"trained_to": None, "days": None, "summary": words}
     last = max(ends)
     days = (pd.Timestamp(day).normalize() - pd.Timestamp(last)).days
     if days < 0:
@@ -82,4 +82,4 @@ def model_age(
             "day it did not exist; choose a later day, or a model made before it"
         )
     words = f"the model learnt from days to {last}: {days} day{'s' * (days != 1)} ago"
-    return {"learnt_to": last, "days": days, "words": words}
+    return {"trained_to": last, "days": days, "summary": words}

@@ -183,7 +183,7 @@ def check_out_of_range(
     far = share_outside(columns, low - width, high + width, known)
     words = f"{far:.1%} of the values lie far outside {low:.6g} to {high:.6g}"
     tier = "fail" if null.enough else "warn"
-    return Check(name, "outside", far, smallest, tier, "least", words, null.enough)
+    return Check(name, "outside", far, smallest, tier, "min_effect", words, null.enough)
 
 
 # %% ../../nbs/monitoring/08_defects.ipynb #e93948b2

@@ -79,12 +79,12 @@ def measure_calibration(
     bins: int = CALIBRATION_BINS,
     resamples: int = 100,
     seed: int = 1,
-    # Returns: "said", "came": mean prediction and label, "gap" with "low" and "high", "error",
+    # Returns: "predicted", "observed": mean prediction and label, "gap" with "low" and "high", "error",
     # "by_chance" (None where unknown, with the "reason"), "rows", "labels"
 ) -> dict[str, Any]:
     "Compare what a model predicted with what was observed."
     part, reason = scored.take(scored.known), why_not_measurable(scored, min_labels, differ=False)
-    unknown = dict.fromkeys(("said", "came", "gap", "low", "high", "error", "by_chance"))
+    unknown = dict.fromkeys(("predicted", "observed", "gap", "low", "high", "error", "by_chance"))
     counts = {"rows": len(scored.known), "labels": len(part.known), "reason": reason}
     if reason:
         return unknown | counts
@@ -96,8 +96,8 @@ def measure_calibration(
     low, high = studentised_interval(gap, draws, units)
     error, by_chance = expected_calibration_error(predicted, observed, bins)
     return {
-        "said": float(predicted.mean()),
-        "came": float(observed.mean()),
+        "predicted": float(predicted.mean()),
+        "observed": float(observed.mean()),
         "gap": gap,
         "low": low,
         "high": high,
@@ -221,13 +221,13 @@ def unknown_error(
     if not count:
         found = "no past window could be checked"
     words = f"advisory: the error of this estimate is not known, {found} ({MIN_PAST_WINDOWS} are needed)"
-    return {"past_windows": count} | dict.fromkeys(ERRORS) | {"better": None, "words": words}
+    return {"past_windows": count} | dict.fromkeys(ERRORS) | {"better": None, "summary": words}
 
 
 def summarise_errors(
     past: list[dict[str, Any]],  # see `past_estimates`
     # Returns: "past_windows"; ERRORS: means, None below MIN_PAST_WINDOWS; "better": "estimate",
-    # "quote", "mean" or None; "words"
+    # "quote", "mean" or None; "summary"
 ) -> dict[str, Any]:
     "Summarise how far estimates were off, and how far quoting was."
     count = len(past)
@@ -242,7 +242,7 @@ def summarise_errors(
         f"quoting the last measured value by {quote}, the mean of all measured ones by {mean}"
     )
     better = dict(zip(ERRORS, ("estimate", "quote", "mean")))[best]
-    return {"past_windows": count} | means | {"better": better, "words": words}
+    return {"past_windows": count} | means | {"better": better, "summary": words}
 
 
 # %% ../../nbs/monitoring/14_estimation.ipynb #5f8adac0
@@ -266,7 +266,7 @@ def no_estimate(
     "Give the result of a window that cannot be estimated."
     unknown = dict.fromkeys(("value", "quoted", "quoted_from", "behind"))
     about = {"window": window, "advisory": True, "metric": PRIMARY[scored.task["task"]]}
-    why = {"reason": reason, "words": f"no estimate: {reason}"}
+    why = {"reason": reason, "summary": f"no estimate: {reason}"}
     return about | unknown | {"past": []} | summarise_errors([]) | why
 
 

@@ -166,7 +166,7 @@ def largest_gaps(
     figures: dict[str, dict[str, float]],  # by group, see `group_metrics`
     draws: list[dict[str, dict[str, float]]],  # the same in each resample
     units: int,  # how many were drawn from
-    # Returns: by figure: "value", "low", "high" (None where unknown), "least" and "most": the two
+    # Returns: by figure: "value", "low", "high" (None where unknown), "min" and "max": the two
     # groups; figures known of fewer than two groups are left out
 ) -> dict[str, dict[str, Any]]:
     "Find the greatest difference between two groups, figure by figure."
@@ -185,8 +185,8 @@ def largest_gaps(
             "value": float(own[most] - own[least]),
             "low": low,
             "high": high,
-            "least": known[least],
-            "most": known[most],
+            "min": known[least],
+            "max": known[most],
         }
     return result
 

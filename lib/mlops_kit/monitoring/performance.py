@@ -203,7 +203,7 @@ def measure_rows(
     resamples: int = 100,  # draws of whole units
     seed: int = 1,
     # Returns: "metric", "value", "low", "high" (None where unknown, with the "reason"), "rows",
-    # "labels", "arrived": their share, "units": how many were drawn from
+    # "labels", "label_share": their share, "units": how many were drawn from
 ) -> dict[str, Any]:
     "Measure the deciding metric on the labels that have arrived, with its cluster bootstrap interval."
     part, rows = scored.ranked(), len(scored.known)
@@ -215,7 +215,7 @@ def measure_rows(
         "high": None,
         "rows": rows,
         "labels": len(part.known),
-        "arrived": len(part.known) / rows if rows else None,
+        "label_share": len(part.known) / rows if rows else None,
         "units": units,
         "reason": why_not_measurable(scored, min_labels),
     }
@@ -299,20 +299,20 @@ def label_lag(
     usual: float = 1.0,  # share of rows that get a label at all
     share: float = 0.9,  # of the usual share: from here on a day counts as complete
     # Returns: "complete_to", "incomplete_from": days or None; "lag": days from the last complete
-    # day to the newest; "waiting": rows without a label after it; "words"
+    # day to the newest; "waiting": rows without a label after it; "summary"
 ) -> dict[str, Any]:
     "Find the day from which on labels are incomplete."
     waiting, rows = int((~scored.known).sum()), len(scored.known)
     result = {"complete_to": None, "incomplete_from": None, "lag": None, "waiting": waiting}
     if scored.days is None or not rows:
-        return result | {"words": f"labels of {rows - waiting:,} of {rows:,} rows have arrived"}
+        return result | {"summary": f"labels of {rows - waiting:,} of {rows:,} rows have arrived"}
     arrived = pd.Series(scored.known).groupby(scored.days).mean()
     first, newest = arrived.index[0], arrived.index[-1]
     complete = arrived.index[arrived >= share * usual]
     if not len(complete):
         span = f"{day_text(first)} to {day_text(newest)}"
         words = f"no day from {span} has labels for {share * usual:.0%} of its rows"
-        return result | {"incomplete_from": day_text(first), "words": words}
+        return result | {"incomplete_from": day_text(first), "summary": words}
     last = complete[-1]
     after, lag = arrived.index[arrived.index > last], (newest - last).days
     waiting = int((~scored.known & (scored.days > np.datetime64(last, "D"))).sum())
@@ -321,5 +321,5 @@ def label_lag(
         "incomplete_from": day_text(after[0]) if len(after) else None,
         "lag": lag,
         "waiting": waiting,
-        "words": describe_lag(last, lag, waiting),
+        "summary": describe_lag(last, lag, waiting),
     }

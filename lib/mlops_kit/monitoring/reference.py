@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.files import UserError, load_json, load_table, replacing, save_table
+from ..core.records import RENAMED_VALUES
 from .bins import Bins, count_days, freeze_bins
 
 
@@ -144,8 +145,11 @@ def load_reference(
         ) from None
     try:
         days = np.array(stored["days"], dtype="datetime64[D]")
-        bins = {c: Bins(**b) for c, b in stored["bins"].items()}
-        return Reference(days, bins, restore_counts(bins, len(days), table), stored["about"])
+        names = RENAMED_VALUES["column"]
+        bins = {names.get(c, c): Bins(**b) for c, b in stored["bins"].items()}
+        about = {names.get(c, c): words for c, words in stored["about"].items()}
+        table["column"] = table["column"].replace(names)
+        return Reference(days, bins, restore_counts(bins, len(days), table), about)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(
             f"{folder}/reference_bins.json and reference_days.parquet do not belong together "

@@ -44,7 +44,7 @@ def schema_check(
 ) -> Check:
     "Make a finding of a changed schema; it always alarms."
     broken = what != "new"
-    return Check(column, what, 1.0, 0.0, "fail" if broken else "warn", "least", words, broken)
+    return Check(column, what, 1.0, 0.0, "fail" if broken else "warn", "min_effect", words, broken)
 
 
 def schema_checks(
@@ -101,7 +101,7 @@ def explain_by_unit(
         f"looks like {unit[0]}: put back, a difference of {unit[1]:.3f} is left of "
         f"{check.effect:.3f}"
     )
-    return Check(check.column, "unit", check.effect, UNIT_LIMIT, "fail", "least", words, True)
+    return Check(check.column, "unit", check.effect, UNIT_LIMIT, "fail", "min_effect", words, True)
 
 
 def compare_window(
@@ -174,8 +174,8 @@ def list_findings(
             "effect": c.effect,
             "limit": c.limit,
             "basis": c.basis,
-            "relies": shares.get(c.column, 0.0),
-            "words": c.words,
+            "relied_on": shares.get(c.column, 0.0),
+            "summary": c.words,
         }
         for c in sorted([c for c in checks if c.alarm], key=rank)
     ]
@@ -203,7 +203,7 @@ def reach_verdict(
     checks: list[Check],  # see `compare_window`
     reference: Reference,
     # Returns: "state", "alarm", "findings": see `list_findings`; "columns": see `list_effects`;
-    # "unsure": columns that could not be judged
+    # "inconclusive": columns that could not be judged
 ) -> dict[str, Any]:
     "Combine the checks into one verdict."
     findings = list_findings(checks, importance_shares(reference.about.get("importance", {})))
@@ -214,7 +214,7 @@ def reach_verdict(
         "alarm": STATES.index(state) >= STATES.index("changed"),
         "findings": findings,
         "columns": list_effects(checks),
-        "unsure": sorted({c.column for c in checks if not judged(c)}),
+        "inconclusive": sorted({c.column for c in checks if not judged(c)}),
     }
 
 
@@ -222,7 +222,7 @@ def reach_verdict(
 BASIS_WORDS = {
     "rows": "what chance explains",
     "days": "ordinary windows of this length",
-    "least": "the least that counts",
+    "min_effect": "the smallest effect that counts",
 }
 
 
@@ -236,4 +236,4 @@ def describe_finding(
     if finding["what"] not in ("gone", "type", "new", "contract"):
         basis = BASIS_WORDS[finding["basis"]]
         figures = f" (effect {finding['effect']:.3f}; {basis}: {finding['limit']:.3f})"
-    return f"{severity}: {finding['column']}, {finding['what']}: {finding['words']}{figures}"
+    return f"{severity}: {finding['column']}, {finding['what']}: {finding['summary']}{figures}"

@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.files import UserError, load_json, read_yaml
+from ..core.records import load_record
 from ..models.bundle import bundle_scores, count_golden_mismatches
 from ..core.contract import load_contract
 from ..models.metrics import primary_metric, with_interval
@@ -77,15 +78,15 @@ def describe_task_change(
     spec: dict[str, Any],  # today's, see `encoding.encode_labels`
 ) -> str | None:  # how its task differs; None when it is the same
     "Compare the champion's task with today's."
-    theirs, listing = load_contract(bundle / "contract.yaml"), load_json(bundle / "features.json")
+    theirs, listing = load_contract(bundle / "contract.yaml"), load_record(bundle / "features.json")
     for name, old, new in (
         ("target", listing["target"], contract["target"]),
-        ("task", listing["answer"]["task"], spec["task"]),
+        ("task", listing["spec"]["task"], spec["task"]),
         ("positive label", theirs.get("positive"), contract.get("positive")),
     ):
         if old != new:
             return f"its {name} is {old}, today's is {new}"
-    lost = sorted(set(listing["answer"]["classes"]) - set(spec["classes"]))
+    lost = sorted(set(listing["spec"]["classes"]) - set(spec["classes"]))
     if lost:
         return f"it knows the classes {', '.join(lost[:3])}, which do not occur today"
     return None

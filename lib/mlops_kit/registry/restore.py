@@ -4,6 +4,7 @@
 
 # %% auto #0
 __all__ = [
+    "BASELINE_MODELS",
     "find_known_version",
     "check_bundle_files",
     "fetch_evaluated",
@@ -42,6 +43,7 @@ from mlops_kit.core.files import (
 from ..models.evaluation import resample_units
 from ..core.git import run_git
 from ..core.project import project_path
+from ..core.records import FORMER_FILES, load_record
 from ..models.metrics import compare_with_baseline, resample_weights
 from ..models.estimators import predict_scores
 from ..models.encoding import encode_labels
@@ -98,18 +100,23 @@ def check_bundle_files(
 
 
 # %% ../../nbs/registry/07_restore.ipynb #e1d7a0ee
+# where a version's commit has the baseline model, and where earlier releases had it
+BASELINE_MODELS = ("models/baseline.skops", f"models/{FORMER_FILES['baseline.skops']}")
+
+
 def fetch_evaluated(
     root: Path,  # the project's root
     store: Store,  # see `open_store`
     commit: str,  # the version's
-) -> tuple[Any, Any]:  # the test rows, the simple model
+) -> tuple[Any, Any]:  # the test rows, the baseline model
     "Fetch what a version was evaluated with. Raises UserError when it is nowhere or damaged."
     outs = {o.path: o for o in list_outputs(root, commit)}
     with tempfile.TemporaryDirectory() as folder:
-        rows, simple = Path(folder) / "test.parquet", Path(folder) / "simple.skops"
+        rows, baseline = Path(folder) / "test.parquet", Path(folder) / "baseline.skops"
         copy_output(store, outs["data/features/test.parquet"], rows)
-        copy_output(store, outs["models/simple.skops"], simple)
-        return load_table(rows), load_model(simple)
+        name = next(n for n in BASELINE_MODELS if n in outs)
+        copy_output(store, outs[name], baseline)
+        return load_table(rows), load_model(baseline)
 
 
 def recompute_metrics(
@@ -119,17 +126,17 @@ def recompute_metrics(
     bundle: Path,  # its bundle
 ) -> dict[str, Any]:  # "metrics" and "gain" as the stage evaluate computes them
     "Compute a version's metrics on its own test rows, with its own draws."
-    schema, trained = load_json(bundle / "features.json"), load_json(bundle / "train.json")
+    schema, trained = load_record(bundle / "features.json"), load_json(bundle / "train.json")
     params = yaml.safe_load(state_text(root, commit, "params.yaml"))
-    answer = schema["answer"] | {"threshold": trained["threshold"]}
-    test, simple = fetch_evaluated(root, store, commit)
+    answer = schema["spec"] | {"threshold": trained["threshold"]}
+    test, baseline = fetch_evaluated(root, store, commit)
     features = test[list(schema["features"])]
     target = encode_labels(test[schema["target"]], answer)
     scores = predict_scores(load_model(bundle / "model.skops"), features, answer)
-    simple_scores = predict_scores(simple, features, answer)
+    baseline_scores = predict_scores(baseline, features, answer)
     units, _ = resample_units(test, schema["time"], schema["group"])
     weights = resample_weights(units, params["evaluate"]["resamples"], params["seed"])
-    outcome = compare_with_baseline(target, scores, simple_scores, answer, weights)
+    outcome = compare_with_baseline(target, scores, baseline_scores, answer, weights)
     return plain({"metrics": outcome["metrics"], "gain": outcome["gain"]})
 
 

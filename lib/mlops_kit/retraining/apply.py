@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import UserError, load_json, remove, replacing, save_json
+from ..core.records import existing_file
 from ..registry.tags import find_holder, model_name, read_entries
 from ..core.git import run_git
 from ..core.git import try_git
@@ -223,7 +224,7 @@ def log_path(
     root: Path,  # the project's root
 ) -> Path:
     "Name the file of the write-ahead log."
-    return work_folder(root).with_name("journal.json")
+    return existing_file(work_folder(root).with_name("write_ahead_log.json"))
 
 
 # %% ../../nbs/retraining/02_apply.ipynb #3e9e7996

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import UserError, load_json, read_yaml
+from ..core.records import load_record
 from .apply import RESULT
 from ..models.metrics import TITLES
 from ..core.params import all_declared, resolve_parameters
@@ -49,7 +50,7 @@ def gather_facts(
             f"the policy cannot decide: the monitor could not compare ({seen['reason']}); "
             "`mlops-nb retrain` trains by hand"
         )
-    trained = (seen.get("age") or {}).get("learnt_to")
+    trained = (seen.get("age") or {}).get("trained_to")
     if not trained:
         raise UserError(
             "the policy cannot decide: these rows have no time, so nothing gets older; `mlops-nb "
@@ -62,7 +63,7 @@ def gather_facts(
         "findings": seen["findings"],
         "recorded": {"value": seen["decay"]["recorded"]},
         "rows": sum(w["rows"] for w in listing["windows"].values()),
-        "rows then": seen["learnt_rows"],
+        "rows then": seen["trained_rows"],
     }
     return facts | read_performance(seen)
 
@@ -110,6 +111,6 @@ def is_due(
             "it; `mlops-nb retrain` trains by hand"
         )
     seen, listing = root / "metrics/drift.json", root / "data/features/features.json"
-    facts = gather_facts(load_json(seen), load_json(listing))
+    facts = gather_facts(load_record(seen), load_json(listing))
     policy = resolve_parameters("retrain", read_yaml(root / "params.yaml"), all_declared(root))
     return stage("retrain")(facts, policy, past_attempts(root))

@@ -240,7 +240,7 @@ def decide(
     facts: dict[str, Any],  # see *Triggers*
     policy: dict[str, Any],  # section `retrain` of params.yaml
     history: list[dict[str, Any]],  # see `objections`
-    # Returns: "retrain", "reasons" and "against" in words, "triggers": "on", "fired" and "words" by
+    # Returns: "retrain", "reasons" and "against" in words, "triggers": "on", "fired" and "summary" by
     # name; content of metrics/retrain.json
 ) -> dict[str, Any]:
     "Decide whether to train again. Raises UserError for a trigger that does not exist."
@@ -256,12 +256,12 @@ def decide(
         looked[name] = {
             "on": bool(policy["triggers"].get(name, False)),
             "fired": bool(fired),
-            "words": words,
+            "summary": words,
         }
     looked["by hand"] = {
         "on": True,
         "fired": bool(facts.get("by hand")),
-        "words": f"asked for by hand: {facts['by hand']}"
+        "summary": f"asked for by hand: {facts['by hand']}"
         if facts.get("by hand")
         else "nobody asked",
     }
@@ -271,7 +271,7 @@ def decide(
         against.append("an estimate without labels is no reason by itself")
     return {
         "retrain": bool(speaking) and not against,
-        "reasons": [looked[n]["words"] for n in speaking],
+        "reasons": [looked[n]["summary"] for n in speaking],
         "against": against,
         "triggers": looked,
     }

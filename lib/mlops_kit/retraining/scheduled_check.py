@@ -114,9 +114,9 @@ def broken_verdict(
         "severity": "broken",
         "effect": 1.0,
         "limit": 0.0,
-        "basis": "least",
-        "relies": 1.0,
-        "words": line,
+        "basis": "min_effect",
+        "relied_on": 1.0,
+        "summary": line,
     }
     return {
         "asof": day,
@@ -154,7 +154,7 @@ def save_failed_page(
 ) -> str:  # where its page is now, to be added to a line; "" for none
     "Copy the page of a stage that failed out of the clone."
     page = folder / f"reports/failed/{stage}.html"
-    kept = root / f"reports/lookout/failed/{stage}.html"
+    kept = root / f"reports/scheduled_check/failed/{stage}.html"
     if not page.is_file():
         return ""
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -269,10 +269,10 @@ def check_new_rows(
 ) -> dict[str, Any]:
     """Check the rows up to a day, and decide.
 
-    Nothing changes but reports/lookout/<day>. Raises UserError.
+    Nothing changes but reports/scheduled_check/<day>. Raises UserError.
     """
-    folder, kept = root / ".dvc/tmp/lookout", root / "reports/lookout" / day
-    with only_one(root / ".dvc/tmp/lookout.lock", "mlops-nb lookout"):
+    folder, kept = root / ".dvc/tmp/scheduled_check", root / "reports/scheduled_check" / day
+    with only_one(root / ".dvc/tmp/scheduled_check.lock", "mlops-nb check-drift"):
         remove(folder)
         try:
             found = monitor_rows(root, folder, day, say)
