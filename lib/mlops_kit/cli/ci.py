@@ -6,7 +6,7 @@
 __all__ = [
     "action_commands",
     "DRY",
-    "check",
+    "command_check",
     "review",
     "predict",
     "prepare",
@@ -33,8 +33,8 @@ action_commands = typer.Typer()
 DRY = typer.Option(False, "--dry-run", help="only say what would be told, opened or pushed")
 
 
-@action_commands.command()
-def check() -> None:
+@action_commands.command("check")
+def command_check() -> None:
     """See whether notebooks, package, dvc.yaml, dvc.lock, code and workflows are as they should be; exit 1 when not.
 
     Needs no data. ruff, actionlint and zizmor come with `make extra WITH=actions`. Example: mlops-nb check

@@ -8,14 +8,14 @@ __all__ = [
     "FORMER_COMMANDS",
     "app",
     "CommandGroup",
-    "stage",
+    "command_stage",
     "code",
     "clean",
     "mend_lock",
     "repro",
     "summary",
     "why",
-    "gate",
+    "command_gate",
     "refuse_options",
     "init",
     "update",
@@ -100,8 +100,8 @@ app = typer.Typer(
 
 
 # %% ../../nbs/cli/06_main.ipynb #bff8a449
-@app.command()
-def stage(name: str = typer.Argument(help="a stage of dvc.yaml, such as train")) -> None:
+@app.command("stage")
+def command_stage(name: str = typer.Argument(help="a stage of dvc.yaml, such as train")) -> None:
     "Run one notebook as a stage and write its report. Example: mlops-nb stage train"
     from mlops_kit.notebooks.runner import stage_command
 
@@ -246,8 +246,8 @@ def why(
 
 
 # %% ../../nbs/cli/06_main.ipynb #1a09215f
-@app.command()
-def gate() -> None:
+@app.command("gate")
+def command_gate() -> None:
     "Print the gate's verdict; exit 1 when it is not passed. Example: mlops-nb gate"
     verdict = load_json(project_root() / "metrics/gate.json")
     for c in verdict["checks"]:

@@ -7,14 +7,14 @@ __all__ = [
     "more_commands",
     "grid",
     "experiments",
-    "register",
-    "promote",
-    "rollback",
+    "command_register",
+    "command_promote",
+    "command_rollback",
     "models",
-    "fetch",
-    "rebuild",
-    "push",
-    "pull",
+    "command_fetch",
+    "command_rebuild",
+    "command_push",
+    "command_pull",
     "place_line",
     "storage",
 ]
@@ -93,8 +93,8 @@ def experiments(
 
 
 # %% ../../nbs/cli/04_models.ipynb #e71db635
-@more_commands.command()
-def register(
+@more_commands.command("register")
+def command_register(
     why: str = typer.Option("", help="what this version is for"),
     override: str = typer.Option(
         None, help="a reason to register what the gate refused; it stays on record"
@@ -111,8 +111,8 @@ def register(
 
 
 # %% ../../nbs/cli/04_models.ipynb #d47937c0
-@more_commands.command()
-def promote(
+@more_commands.command("promote")
+def command_promote(
     version: str = typer.Argument(help="v1.0.0, or latest"),
     stage: str = typer.Argument(help="a stage of .gto: staging or prod"),
     why: str = typer.Option("", help="the reason of the approval"),
@@ -128,8 +128,8 @@ def promote(
 
 
 # %% ../../nbs/cli/04_models.ipynb #e5f40407
-@more_commands.command()
-def rollback(
+@more_commands.command("rollback")
+def command_rollback(
     stage: str = typer.Argument(help="a stage of .gto: staging or prod"),
     why: str = typer.Option("", help="the reason"),
     bad: str = typer.Option(
@@ -166,8 +166,8 @@ def models(
 
 
 # %% ../../nbs/cli/04_models.ipynb #f93685d8
-@more_commands.command()
-def fetch(
+@more_commands.command("fetch")
+def command_fetch(
     version: str = typer.Argument(help="v1.0.0, or latest"),
     to: Path = typer.Option(None, help="a folder; models/versions/VERSION if not given"),
 ) -> None:
@@ -178,8 +178,8 @@ def fetch(
 
 
 # %% ../../nbs/cli/04_models.ipynb #da40b503
-@more_commands.command()
-def rebuild(version: str = typer.Argument(help="v1.0.0, or latest")) -> None:
+@more_commands.command("rebuild")
+def command_rebuild(version: str = typer.Argument(help="v1.0.0, or latest")) -> None:
     """Run a version's pipeline from its commit and compare every byte; exit 1 when the bundle
     differs.
 
@@ -193,16 +193,16 @@ def rebuild(version: str = typer.Argument(help="v1.0.0, or latest")) -> None:
 
 
 # %% ../../nbs/cli/04_models.ipynb #762d94a5
-@more_commands.command()
-def push() -> None:
+@more_commands.command("push")
+def command_push() -> None:
     "Send what dvc.lock names to the DVC remote. Example: mlops-nb push"
     from mlops_kit.storage.sync import push as run
 
     typer.echo(run(project_root()))
 
 
-@more_commands.command()
-def pull() -> None:
+@more_commands.command("pull")
+def command_pull() -> None:
     "Fetch what dvc.lock names from the DVC remote. Example: mlops-nb pull"
     from mlops_kit.storage.sync import pull as run
 

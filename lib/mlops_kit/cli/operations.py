@@ -9,7 +9,7 @@ __all__ = [
     "send_findings",
     "drift",
     "warn_interrupted",
-    "retrain",
+    "command_retrain",
     "replay",
 ]
 
@@ -124,8 +124,8 @@ def warn_interrupted(
 
 
 # %% ../../nbs/cli/03_operations.ipynb #ca156294
-@operation_commands.command()
-def retrain(
+@operation_commands.command("retrain")
+def command_retrain(
     asof: str = typer.Option(
         "", metavar="DATE", help="the as-of date; one step of retrain.every on if not given"
     ),

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "STYLE",
-    "STATES",
+    "VERDICT_MARKS",
     "PAGE",
     "make_verdict",
     "banner_html",
@@ -94,7 +94,7 @@ footer{margin-top:3rem;padding-top:.6rem;border-top:1px solid var(--line);font-s
 
 
 # %% ../../nbs/notebooks/05_page.ipynb #d615865c
-STATES = {"passed": "✔", "failed": "✘", "warning": "▲", "neutral": "●"}
+VERDICT_MARKS = {"passed": "✔", "failed": "✘", "warning": "▲", "neutral": "●"}
 
 
 def make_verdict(
@@ -103,8 +103,8 @@ def make_verdict(
     figures: dict[str, str],  # value with its unit by label: two to five figures that decide
 ) -> dict[str, Any]:  # "state", "headline", "figures"
     "Put a verdict together. Raises UserError for an unknown state, or too few or many figures."
-    if state not in STATES:
-        raise UserError(f"the verdict's state is {state!r}, expected {', '.join(STATES)}")
+    if state not in VERDICT_MARKS:
+        raise UserError(f"the verdict's state is {state!r}, expected {', '.join(VERDICT_MARKS)}")
     if not 2 <= len(figures) <= 5:
         raise UserError(
             f"the verdict has {len(figures)} figures, expected 2 to 5: those that decide"
@@ -125,7 +125,7 @@ def banner_html(
     state = verdict["state"]
     return (
         f'<section class="banner {state}" aria-label="Verdict"><p><span class="sign" '
-        f'aria-hidden="true">{STATES[state]}</span><span class="sr">{state}: </span>'
+        f'aria-hidden="true">{VERDICT_MARKS[state]}</span><span class="sr">{state}: </span>'
         f"{escape(verdict['headline'])}</p>{f'<dl>{tiles}</dl>' if tiles else ''}</section>"
     )
 
