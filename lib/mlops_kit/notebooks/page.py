@@ -87,6 +87,7 @@ td:first-child,th{text-align:left}
 thead th{text-align:right;border-bottom:2px solid var(--line)}
 thead th:first-child,.prose th,.prose td{text-align:left}
 .prose td{vertical-align:top}
+.prose td:last-child:not(:first-child){min-width:12rem}
 footer{margin-top:3rem;padding-top:.6rem;border-top:1px solid var(--line);font-size:.85rem;color:var(--soft)}
 .k,.kn,.kc,.kd,.ow,.bp{color:var(--word)}.s,.s1,.s2,.sa,.sd,.se,.si{color:var(--text)}.mi,.mf{color:var(--number)}.c,.c1{color:var(--note)}
 @media print{header,.contents,details{display:none}body{font-size:11pt}main{max-width:none;padding:0}figure,.banner,tr{break-inside:avoid}h2,h3{break-after:avoid}
