@@ -142,7 +142,8 @@ def test_the_table_and_the_page(project: Path) -> None:
     page = (project / "reports/experiments.html").read_text()
     assert (
         page.count("<polyline") >= 4
-        and "<script" not in page
+        and page.count("<script") == 1
+        and 'class="banner ' in page
         and str(project) not in page
         and "http" not in page
     )

@@ -219,6 +219,8 @@ def render_outputs(
         if images:
             shown.append(render_figure(images, caption, about))
             images.clear()
+        elif caption:
+            shown.append(render_markdown(caption))
 
     for output in outputs:
         data = output.get("data", {})

@@ -62,10 +62,11 @@ blockquote{margin:.8rem 0;padding:.1rem 1rem;border-left:4px solid var(--line);c
 .banner.neutral{--s:var(--neutral);--b:var(--neutral-bg)}
 .banner p{margin:0;font-size:1.15rem;line-height:1.4;font-weight:600}
 .banner .sign{color:var(--s);margin-right:.5rem}
-.banner dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(9.5rem,100%),1fr));gap:.6rem 1.4rem;margin:.7rem 0 0}
-.banner dl div{display:flex;flex-direction:column-reverse}
+.banner dl{display:flex;flex-wrap:wrap;gap:.6rem 2rem;margin:.7rem 0 0}
+.banner dl div{display:flex;flex-direction:column-reverse;justify-content:flex-end;max-width:100%}
 .banner dt{font-size:.82rem;line-height:1.35;color:var(--soft)}
-.banner dd{margin:0;font-size:1.3rem;line-height:1.3;font-weight:650;font-variant-numeric:tabular-nums}
+.banner dd{margin:0;font-size:1.15rem;line-height:1.35;font-weight:650;font-variant-numeric:tabular-nums}
+blockquote p{margin:.3rem 0}
 .contents{font-size:.85rem;color:var(--soft);display:flex;flex-wrap:wrap;gap:.2rem .9rem;margin:.8rem 0}
 figure{margin:1.1rem 0 1.6rem}
 figure img{display:block;width:100%;max-width:53rem;height:auto;background:#fff;border:1px solid var(--line);border-radius:8px}
@@ -86,6 +87,7 @@ td:first-child,th{text-align:left}
 thead th{text-align:right;border-bottom:2px solid var(--line)}
 thead th:first-child,.prose th,.prose td{text-align:left}
 .prose td{vertical-align:top}
+.prose td:last-child:not(:first-child){min-width:12rem}
 footer{margin-top:3rem;padding-top:.6rem;border-top:1px solid var(--line);font-size:.85rem;color:var(--soft)}
 .k,.kn,.kc,.kd,.ow,.bp{color:var(--word)}.s,.s1,.s2,.sa,.sd,.se,.si{color:var(--text)}.mi,.mf{color:var(--number)}.c,.c1{color:var(--note)}
 @media print{header,.contents,details{display:none}body{font-size:11pt}main{max-width:none;padding:0}figure,.banner,tr{break-inside:avoid}h2,h3{break-after:avoid}

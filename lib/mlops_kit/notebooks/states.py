@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "NOT_RUN",
     "NO_VERDICT",
+    "NOT_RUN",
     "OTHER_PAGES",
     "SCRIPT",
+    "run_verdict",
     "stage_verdict",
     "write_states",
     "save_page",
@@ -26,25 +27,33 @@ from .page import render_page
 
 
 # %% ../../nbs/notebooks/08_states.ipynb #a58db9b2
-NOT_RUN = {"state": "not run", "headline": "This stage has not run yet.", "figures": {}}
+def run_verdict(
+    root: Path,  # the project's root
+    page: str,  # a stage, or "failed/STAGE" for a run that failed
+) -> dict[str, Any] | None:  # see `page.make_verdict`; None where there is no such run
+    "Read what a run said."
+    file = root / f"reports/{page}.ipynb"
+    try:
+        return (find_verdict(read_notebook(file)) or NO_VERDICT) if file.is_file() else None
+    except (UserError, KeyError, TypeError):  # cut off while it was written
+        return None
+
+
 NO_VERDICT = {"state": "neutral", "headline": "This stage says no verdict.", "figures": {}}
+
+
+# %% ../../nbs/notebooks/08_states.ipynb #dfbdd8a0
+NOT_RUN = {"state": "not run", "headline": "This stage has not run yet.", "figures": {}}
 
 
 def stage_verdict(
     root: Path,  # the project's root
     name: str,  # a stage
 ) -> dict[str, Any]:  # see `page.make_verdict`, and "page", its address below reports/
-    "Read what a stage's last run said; a run that failed counts before an older one that did not."
-    for page in (f"failed/{name}", name):
-        file = root / f"reports/{page}.ipynb"
-        if not file.is_file():
-            continue
-        try:
-            found = find_verdict(read_notebook(file))
-        except (UserError, KeyError, TypeError):  # cut off while it was written
-            continue
-        return (found or NO_VERDICT) | {"page": f"{page}.html"}
-    return NOT_RUN | {"page": f"{name}.html"}
+    "Read what a stage's last run said; a run that failed is newer than the one that did not."
+    if failed := run_verdict(root, f"failed/{name}"):
+        return failed | {"page": f"failed/{name}.html"}
+    return (run_verdict(root, name) or NOT_RUN) | {"page": f"{name}.html"}
 
 
 # %% ../../nbs/notebooks/08_states.ipynb #8bd76933
