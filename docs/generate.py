@@ -264,7 +264,7 @@ def contract_page(meanings: dict) -> str:
         for name in (*contract.REQUIRED_FIELDS, *contract.OPTIONAL_FIELDS)
     ]
     columns = [
-        [code(name), rules["type"], "yes" if rules["known"] else "no", rules["meaning"]]
+        [code(name), rules["type"], "known" if rules["known"] else "not known", rules["meaning"]]
         for name, rules in content["columns"].items()
     ]
     return (
@@ -277,7 +277,7 @@ def contract_page(meanings: dict) -> str:
         + f"\nTypes: {', '.join(map(code, contract.TYPES))}. Tasks: {', '.join(map(code, contract.TASKS))}. "
         + f"Roles: {', '.join(map(code, contract.ROLES))}.\n"
         + "\n## Columns of the example\n\n"
-        + table(["column", "type", "known at prediction time", "meaning"], columns)
+        + table(["column", "type", "at prediction time", "meaning"], columns)
     )
 
 

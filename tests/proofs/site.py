@@ -136,12 +136,16 @@ def main() -> None:
                 if shots and page.parts[0] != "library":
                     shots.mkdir(parents=True, exist_ok=True)
                     browser.shot(shots / f"{str(page).replace('/', '_')}-{width}.png")
+            browser.visit(home + "search.html?q=bootstrap", 1280)
+            time.sleep(1)
+            found = browser.evaluate("document.querySelectorAll('#search-results li').length")
+            wrong += [] if found else ["search.html: a search for bootstrap finds nothing"]
         finally:
             browser.process.terminate()
             browser.process.wait()
     print("\n".join(wrong))
     print(
-        f"site: {len(pages)} pages at {len(WIDTHS)} widths, {requests} requests, {len(wrong)} wrong"
+        f"site: {len(pages)} pages at {len(WIDTHS)} widths, {requests} requests, {found} results of a search, {len(wrong)} wrong"
     )
     sys.exit(bool(wrong))
 
