@@ -368,25 +368,32 @@ def metric_types(
 
 def metrics_page(meanings: dict) -> str:
     "Write the keys of every file in metrics/ with type and meaning."
-    files = {
-        p.stem: load_json(p)
-        for p in sorted((ROOT / "metrics").glob("*.json"))
-        if p.stem in tracked()
-    }
-    agree("metrics", set(files), set(meanings["metrics"]))
+    files = {p.stem: load_json(p) for p in (ROOT / "metrics").glob("*.json") if p.stem in tracked()}
+    agree("metrics", set(files) | {"retrain"}, set(meanings["metrics"]))
     text = (
         "# Metrics files\n\nThe small results that people compare in a pull request are committed as "
         "`metrics/*.json`. `*` stands for a name of the data, such as a column; `[]` for each entry "
-        "of a list.\n"
+        "of a list. The types are those of this project's files; a key without one does not occur "
+        "in them.\n"
     )
-    for stem, content in files.items():
-        entries = {str(k): v for k, v in meanings["metrics"][stem].items()}
-        about, found = entries.pop("about"), {}
-        metric_types(content, "", entries, found)
-        agree(f"metrics.{stem}", set(found), set(entries))
-        rows = [[code(k), ", ".join(sorted(found[k])), v] for k, v in entries.items()]
-        text += f"\n## {stem}.json\n\n{about}\n\n" + table(["key", "type", "meaning"], rows)
+    for stem, given in meanings["metrics"].items():
+        entries = {str(k): v for k, v in given.items() if k != "about"}
+        found: dict[str, set[str]] = {}
+        if entries:
+            metric_types(files.get(stem, {}), "", entries, found)
+            kept = {k for k in entries if k in found or written_by_code(k.split(".")[-1])}
+            agree(f"metrics.{stem}", kept | set(found), set(entries))
+        rows = [[code(k), ", ".join(sorted(found.get(k, ()))), v] for k, v in entries.items()]
+        text += f"\n## {stem}.json\n\n{given['about']}\n"
+        text += "\n" + table(["key", "type", "meaning"], rows) if rows else ""
     return text
+
+
+def written_by_code(key: str) -> bool:
+    "Tell whether the code names a key: what a file lacks today, another run may write."
+    folders = [ROOT / "lib/nbs", ROOT / "nbs"]
+    texts = (p.read_text(encoding="utf-8") for f in folders for p in f.rglob("*.ipynb"))
+    return any(f'\\"{key}\\"' in text or f"{key}=" in text for text in texts)
 
 
 def tracked() -> set[str]:

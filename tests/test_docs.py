@@ -235,7 +235,14 @@ def test_a_key_without_a_meaning_stops_the_build(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("_build"))
     (tmp_path / "lib").mkdir()
     shutil.copytree(ROOT / "lib/nbs", tmp_path / "lib/nbs")
-    for name in ("params.yaml", "contract.yaml", "dvc.yaml", "settings.ini", "Makefile"):
+    for name in (
+        "params.yaml",
+        "contract.yaml",
+        "dvc.yaml",
+        "settings.ini",
+        "Makefile",
+        ".gitignore",
+    ):
         shutil.copy(ROOT / name, tmp_path / name)
     for words in (["init", "-q"], ["add", "-A"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
