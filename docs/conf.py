@@ -15,6 +15,7 @@ suppress_warnings = ["myst.header"]  # a page generated from a docstring may ski
 
 html_theme = "pydata_sphinx_theme"
 html_title = "mlops_nb"
+html_sidebars = {"index": [], "proofs": []}  # they have no pages below them to list
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/favicon.svg"

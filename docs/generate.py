@@ -264,7 +264,7 @@ def contract_page(meanings: dict) -> str:
         for name in (*contract.REQUIRED_FIELDS, *contract.OPTIONAL_FIELDS)
     ]
     columns = [
-        [code(name), rules["type"], "yes" if rules["known"] else "no", rules["meaning"]]
+        [code(name), rules["type"], "known" if rules["known"] else "not known", rules["meaning"]]
         for name, rules in content["columns"].items()
     ]
     return (
@@ -277,7 +277,7 @@ def contract_page(meanings: dict) -> str:
         + f"\nTypes: {', '.join(map(code, contract.COLUMN_TYPES))}. Tasks: {', '.join(map(code, contract.TASKS))}. "
         + f"Roles: {', '.join(map(code, contract.ROLES))}.\n"
         + "\n## Columns of the example\n\n"
-        + table(["column", "type", "known at prediction time", "meaning"], columns)
+        + table(["column", "type", "at prediction time", "meaning"], columns)
     )
 
 
@@ -344,7 +344,7 @@ def described(path: str, entries: dict[str, str]) -> str | None:
 def metric_types(
     value: Any, path: str, entries: dict[str, str], found: dict[str, set[str]]
 ) -> None:
-    "Collect the types of every documented key; raise UserError for a key without a meaning."
+    "Collect the types of every documented key, and the names of those that are not."
     pairs = value.items() if isinstance(value, dict) else []
     if isinstance(value, list):
         pairs = [("[]", item) for item in value if isinstance(item, dict)]
@@ -355,7 +355,8 @@ def metric_types(
             continue
         pattern = described(name, entries)
         if pattern is None:
-            raise UserError(f"docs/meanings.yaml: metrics does not describe {name!r}")
+            found[name] = set()
+            continue
         found.setdefault(pattern, set()).add("null" if inner is None else type(inner).__name__)
         depth = len(name.split("."))
         if any(
@@ -367,25 +368,32 @@ def metric_types(
 
 def metrics_page(meanings: dict) -> str:
     "Write the keys of every file in metrics/ with type and meaning."
-    files = {
-        p.stem: load_json(p)
-        for p in sorted((ROOT / "metrics").glob("*.json"))
-        if p.stem in tracked()
-    }
-    agree("metrics", set(files), set(meanings["metrics"]))
+    files = {p.stem: load_json(p) for p in (ROOT / "metrics").glob("*.json") if p.stem in tracked()}
+    agree("metrics", set(files) | {"retrain"}, set(meanings["metrics"]))
     text = (
         "# Metrics files\n\nThe small results that people compare in a pull request are committed as "
         "`metrics/*.json`. `*` stands for a name of the data, such as a column; `[]` for each entry "
-        "of a list.\n"
+        "of a list. The types are those of this project's files; a key without one does not occur "
+        "in them.\n"
     )
-    for stem, content in files.items():
-        entries = {str(k): v for k, v in meanings["metrics"][stem].items()}
-        about, found = entries.pop("about"), {}
-        metric_types(content, "", entries, found)
-        agree(f"metrics.{stem}", set(found), set(entries))
-        rows = [[code(k), ", ".join(sorted(found[k])), v] for k, v in entries.items()]
-        text += f"\n## {stem}.json\n\n{about}\n\n" + table(["key", "type", "meaning"], rows)
+    for stem, given in meanings["metrics"].items():
+        entries = {str(k): v for k, v in given.items() if k != "about"}
+        found: dict[str, set[str]] = {}
+        if entries:
+            metric_types(files.get(stem, {}), "", entries, found)
+            kept = {k for k in entries if k in found or written_by_code(k.split(".")[-1])}
+            agree(f"metrics.{stem}", kept | set(found), set(entries))
+        rows = [[code(k), ", ".join(sorted(found.get(k, ()))), v] for k, v in entries.items()]
+        text += f"\n## {stem}.json\n\n{given['about']}\n"
+        text += "\n" + table(["key", "type", "meaning"], rows) if rows else ""
     return text
+
+
+def written_by_code(key: str) -> bool:
+    "Tell whether the code names a key: what a file lacks today, another run may write."
+    folders = [ROOT / "lib/nbs", ROOT / "nbs"]
+    texts = (p.read_text(encoding="utf-8") for f in folders for p in f.rglob("*.ipynb"))
+    return any(f'\\"{key}\\"' in text or f"{key}=" in text for text in texts)
 
 
 def tracked() -> set[str]:

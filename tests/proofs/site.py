@@ -1,6 +1,6 @@
 """Prove in a browser that the documentation site asks no other host, has no error and does not scroll sideways, on a wide screen and on a phone.
 
-    python tests/proofs/site.py                  every page; needs chromium, and `make docs` before
+    python tests/proofs/site.py                  every page; needs chromium
     python tests/proofs/site.py --only how-to    the pages whose path begins so
     python tests/proofs/site.py --shots FOLDER   also keeps a picture of each page above the library's
 
@@ -98,10 +98,13 @@ class Browser:
 
 
 def chromium() -> str:
-    "Find the browser."
+    "Find the browser; without one nothing is proved, and other proofs can go on."
     found = [shutil.which(n) for n in ("chromium", "chromium-browser", "google-chrome")]
     if not any(found):
-        sys.exit("site: needs chromium, which is not here; on Debian: apt install chromium")
+        print(
+            "site: NOT proved: needs chromium, which is not here; on Debian: apt install chromium"
+        )
+        sys.exit(0)
     return next(f for f in found if f)
 
 
@@ -112,11 +115,11 @@ def main() -> None:
     parser.add_argument("--only", default="", help="pages whose path begins so")
     asked = parser.parse_args()
     shots = asked.shots
+    chromium()
+    subprocess.run(["sh", "scripts/docs.sh"], cwd=ROOT, check=True)
     pages = sorted(p.relative_to(HTML) for p in HTML.rglob("*.html") if "_static" not in p.parts)
     pages = [p for p in pages if str(p).startswith(asked.only)]
-    if not pages:
-        sys.exit("site: docs/_build/html holds no page; run `make docs` first")
-    chromium()
+    assert pages, f"no page begins with {asked.only}"
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(Quiet, directory=HTML)
     )
@@ -136,12 +139,16 @@ def main() -> None:
                 if shots and page.parts[0] != "library":
                     shots.mkdir(parents=True, exist_ok=True)
                     browser.shot(shots / f"{str(page).replace('/', '_')}-{width}.png")
+            browser.visit(home + "search.html?q=bootstrap", 1280)
+            time.sleep(1)
+            found = browser.evaluate("document.querySelectorAll('#search-results li').length")
+            wrong += [] if found else ["search.html: a search for bootstrap finds nothing"]
         finally:
             browser.process.terminate()
             browser.process.wait()
     print("\n".join(wrong))
     print(
-        f"site: {len(pages)} pages at {len(WIDTHS)} widths, {requests} requests, {len(wrong)} wrong"
+        f"site: {len(pages)} pages at {len(WIDTHS)} widths, {requests} requests, {found} results of a search, {len(wrong)} wrong"
     )
     sys.exit(bool(wrong))
 
