@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from mlops_kit.core.git import run_git
 
 EXAMPLES = int(os.environ.get("REGISTRY_EXAMPLES", "12"))
 NAME = "toy-model"
+WORDS = ("register", "promote", "rollback")
 KINDS = {
     "first": {},
     "again": {"score": 0.71},
@@ -183,6 +185,7 @@ def child(pipe, folder: Path, operation: tuple, stop_at: int, how: str) -> None:
 
 class Hands(RuleBasedStateMachine):
     world: Path = Path()
+    happened: Counter = Counter()  # what all examples together came to
 
     def __init__(self) -> None:
         super().__init__()
@@ -235,6 +238,7 @@ class Hands(RuleBasedStateMachine):
     @rule(clone=clones, operation=operations)
     def one(self, clone: str, operation: tuple) -> None:
         line = operate(self.folder / clone, *operation)
+        self.happened[f"{operation[0]} {'refused' if line.startswith('error') else 'done'}"] += 1
         assert not line.startswith("error: git"), line
         if operation[0] != "register" and not line.startswith("error"):
             version, stage = (re.search(r"v\d+\.\d+\.\d+", line)[0], operation[-1])
@@ -256,6 +260,7 @@ class Hands(RuleBasedStateMachine):
         process.start()
         process.join(60)
         assert process.exitcode is not None
+        self.happened["killed"] += process.exitcode < 0
 
     @rule(operation=operations, other=operations, stop_at=st.integers(1, 14))
     def interleaved(self, operation: tuple, other: tuple, stop_at: int) -> None:
@@ -267,6 +272,7 @@ class Hands(RuleBasedStateMachine):
         try:
             assert here.poll(60)
             if here.recv() == "paused":
+                self.happened["interleaved"] += 1
                 operate(self.folder / "b", *other)
                 here.send("go")
                 assert here.poll(60) and here.recv()
@@ -358,4 +364,8 @@ def test_random_hands(world: Path) -> None:
         database=None,
         suppress_health_check=list(HealthCheck),
     )
+    Hands.happened.clear()
     run_state_machine_as_test(Hands, settings=profile)
+    # the rules and invariants judge every step; this, that there was something to judge
+    wanted = {f"{word} {end}" for word in WORDS for end in ("done", "refused")}
+    assert wanted | {"killed", "interleaved"} <= (+Hands.happened).keys(), Hands.happened
