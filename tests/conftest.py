@@ -1,21 +1,56 @@
-"What the tests share: the project's root, samples of it, and a way to run a stage and look at its one line."
+"What the tests share: the project's root, samples of it, one made project that is copied, and a way to run a stage and look at its one line."
 
+import atexit
+import json
 import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 import yaml
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-from mlops_kit.core.files import read_yaml
+from mlops_kit.core.files import only_one, read_yaml
 from mlops_kit.core.params import sample_params
+from mlops_kit.core.project import project_notebooks, read_notebook
 from mlops_kit.notebooks.sample import sample_copy
 from mlops_kit.notebooks.runner import stage_command
 
 ROOT = Path(__file__).resolve().parents[1]
+GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+
+# what one run of the tests makes once, for all its workers; whoever starts first removes it
+if "TESTS_SHARED" not in os.environ:
+    os.environ["TESTS_SHARED"] = tempfile.mkdtemp(prefix="mlops_nb-tests-")
+    atexit.register(shutil.rmtree, os.environ["TESTS_SHARED"], ignore_errors=True)
+
+# files whose tests work on one project in turn: one worker runs them
+TOGETHER = {"test_experiments", "test_pipeline", "test_versions", "test_actions"}
+# files with the longest tests: they begin, so that the short ones fill both workers to the end
+LONGEST = "experiments pipeline actions versions init update bytes stages registry workflows"
+
+
+class ByProject(LoadScopeScheduling):
+    "Hands out such a file as a whole, every other test on its own."
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if Path(file).stem in TOGETHER else nodeid
+
+
+# xdist 3.8's own marks for groups have no effect under pytest 9
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByProject:
+    return ByProject(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = [f"test_{name}" for name in LONGEST.split()]
+    items.sort(key=lambda i: order.index(i.path.stem) if i.path.stem in order else len(order))
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +84,8 @@ FORKS.set_forkserver_preload(
         "papermill",
         "mlops_kit.registry.versions",
         "dvc.repo",
+        "pytest",
+        "xdist.scheduler",
     ]
 )
 
@@ -121,32 +158,35 @@ def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedPro
     )
 
 
-def make_project(folder: Path, changes: dict | None = None) -> Path:
-    """Make a whole project with git and DVC on the sample's parameters, some of them changed (see
-    `set_params`), and bring it up to date.
-    """
-    files = subprocess.run(
+def copy_project(folder: Path, leave_out: tuple[str, ...] = ()) -> list[str]:
+    "Copy what git knows or would take into a folder, but for some paths' beginnings; list it."
+    listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     ).stdout.splitlines()
-    for file in [
-        f
-        for f in files
-        if (ROOT / f).is_file() and f != "dvc.lock" and not f.startswith("metrics/")
-    ]:
+    files = [f for f in listed if (ROOT / f).is_file() and not f.startswith(leave_out)]
+    for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, folder / file)
-    if (ROOT / "data/source").is_dir():
-        shutil.copytree(ROOT / "data/source", folder / "data/source")
+    return files
+
+
+def commit(folder: Path) -> str:
+    "Put all of a folder into a new repository's first commit; give the commit."
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
+        subprocess.run([*GIT, *command], cwd=folder, check=True, capture_output=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True)
+    return head.stdout.strip()
+
+
+def small_params() -> dict:
+    "Take the sample's parameters with fewer rounds, draws and trials."
     small = sample_params(ROOT)
-    (
-        small["train"]["rounds"],
-        small["evaluate"]["resamples"],
-        small["evaluate"]["importance_rows"],
-    ) = 15, 20, 100
+    small["train"]["rounds"] = 15
+    small["evaluate"] |= {"resamples": 20, "importance_rows": 100}
     small["train"]["search"] = {
         "method": "tpe",
         "seconds": 0,
@@ -157,15 +197,55 @@ def make_project(folder: Path, changes: dict | None = None) -> Path:
             "linear": {"l2": [0.01, 10.0]},
         },
     }
-    (folder / "params.yaml").write_text(yaml.safe_dump(small, sort_keys=False))
-    set_params(folder, changes or {})
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
-        subprocess.run([*git, *command], cwd=folder, check=True, capture_output=True)
-    result = repro(folder)
+    return small
+
+
+def base_project() -> Path:
+    "Give the whole project that tests copy: made once by a run of the tests, not to be changed."
+    shared = Path(os.environ["TESTS_SHARED"]) / ROOT.name
+    with only_one(shared / "lock", "making the project"):
+        if not (shared / "base").is_dir():
+            making = shared / "in the making"
+            copy_project(making, ("dvc.lock", "metrics/"))
+            if (ROOT / "data/source").is_dir():
+                shutil.copytree(ROOT / "data/source", making / "data/source")
+            (making / "params.yaml").write_text(yaml.safe_dump(small_params(), sort_keys=False))
+            commit(making)
+            check_whole(repro(making))
+            making.rename(shared / "base")
+    return shared / "base"
+
+
+def make_project(folder: Path, changes: dict | None = None) -> Path:
+    """Copy the whole project with git and DVC, change some parameters (see `set_params`), and bring
+    it up to date.
+    """
+    shutil.copytree(base_project(), folder, symlinks=True, dirs_exist_ok=True)
+    if changes:
+        set_params(folder, changes)
+        command = [*GIT, "commit", "-q", "--amend", "-m", "start", "params.yaml"]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        check_whole(repro(folder))
+    return folder
+
+
+def check_whole(result: subprocess.CompletedProcess) -> None:
+    "See that a run went through to its report."
     assert result.returncode == 0, result.stdout + result.stderr
     assert "gate: " in result.stdout and "reports/index.html" in result.stdout
-    return folder
+
+
+def edit(folder: Path, name: str, old: str, new: str) -> None:
+    "Change the text of a project's notebook, wherever it holds the old one."
+    path = project_notebooks(folder)[name]
+    notebook = read_notebook(path)
+    hits = 0
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"])
+        if old in text:
+            cell["source"], hits = text.replace(old, new).splitlines(True), hits + 1
+    assert hits, f"{old!r} is not in {path.name}"
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
 
 
 def repro(folder: Path, **env: str) -> subprocess.CompletedProcess:

@@ -10,8 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import make_project, ran, repro, run
-from test_pipeline import edit
+from conftest import edit, make_project, ran, repro, run
 
 from mlops_kit.experiments.history import collect_experiments
 

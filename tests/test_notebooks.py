@@ -4,9 +4,11 @@ import ast
 import importlib
 import os
 import re
+import symtable
+from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run
 
 from mlops_kit.core.project import code_folders, package_name, project_notebooks, read_notebook
 from mlops_kit.notebooks.source import code_cells, projection, without_magics
@@ -21,23 +23,41 @@ EXPORTED = [
 ]
 
 
-@pytest.mark.parametrize("name", EXPORTED)
+def bound_names(cell: str) -> set[str]:
+    "List what a cell binds at its top level: functions, classes, constants, imports."
+    table = symtable.symtable(without_magics(cell), "cell", "exec")
+    return {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_examples_hold_for_the_module(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a notebook from top to bottom as *Run All* does, but where a cell is exported take what it
+    binds from the module: an example must find its function above itself, and the function must not
+    need the notebook.
+    """
     monkeypatch.setenv("IN_TEST", "1")
     monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.chdir(NOTEBOOKS[name].parent)
-    module = importlib.import_module(name)
-    namespace = {k: v for k, v in vars(module).items() if k != "__file__"} | {
-        "__name__": f"test_{name}"
-    }
+    module = vars(importlib.import_module(name)) if name in EXPORTED else {}
+    namespace = {"__name__": f"test_{name}"}
     ran = 0
     for cell in code_cells(read_notebook(NOTEBOOKS[name])):
-        if re.match(r"#\s*\|\s*(export|default_exp)", cell):
+        if re.match(r"#\s*\|\s*(default_exp|eval:\s*false)", cell):
+            continue
+        if re.match(r"#\s*\|\s*export", cell):
+            namespace |= {n: module[n] for n in bound_names(cell) if n in module}
             continue
         exec(compile(without_magics(cell), f"{name} cell", "exec"), namespace)
         ran += 1
     assert ran > 0
     assert os.environ.get("MLOPS_NB_ROOT") is None
+
+
+@pytest.mark.parametrize("folder", code_folders(ROOT), ids=lambda folder: folder.name)
+def test_nbdev_test_works_here(folder: Path) -> None:
+    shortest = min(project_notebooks(folder).values(), key=lambda path: path.stat().st_size)
+    done = run(["nbdev_test", "--path", str(shortest), "--n_workers", "0"], folder)
+    assert done.returncode == 0 and "Success" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", EXPORTED)

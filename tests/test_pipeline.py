@@ -2,13 +2,11 @@
 
 import json
 import re
-import shutil
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, make_project, ran, repro, run, set_params
+from conftest import ROOT, copy_project, edit, make_project, ran, repro, run, set_params
 
 from mlops_kit.core.files import read_yaml
 from mlops_kit.cli.explain import explain_rerun, parameter_names
@@ -87,17 +85,7 @@ def test_no_stage_depends_on_a_file_inside_a_directory_out() -> None:
 
 def test_export_and_clean_leave_the_tree_unchanged(tmp_path: Path) -> None:
     copy = tmp_path / "a copy"
-    files = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    for file in files:
-        if (ROOT / file).is_file():
-            (copy / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / file, copy / file)
+    files = copy_project(copy)
     for command, folder in (
         (["mlops-nb", "code"], copy),
         (["nbdev_clean"], copy),
@@ -107,29 +95,13 @@ def test_export_and_clean_leave_the_tree_unchanged(tmp_path: Path) -> None:
             continue
         result = run(command, folder, IN_TEST="")
         assert result.returncode == 0, result.stderr
-    changed = [
-        f
-        for f in files
-        if (ROOT / f).is_file() and (ROOT / f).read_bytes() != (copy / f).read_bytes()
-    ]
+    changed = [f for f in files if (ROOT / f).read_bytes() != (copy / f).read_bytes()]
     assert not changed, f"run `make export` and commit: {changed}"
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_project(tmp_path_factory.mktemp("pipeline") / "ein Projekt · ünï")
-
-
-def edit(folder: Path, name: str, old: str, new: str) -> None:
-    path = project_notebooks(folder)[name]
-    notebook = read_notebook(path)
-    hits = 0
-    for cell in notebook["cells"]:
-        text = "".join(cell["source"])
-        if old in text:
-            cell["source"], hits = text.replace(old, new).splitlines(True), hits + 1
-    assert hits, f"{old!r} is not in {path.name}"
-    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
 
 
 def test_results_are_all_there(project: Path) -> None:
@@ -175,10 +147,11 @@ def test_a_function_reruns_exactly_the_stages_that_import_it(project: Path) -> N
     assert ran(repro(project)) == ["code", "gate"]
     if not library.is_dir():  # a made project's library is a wheel
         return
-    edit(library, "storage.errors", "\n", "\n# a comment of the room storage\n")
+    edit(library, "experiments.table", "\n", "\n# a comment of the room experiments\n")
     assert ran(repro(project)) == ["code"]
-    edit(library, "storage.errors", "#| export\n", "#| export\nUNUSED_NAME = 1\n")
-    importers = [n for n in stage_names(project) if "projection/kit/storage.txt" in DVC[n]["deps"]]
+    edit(library, "experiments.table", "#| export\n", "#| export\nUNUSED_NAME = 1\n")
+    room = "projection/kit/experiments.txt"
+    importers = [n for n in stage_names(project) if room in DVC[n]["deps"]]
     result = repro(project)
     assert ran(result) == ["code", *importers] and importers
     assert explain_rerun(project) == {}

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,7 @@ def child(pipe, folder: Path, operation: tuple, stop_at: int, how: str) -> None:
 
 class Hands(RuleBasedStateMachine):
     world: Path = Path()
+    happened: Counter = Counter()  # what all examples together came to
 
     def __init__(self) -> None:
         super().__init__()
@@ -235,6 +237,7 @@ class Hands(RuleBasedStateMachine):
     @rule(clone=clones, operation=operations)
     def one(self, clone: str, operation: tuple) -> None:
         line = operate(self.folder / clone, *operation)
+        self.happened[f"{operation[0]} {'refused' if line.startswith('error') else 'done'}"] += 1
         assert not line.startswith("error: git"), line
         if operation[0] != "register" and not line.startswith("error"):
             version, stage = (re.search(r"v\d+\.\d+\.\d+", line)[0], operation[-1])
@@ -256,6 +259,7 @@ class Hands(RuleBasedStateMachine):
         process.start()
         process.join(60)
         assert process.exitcode is not None
+        self.happened["killed"] += process.exitcode < 0
 
     @rule(operation=operations, other=operations, stop_at=st.integers(1, 14))
     def interleaved(self, operation: tuple, other: tuple, stop_at: int) -> None:
@@ -267,6 +271,7 @@ class Hands(RuleBasedStateMachine):
         try:
             assert here.poll(60)
             if here.recv() == "paused":
+                self.happened["interleaved"] += 1
                 operate(self.folder / "b", *other)
                 here.send("go")
                 assert here.poll(60) and here.recv()
@@ -358,4 +363,9 @@ def test_random_hands(world: Path) -> None:
         database=None,
         suppress_health_check=list(HealthCheck),
     )
+    Hands.happened.clear()
     run_state_machine_as_test(Hands, settings=profile)
+    # the rules and invariants judge every step; this, that there was something to judge; none of
+    # the default's twelve examples reaches a rollback that succeeds or a refused registration
+    wanted = {"register done", "promote done", "promote refused", "rollback refused"}
+    assert wanted | {"killed", "interleaved"} <= (+Hands.happened).keys(), Hands.happened

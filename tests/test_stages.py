@@ -2,11 +2,9 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
-from conftest import ROOT, run, run_forked
-from test_pipeline import edit
+from conftest import ROOT, commit, edit, run, run_forked
 
 from mlops_kit.core.sandbox import clone_commit, set_parameters
 from mlops_kit.core.files import load_json, load_table, save_json
@@ -21,15 +19,6 @@ OLD = "    rows, time, half_life = "
 # a model that predicts the same for every row: its ROC AUC is 0.5, whatever the data; the chapter's
 # own example, of one feature, keeps its model
 NEW = '    params = params | ({"model": "dummy"} if len(features.names) > 1 else {})\n' + OLD
-
-
-def commit(folder: Path) -> str:
-    "Commit a folder; give the commit."
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
-        subprocess.run([*git, *command], cwd=folder, check=True, capture_output=True)
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True)
-    return head.stdout.strip()
 
 
 def command(folder: Path, *words: str) -> None:

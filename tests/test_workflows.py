@@ -41,6 +41,7 @@ jobs:
       - {{name: Maybe fail, env: {{CODE: "${{{{ inputs.code || '0' }}}}"}}, run: 'echo "about to end with $CODE"; exit "$CODE"'}}
       - run: |
           mkdir -p out/deep && echo one > out/a.txt && echo two > out/deep/b.txt && echo no > out/.hidden
+          printf '[gw0] [%3d%%] PASSED tests/test_a.py::test_b\\n' 3 40 100
           echo "said=$GITHUB_HEAD_REF>$GITHUB_BASE_REF $GITHUB_REF $(git log -1 --format=%P | wc -w)" >> "$GITHUB_OUTPUT"
         id: say
       - {{uses: {upload}, with: {{name: result, path: "out/\\n!out/a.txt"}}}} # v1.0.0
@@ -429,6 +430,7 @@ def test_the_command_tells_and_leaves_the_home_alone(project: Path, tmp_path: Pa
         and re.search(r"^never +skipped$", out, re.M)
         and "tiny on push: ok" in out
     )
+    assert re.findall(r"^ +[\d.]+ s  work · (\d+) % · mkdir", out, re.M) == ["40", "100"], out
     assert all(len(line) <= 80 for line in out.splitlines() if "/" not in line)
     assert list((tmp_path / "home").rglob("*")) == [] and [p.name for p in tmp_path.iterdir()] == [
         "home"

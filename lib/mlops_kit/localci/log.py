@@ -10,6 +10,7 @@ __all__ = [
     "RunOutcome",
     "step_key",
     "printed_lines",
+    "percent_done",
     "JobNotes",
     "LogReader",
     "list_steps",
@@ -123,6 +124,15 @@ def printed_lines(
     return [line for line in (ESCAPES.sub("", part).rstrip() for part in shown) if line]
 
 
+# %% ../../nbs/localci/03_log.ipynb #897e82d0
+def percent_done(
+    text: str,  # raw output of a step
+) -> int | None:  # 0 to 100; None: it does not say
+    "Read how far a step is: the last share in brackets, `[ 42%]`, as pytest prints it."
+    found = re.findall(r"\[ *(\d{1,2}|100)%\]", text)
+    return int(found[-1]) if found else None
+
+
 # %% ../../nbs/localci/03_log.ipynb #cbc00e27
 class JobNotes:
     "Collects what the log holds of one job."
@@ -136,6 +146,7 @@ class JobNotes:
         self.started, self.ended = time.monotonic(), None
         self.steps: dict[str, Step] = {}
         self.tails: dict[str | None, deque[str]] = {}
+        self.percents: dict[str | None, int] = {}
         self.summary, self.last_summary = "", ([], "")
         self.outputs: dict[str, str] = {}
 
@@ -149,6 +160,15 @@ class JobNotes:
             self.add_summary(record["stepID"], record["content"])
         if command == "set-output" and len(place) == 1:
             self.outputs[f"{place[0]}.{record['name']}"] = record["arg"]
+
+    def progress(self, record: dict[str, Any]) -> str:
+        "Write how far a step says it is, when that is new: 5 % further, or the end."
+        key, now = step_key(record), percent_done(record["msg"])
+        told = self.percents.get(key, 0)
+        if now is None or (now < told + 5 and not told < now == 100):
+            return ""
+        self.percents[key] = now
+        return f"{now} % · "  # before the name, which may be cut
 
     def add_summary(self, place: list[str], content: str) -> None:
         "Add a step's summary; act repeats the last one inside an action as the action's."
@@ -195,7 +215,8 @@ class LogReader:
     def read_line(
         self,
         line: str,  # of the log
-    ) -> str | None:  # a line for the terminal when a step begins
+        # Returns: a line for the terminal when a step begins, and when one says that it is 5 % further
+    ) -> str | None:
         "Read one line."
         try:
             record = json.loads(line)
@@ -211,10 +232,12 @@ class LogReader:
         job = self.find_job(record)
         self.note(job, record)
         key = step_key(record)
-        if key is None or "--" in key or not message.startswith("⭐ Run Main"):
+        begins = key is not None and "--" not in key and message.startswith("⭐ Run Main")
+        share = job.progress(record) if record.get("raw_output") else ""
+        if not begins and not share:
             return None
-        step = record["step"].strip().splitlines()[0]
-        return f"{time.monotonic() - self.begun:7.1f} s  {job.key} · {step}"
+        step = str(record.get("step") or key).strip().splitlines()[0]
+        return f"{time.monotonic() - self.begun:7.1f} s  {job.key} · {share}{step}"
 
     def note(self, job: JobNotes, record: dict[str, Any]) -> None:
         "Add one line to its job's notes."
