@@ -6,8 +6,10 @@
 __all__ = [
     "COPIED_BYTES",
     "place_source",
+    "find_template",
     "template_root",
     "template_origin",
+    "template_address",
     "track",
     "write_contract",
     "build",
@@ -33,7 +35,7 @@ from typing import Any
 import yaml
 
 from ..core.files import UserError, remove
-from ..core.git import git_output
+from ..core.git import git_output, try_git
 from ..data.formats import list_source_files
 from .render import project_names, render
 from .contract_draft import draft_contract, profile_source
@@ -71,21 +73,27 @@ def place_source(
 
 
 # %% ../../nbs/scaffold/13_init.ipynb #d49f154b
+def find_template() -> Path | None:  # its root; None where the library comes from a wheel
+    "Find the clone of the template that this library belongs to."
+    root = Path(__file__).resolve().parents[3]
+    held = (root / "lib/settings.ini").is_file() and (root / "starter").is_dir()
+    return root if held else None
+
+
 def template_root() -> Path:
     "Find the clone of the template that this library belongs to. Raises UserError without one."
-    root = Path(__file__).resolve().parents[3]
-    if not (root / "lib/settings.ini").is_file() or not (root / "starter").is_dir():
-        raise UserError(
-            "projects are made and updated by a clone of the template, and this library was "
-            "installed from a wheel: run the command in such a clone"
-        )
-    return root
+    if root := find_template():
+        return root
+    raise UserError(
+        "projects are made by a clone of the template, and this library was installed from a "
+        "wheel: run the command in such a clone"
+    )
 
 
 def template_origin(
     template: Path,  # root of a clone of the template
-) -> dict[str, str]:  # "version", "commit"
-    "Name the state of the template."
+) -> dict[str, str]:  # "version", "commit", "address"
+    "Name the state of the template, and where later ones are to be had."
     version = re.search(
         r"^version = (.*)$", (template / "settings.ini").read_text(encoding="utf-8"), re.M
     )[1]
@@ -94,7 +102,16 @@ def template_origin(
         "version": version,
         "commit": git_output(template, "rev-parse", "--short=12", "HEAD")
         + (" with changes" if changed else ""),
+        "address": template_address(template),
     }
+
+
+def template_address(
+    template: Path,  # root of a clone of the template
+) -> str:  # what the clone was made from, without name and password; the clone itself
+    "Say where later releases of the template are to be had."
+    address = (try_git(template, "config", "--get", "remote.origin.url") or "").strip()
+    return re.sub(r"(?<=://)[^/@]*@", "", address) or str(template.resolve())
 
 
 def track(

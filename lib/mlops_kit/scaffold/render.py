@@ -21,6 +21,8 @@ __all__ = [
     "render",
     "put_source",
     "export_project",
+    "format_notebooks",
+    "run_in_project",
     "export_environment",
 ]
 
@@ -46,29 +48,10 @@ from .wheel import build_wheel, library_files, pin_wheel
 
 
 # %% ../../nbs/scaffold/12_render.ipynb #1d0ce359
-TAKEN = set(sys.stdlib_module_names) | {
-    "nbs",
-    "tests",
-    "data",
-    "models",
-    "reports",
-    "metrics",
-    "starter",
-    "scripts",
-    "numpy",
-    "pandas",
-    "sklearn",
-    "dvc",
-    "scipy",
-    "pyarrow",
-    "skops",
-    "whylogs",
-    "papermill",
-    "jupyter",
-    "mlflow",
-    "git",
-    "make",
-}
+TAKEN = set(sys.stdlib_module_names) | set(
+    "nbs tests data models reports metrics starter scripts numpy pandas "
+    "sklearn dvc scipy pyarrow skops whylogs papermill jupyter mlflow git make".split()
+)
 
 
 def project_names(
@@ -293,6 +276,8 @@ def origin_text(
     kept = {k: v for k, v in answers.items() if k != "origin"}
     origin = answers["origin"]
     kept["rendered_from"] = f"{origin['version']} {origin['commit']}"
+    if origin.get("address"):
+        kept["template"] = origin["address"]
     return (
         "# What this project was made with; a later release of the template is rendered with the "
         "same answers.\n"
@@ -361,19 +346,34 @@ def export_project(
     folder: Path,  # the project
 ) -> None:
     "Format a project's notebooks and tests, and export its package. Raises RuntimeError."
-    ruff = [str(Path(sys.executable).parent / "ruff"), "format", "--quiet", "--no-cache"]
+    format_notebooks(folder)
     code = (
         f"from pathlib import Path; from {KIT}.core.project import stage_names; "
         f"from {KIT}.notebooks.export import export_packages; "
         f"from {KIT}.notebooks.pipeline import list_modules; root = Path.cwd(); "
         "export_packages(root); list_modules(root, stage_names(root))"
     )
-    for command in ([*ruff, "nbs", "tests"], [sys.executable, "-c", code]):
-        done = subprocess.run(
-            command, cwd=folder, env=export_environment(), capture_output=True, text=True
-        )
-        if done.returncode:
-            raise RuntimeError(f"the export failed: {done.stderr[-800:]}")
+    run_in_project(folder, [sys.executable, "-c", code])
+
+
+def format_notebooks(
+    folder: Path,  # the project
+) -> None:
+    "Format a project's notebooks and tests. Raises RuntimeError."
+    ruff = [str(Path(sys.executable).parent / "ruff"), "format", "--quiet", "--no-cache"]
+    run_in_project(folder, [*ruff, "nbs", "tests"])
+
+
+def run_in_project(
+    folder: Path,  # the project
+    command: list[str],
+) -> None:
+    "Run a command that looks at a project, with this library. Raises RuntimeError."
+    done = subprocess.run(
+        command, cwd=folder, env=export_environment(), capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"the export failed: {done.stderr[-800:]}")
 
 
 def export_environment() -> dict[str, str]:  # environment variables
