@@ -7,6 +7,7 @@ __all__ = [
     "PANELS",
     "FORMER_COMMANDS",
     "app",
+    "FROM",
     "CommandGroup",
     "command_stage",
     "code",
@@ -19,6 +20,7 @@ __all__ = [
     "refuse_options",
     "init",
     "update",
+    "updated",
     "eject",
     "other_library",
     "hand_over",
@@ -29,6 +31,7 @@ __all__ = [
 # %% ../../nbs/cli/06_main.ipynb #4d97f7d5
 import gc
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -41,7 +44,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..localci.run import act_commands
-from .ci import action_commands
+from .ci import DRY, action_commands
 from ..core.files import UserError, load_json, only_one, project_root, read_yaml, remove
 from .models import more_commands
 from .operations import warn_interrupted
@@ -316,20 +319,75 @@ def init(
 
 
 # %% ../../nbs/cli/06_main.ipynb #32e2284a
+FROM = typer.Option(
+    "",
+    "--from",
+    metavar="TEMPLATE",
+    help="the template, a path or a git address; the recorded one if not said",
+)
+
+
 @app.command()
-def update(folder: Path = typer.Argument(metavar="DIR", help="a project that init made")) -> None:
-    """Give a project what this release of the template changed, its users' edits kept.
+def update(
+    folder: Path = typer.Argument(
+        default=None, metavar="[DIR]", help="a project that init made; the one you stand in"
+    ),
+    template: str = FROM,
+    check: bool = typer.Option(
+        False, "--check", help="only say whether there is a newer one: exit 0 no, 1 yes, 2 unknown"
+    ),
+    as_json: bool = typer.Option(False, "--json", help="with --check: the same for a script"),
+    abort: bool = typer.Option(False, "--abort", help="undo an update that stopped half-way"),
+    pull_request: bool = typer.Option(
+        False, "--pull-request", help="do it in a clone and offer it as one pull request"
+    ),
+    dry_run: bool = DRY,
+) -> None:
+    """Give a project what a later release of the template changed, its users' edits kept.
 
-    Example: mlops-nb update ../churn
+    In a clone of the template, name the project. Example: mlops-nb update --check
     """
-    from mlops_kit.scaffold.init import template_root
-    from mlops_kit.scaffold.update import update_project
+    from mlops_kit.scaffold.merge import go_back
+    from mlops_kit.scaffold.template_releases import check_update
 
-    if not folder.is_dir():
+    if folder and not folder.is_dir():
         raise UserError(
             f"{folder} is no folder; give the folder of a project that `mlops-nb init` made"
         )
-    typer.echo("\n".join(update_project(folder.resolve(), template_root())))
+    project = folder.resolve() if folder else project_root()
+    if check:
+        code, lines, facts = check_update(project, template)
+        typer.echo(
+            json.dumps(facts) if as_json else "\n".join(lines), err=code == 2 and not as_json
+        )
+        raise typer.Exit(code)
+    if abort:
+        typer.echo(go_back(project))
+    elif pull_request:
+        from mlops_kit.ci.github import Hub
+        from mlops_kit.ci.update_pr import propose_update
+
+        propose_update(Hub(project, typer.echo, dry_run), template)
+    else:
+        typer.echo("\n".join(updated(project, template, here=folder is not None, dry=dry_run)))
+
+
+def updated(
+    project: Path,  # a project that `init` made
+    template: str,  # where the template is; "" for this clone of it, or the recorded place
+    here: bool,  # True: a clone of the template that one stands in may be it
+    dry: bool,  # True: nothing is changed
+) -> list[str]:  # what happened, lines
+    "Update a project by this clone of the template, or by the newest release of another."
+    from mlops_kit.scaffold.init import find_template
+    from mlops_kit.scaffold.template_releases import check_update, update_from
+    from mlops_kit.scaffold.update import update_project
+
+    if dry:
+        return check_update(project, template)[1]
+    if here and not template and (clone := find_template()):
+        return update_project(project, clone)
+    return update_from(project, template)
 
 
 # %% ../../nbs/cli/06_main.ipynb #653dda91
