@@ -6,6 +6,7 @@
 __all__ = [
     "Report",
     "score_encoded",
+    "rounds_parameter",
     "staged_scores",
     "scores_by_round",
     "round_metrics",
@@ -47,6 +48,16 @@ def score_encoded(
 
 
 # %% ../../nbs/models/06_early_stopping.ipynb #e0a5f6dd
+def rounds_parameter(
+    estimator: "sklearn.base.BaseEstimator",
+) -> str:  # its parameter; "" for an estimator that cannot be fitted some rounds at a time
+    "Name the parameter that says how many rounds a boosted estimator is fitted."
+    names = estimator.get_params(deep=False)
+    if not hasattr(estimator, "staged_predict") or "warm_start" not in names:
+        return ""
+    return next((name for name in ("max_iter", "n_estimators") if name in names), "")
+
+
 def staged_scores(
     estimator: "sklearn.base.BaseEstimator",  # boosted, fitted
     encoded: np.ndarray,  # rows as its encoder gives them
@@ -54,7 +65,8 @@ def staged_scores(
     every: int,  # rounds from one score to the next; the last round is always scored
 ) -> dict[int, np.ndarray]:  # scores by round
     "Score encoded rows after the rounds of a boosted estimator."
-    last, scores = estimator.max_iter, {}
+    scores = {}
+    last = getattr(estimator, "n_iter_", None) or len(estimator.estimators_)
     is_number = spec["task"] == "regression"
     stages = estimator.staged_predict if is_number else estimator.staged_predict_proba
     for n, stage in enumerate(stages(encoded), start=1):
@@ -104,7 +116,7 @@ def has_stalled(
 
 # %% ../../nbs/models/06_early_stopping.ipynb #8b8b9141
 def fit_with_early_stopping(
-    # boosted, not fitted; its `max_iter` is the maximum number of rounds
+    # boosted, not fitted, see `rounds_parameter`; its number of rounds is the greatest
     estimator: "sklearn.base.BaseEstimator",
     # encoded rows and labels to train on; weights, or None
     rows: tuple[np.ndarray, ...],
@@ -113,12 +125,13 @@ def fit_with_early_stopping(
     # is called with rounds and metric after each step; True stops the fit
     report: Callable[[int, float], bool],
     step: int,  # rounds
-) -> bool:  # True: `report` stopped it; `estimator.max_iter` is the number of fitted rounds
+) -> bool:  # True: `report` stopped it; the estimator's parameter is the number of fitted rounds
     "Fit until the loss on validation stalls, all rounds are fitted, or `report` stops the fit."
-    last, losses = estimator.max_iter, []
+    rounds, losses = rounds_parameter(estimator), []
+    last = estimator.get_params()[rounds]
     estimator.set_params(warm_start=True)
     for n in [*range(step, last, step), last]:
-        estimator.set_params(max_iter=n).fit(*rows)
+        estimator.set_params(**{rounds: n}).fit(*rows)
         metric, loss = evaluate(estimator)
         losses.append(loss)
         if report(n, metric):
@@ -160,7 +173,7 @@ class Objective:
     def __call__(self, settings: dict[str, Any], report: Report) -> TrialResult:
         "Fit a model with these settings and evaluate it."
         model = self.build(settings)
-        if hasattr(model[-1], "staged_predict"):
+        if rounds_parameter(model[-1]):
             return self.fit_in_steps(model, report)
         scores = predict_scores(fit_model(model, *self.train), self.valid[0], self.spec)
         score, _ = self.evaluate(scores)
@@ -170,7 +183,8 @@ class Objective:
         "Fit a boosted model with early stopping, and choose its best round."
         encoded_train, encoded_valid = self.encode(model)
         estimator, every = model[-1], self.every
-        step = max(every, estimator.max_iter // 6 // every * every)
+        rounds = rounds_parameter(estimator)
+        step = max(every, estimator.get_params()[rounds] // 6 // every * every)
 
         def evaluate(estimator: "sklearn.base.BaseEstimator") -> tuple[float, float]:
             return self.evaluate(score_encoded(estimator, encoded_valid, self.spec))
@@ -181,7 +195,7 @@ class Objective:
         history = round_metrics(self.valid[1], scores, self.spec)
         metric, loss = history.columns
         best = history[loss].round(6).idxmin()
-        return TrialResult(history[metric][best], estimator.max_iter, pruned)
+        return TrialResult(history[metric][best], estimator.get_params()[rounds], pruned)
 
     def encode(self, model: "sklearn.pipeline.Pipeline") -> tuple[np.ndarray, np.ndarray]:
         "Encode the rows of train and valid, once for all trials."

@@ -4,12 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "ESTIMATORS",
     "FITTED_ARRAYS",
-    "make_boosting",
-    "make_forest",
-    "make_linear",
-    "make_dummy",
+    "check_estimator",
     "make_estimator",
     "make_model",
     "round_significant",
@@ -32,103 +28,47 @@ import sklearn
 
 from ..core.files import UserError
 from .encoding import FeatureGroups, make_encoder
+from .model_types import ModelContext, find_model, model_parameters
 
 
-# %% ../../nbs/models/02_estimators.ipynb #1fac879c
-def make_boosting(
-    settings: dict[str, Any],  # rounds, learning_rate, leaves, min_rows_per_leaf, l2
-    few: list[int],  # positions of the columns that hold codes of categories
-    seed: int,
-    spec: dict[str, Any],  # see `encoding.encode_labels`
-) -> "sklearn.base.BaseEstimator":
-    "Build histogram-based gradient boosting."
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
-    is_number = spec["task"] == "regression"
-    kind = HistGradientBoostingRegressor if is_number else HistGradientBoostingClassifier
-    return kind(
-        max_iter=settings["rounds"],
-        learning_rate=settings["learning_rate"],
-        max_leaf_nodes=settings["leaves"],
-        min_samples_leaf=settings["min_rows_per_leaf"],
-        l2_regularization=settings["l2"],
-        categorical_features=few,
-        early_stopping=False,
-        random_state=seed,
-    )
-
-
-# %% ../../nbs/models/02_estimators.ipynb #df8f8697
-def make_forest(
-    settings: dict[str, Any],  # rounds (the number of trees), min_rows_per_leaf
-    few: list[int],  # not used
-    seed: int,
-    spec: dict[str, Any],  # see `encoding.encode_labels`
-) -> "sklearn.base.BaseEstimator":
-    "Build a random forest."
-    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-
-    is_number = spec["task"] == "regression"
-    return (RandomForestRegressor if is_number else RandomForestClassifier)(
-        settings["rounds"],
-        min_samples_leaf=settings["min_rows_per_leaf"],
-        max_features=1 / 3 if is_number else "sqrt",
-        n_jobs=-1,
-        random_state=seed,
-    )
-
-
-# %% ../../nbs/models/02_estimators.ipynb #16842103
-def make_linear(
-    settings: dict[str, Any],  # l2, at least 0.001
-    few: list[int],  # not used
-    seed: int,  # not used
-    spec: dict[str, Any],  # see `encoding.encode_labels`
-) -> "sklearn.base.BaseEstimator":
-    "Build ridge or logistic regression."
-    from sklearn.linear_model import LogisticRegression, Ridge
-
-    l2 = max(settings["l2"], 1e-3)
-    if spec["task"] == "regression":
-        return Ridge(alpha=l2, solver="cholesky")
-    solver = "newton-cholesky" if spec["task"] == "binary" else "lbfgs"
-    return LogisticRegression(C=1 / l2, solver=solver, max_iter=100)
-
-
-def make_dummy(
-    settings: dict[str, Any],  # not used
-    few: list[int],  # not used
-    seed: int,  # not used
-    spec: dict[str, Any],  # see `encoding.encode_labels`
-) -> "sklearn.base.BaseEstimator":
-    "Build the baseline that does not use the features."
-    from sklearn.dummy import DummyClassifier, DummyRegressor
-
-    if spec["task"] == "regression":
-        return DummyRegressor(strategy="mean")
-    return DummyClassifier(strategy="prior")
-
-
-# %% ../../nbs/models/02_estimators.ipynb #541aa305
-ESTIMATORS = {
-    "hist_gradient_boosting": make_boosting,
-    "random_forest": make_forest,
-    "linear": make_linear,
-    "dummy": make_dummy,
-}
+# %% ../../nbs/models/02_estimators.ipynb #dde43c79
+def check_estimator(
+    name: str,  # of the model
+    estimator: Any,  # what its function returned
+    task: str,
+    has_rounds: bool,  # its function has the argument `rounds`
+) -> None:
+    "Raise UserError for an estimator that cannot be trained here."
+    needed = "predict" if task == "regression" else "predict_proba"
+    missing = [m for m in ("fit", needed) if not hasattr(estimator, m)]
+    what = f"the model {name} builds {type(estimator).__name__}, which"
+    if missing:
+        hint = "; sklearn.calibration.CalibratedClassifierCV gives probabilities"
+        raise UserError(
+            f"{what} has no method {missing[0]}: a {task} task needs it"
+            f"{hint if missing[0] == 'predict_proba' else ''}"
+        )
+    if hasattr(estimator, "staged_predict") and not has_rounds:
+        raise UserError(
+            f"{what} learns in rounds: give the function a keyword argument `rounds`, the number of "
+            "rounds at most, and pass it on; how many are kept is chosen on validation"
+        )
 
 
 def make_estimator(
-    name: str,  # see `ESTIMATORS`
-    settings: dict[str, Any],  # rounds, learning_rate, leaves, min_rows_per_leaf, l2
+    name: str,  # see `model_types.find_model`
+    settings: dict[str, Any],  # at least those of the model
     few: list[int],  # positions of the columns that hold codes of categories
     seed: int,
     spec: dict[str, Any],  # see `encoding.encode_labels`
 ) -> "sklearn.base.BaseEstimator":  # not fitted
-    "Build an estimator. Raises UserError for an unknown name."
-    if name not in ESTIMATORS:
-        raise UserError(f"unknown model {name!r}; models are: {', '.join(ESTIMATORS)}")
-    return ESTIMATORS[name](settings, few, seed, spec)
+    "Build an estimator. Raises UserError for an unknown name and for one that cannot be trained."
+    function = find_model(name).function
+    own = {s: settings[s] for s in model_parameters(function) if s in settings}
+    context = ModelContext(spec["task"], list(spec["classes"]), few, seed)
+    estimator = function(context, **own)
+    check_estimator(name, estimator, spec["task"], "rounds" in own)
+    return estimator
 
 
 # %% ../../nbs/models/02_estimators.ipynb #7db697ed
@@ -144,7 +84,7 @@ def make_model(
 
     numbers, categories = groups[:2]
     few = list(range(len(numbers), len(numbers) + len(categories)))
-    encoder = make_encoder(groups, name == "linear", seed, spec)
+    encoder = make_encoder(groups, find_model(name).options["encoding"] == "one_hot", seed, spec)
     estimator = make_estimator(name, settings, few, seed, spec)
     return Pipeline([("encode", encoder), ("model", estimator)])
 
@@ -207,9 +147,15 @@ def fit_model(
     weights: np.ndarray | None = None,  # of the rows; all alike if None
 ) -> "sklearn.pipeline.Pipeline":  # the same object, fitted
     "Fit a model so that the result does not depend on the machine's threads or kernels."
+    from sklearn.utils.validation import has_fit_parameter
     from threadpoolctl import threadpool_limits
 
     weighted = {} if weights is None else {"model__sample_weight": weights}
+    if weighted and not has_fit_parameter(model[-1], "sample_weight"):
+        raise UserError(
+            f"{type(model[-1]).__name__} cannot weight rows: set train.half_life to 0, or take a "
+            "model whose `fit` has a parameter sample_weight"
+        )
     with threadpool_limits(1, user_api="blas"):
         model.fit(fill_empty_columns(model, features), values, **weighted)
     remove_machine_traces(model)

@@ -11,18 +11,20 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from ..core.extensions import EXTENSIONS, Extension, register_extension
+
 
 # %% ../../nbs/models/12_gate_checks.ipynb #467e1c98
 Verdict = dict[str, Any]  # "name", "value", "limit", "passed", "reason"
 
-CHECKS: dict[str, Callable[..., Verdict | None]] = {}  # by name, in the order of the verdict
+CHECKS: dict[str, Extension] = EXTENSIONS["check"]  # by name, in the order of the verdict
 
 
 def check(
     function: Callable[..., Verdict | None],  # takes evaluation, features, limits
 ) -> Callable[..., Verdict | None]:  # the same function
     "Register a check of the gate under its function's name; None as its verdict: not applicable."
-    CHECKS[function.__name__] = function
+    register_extension(Extension("check", function.__name__, function))
     return function
 
 
@@ -32,7 +34,7 @@ def run_checks(
     limits: dict[str, Any],  # section `gate` of params.yaml
 ) -> dict[str, Any]:  # "passed" and "checks"
     "Run all registered checks; the gate passes when every one of them does."
-    found = [f(evaluation, features, limits) for f in CHECKS.values()]
+    found = [c.function(evaluation, features, limits) for c in CHECKS.values()]
     checks = [verdict for verdict in found if verdict is not None]
     return {"passed": bool(checks) and all(c["passed"] for c in checks), "checks": checks}
 

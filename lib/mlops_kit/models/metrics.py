@@ -7,6 +7,7 @@ __all__ = [
     "PRIMARY",
     "LOSS",
     "TITLES",
+    "BUILT_IN_METRICS",
     "rank_metrics",
     "binary_metrics",
     "per_class_metrics",
@@ -17,16 +18,22 @@ __all__ = [
     "resample_weights",
     "bootstrap_interval",
     "with_interval",
+    "metric",
+    "own_metrics",
+    "compute_own",
     "compare_with_baseline",
 ]
 
 
 # %% ../../nbs/models/04_metrics.ipynb #5d0f9472
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from ..core.extensions import EXTENSIONS, Extension, register_extension
+from ..core.files import UserError
 
 
 # %% ../../nbs/models/04_metrics.ipynb #c547d663
@@ -208,6 +215,66 @@ def with_interval(
     return {"value": value, "low": low, "high": high}
 
 
+# %% ../../nbs/models/04_metrics.ipynb #2b87f524
+# the metrics of `compute_metrics`
+BUILT_IN_METRICS = {
+    "binary": ("roc_auc", "average_precision", "brier", "log_loss", "precision", "recall", "f1"),
+    "multiclass": ("f1_macro", "accuracy", "balanced_accuracy", "log_loss"),
+    "regression": ("r2", "rmse", "mae", "bias"),
+}
+
+
+def metric(
+    name: str,  # its key in metrics/evaluate.json
+    *,
+    higher_is_better: bool = True,
+    task: str = "",  # binary, multiclass or regression; "": of every task
+) -> Callable[..., Any]:  # the decorator, which returns the same function
+    """Register a metric: a function of labels, scores and weights, all arrays, one value a row.
+
+    Labels are bool, numbers of classes or float64; scores are `estimators.predict_scores`'; weights
+    are how often each row counts. Raises UserError for a name of a built-in metric, and for a task
+    that there is not.
+    """
+    if task and task not in PRIMARY:
+        raise UserError(f"@metric({name!r}): task is {task!r}, allowed are {', '.join(PRIMARY)}")
+    if any(name in names for names in BUILT_IN_METRICS.values()):
+        raise UserError(f"@metric({name!r}): a built-in metric has that name; choose another one")
+
+    def decorate(function: Callable[..., float]) -> Callable[..., float]:
+        options = {"higher_is_better": higher_is_better, "task": task}
+        register_extension(Extension("metric", name, function, options))
+        return function
+
+    return decorate
+
+
+def own_metrics(
+    task: str,  # binary, multiclass or regression
+) -> list[Extension]:
+    "List the registered metrics of a task."
+    return [e for e in EXTENSIONS["metric"].values() if e.options["task"] in ("", task)]
+
+
+# %% ../../nbs/models/04_metrics.ipynb #ff3b02b6
+def compute_own(
+    values: np.ndarray,  # labels
+    scores: np.ndarray,
+    weights: np.ndarray,  # how often each row counts
+    own: Sequence[Extension],  # see `own_metrics`
+) -> dict[str, float]:  # by name
+    "Compute a project's own metrics. Raises UserError for one that gives no number."
+    found = {}
+    for entry in own:
+        value = entry.function(values, scores, weights)
+        if not isinstance(value, (int, float, np.number)):
+            raise UserError(
+                f"the metric {entry.name} gave {value!r} ({type(value).__name__}), expected a number"
+            )
+        found[entry.name] = float(value)
+    return found
+
+
 # %% ../../nbs/models/04_metrics.ipynb #43352071
 def compare_with_baseline(
     values: np.ndarray,  # labels
@@ -215,16 +282,25 @@ def compare_with_baseline(
     simple: np.ndarray,  # the baseline's
     spec: dict[str, Any],  # "task", "threshold"
     draws: Iterator[np.ndarray],  # see `resample_weights`
+    own: Sequence[Extension] = (),  # see `own_metrics`
     # Returns: "metrics" by name and "gain" in the deciding metric over the baseline: value,
-    # low, high; "simple": the baseline's deciding metric
+    # low, high; "simple": the baseline's deciding metric, and with `own` its own metrics as well;
+    # with `own`, "gains": by name, above 0 where the model is better
 ) -> dict[str, dict]:
     "Measure a model and its gain over a baseline on the same draws."
-    name = PRIMARY[spec["task"]]
-    measured, baseline = compute_metrics(values, scores, spec), primary_metric(values, simple, spec)
-    drawn, gains = [], []
-    for weights in draws:
-        drawn.append(compute_metrics(values, scores, spec, weights))
-        gains.append(drawn[-1][name] - primary_metric(values, simple, spec, weights))
-    metrics = {m: with_interval(value, [d[m] for d in drawn]) for m, value in measured.items()}
-    gain = with_interval(measured[name] - baseline, gains)
-    return {"metrics": metrics, "simple": {name: baseline}, "gain": gain}
+    name, everywhere = PRIMARY[spec["task"]], np.ones(len(values))
+    drawn: list[dict[str, float]] = []
+    baseline: list[dict[str, float]] = []
+    for weights in (everywhere, *draws):
+        ours, theirs = (compute_own(values, s, weights, own) for s in (scores, simple))
+        drawn.append(compute_metrics(values, scores, spec, weights) | ours)
+        baseline.append({name: primary_metric(values, simple, spec, weights)} | theirs)
+    signs = {e.name: 1 if e.options["higher_is_better"] else -1 for e in own} | {name: 1}
+    interval = lambda found: with_interval(found[0], found[1:])
+    gains = {
+        m: interval([sign * (d[m] - b[m]) for d, b in zip(drawn, baseline)])
+        for m, sign in signs.items()
+    }
+    metrics = {m: interval([d[m] for d in drawn]) for m in drawn[0]}
+    result = {"metrics": metrics, "simple": baseline[0], "gain": gains.pop(name)}
+    return result | ({"gains": gains} if own else {})

@@ -6,9 +6,6 @@
 __all__ = [
     "SEARCH_METHODS",
     "SEARCH_KEYS",
-    "SEARCHABLE_SETTINGS",
-    "SETTING_LIMITS",
-    "INTEGER_SETTINGS",
     "SearchPlan",
     "raise_invalid",
     "has_numbers",
@@ -16,6 +13,7 @@ __all__ = [
     "is_log_scale",
     "check_keys",
     "check_budget",
+    "searchable_settings",
     "check_space",
     "trials_from_environment",
     "plan_search",
@@ -24,31 +22,19 @@ __all__ = [
 
 # %% ../../nbs/models/07_search_space.ipynb #41eb82fa
 import difflib
+import math
 import os
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.files import UserError
+from .model_types import find_model, model_parameters
+from .settings import SETTING_LIMITS, integer_settings, setting_type
 
 
 # %% ../../nbs/models/07_search_space.ipynb #35e21d47
 SEARCH_METHODS = ("none", "tpe", "random")
 SEARCH_KEYS = ("method", "seconds", "space", "trials")
-SEARCHABLE_SETTINGS = {
-    "hist_gradient_boosting": ("rounds", "learning_rate", "leaves", "min_rows_per_leaf", "l2"),
-    "random_forest": ("rounds", "min_rows_per_leaf"),
-    "linear": ("l2",),
-    "dummy": (),
-}
-# minimum and maximum of each setting
-SETTING_LIMITS = {
-    "rounds": (1, 100_000),
-    "learning_rate": (1e-6, 1.0),
-    "leaves": (2, 100_000),
-    "min_rows_per_leaf": (1, 10**9),
-    "l2": (0.0, 1e12),
-}
-INTEGER_SETTINGS = ("rounds", "leaves", "min_rows_per_leaf")
 
 
 @dataclass(frozen=True)
@@ -79,13 +65,13 @@ def raise_invalid(
 
 # %% ../../nbs/models/07_search_space.ipynb #a2bde88b
 def has_numbers(
-    name: str,  # the setting
+    whole: bool,  # the setting is a whole number
     values: Any,  # as params.yaml has them
 ) -> bool:
     "Check that values are a list of two or more numbers of the setting's type."
     if not isinstance(values, list) or len(values) < 2:
         return False
-    types = (int,) if name in INTEGER_SETTINGS else (int, float)
+    types = (int,) if whole else (int, float)
     return all(type(v) in types for v in values)  # not isinstance: True is an int
 
 
@@ -96,11 +82,11 @@ def check_range(
     values: Any,  # as params.yaml has them
 ) -> list:  # the same values
     "Check one range or list of choices. Raises UserError naming it, the value and what is allowed."
-    where = f"space.{model}.{name}"
-    if not has_numbers(name, values):
-        numbers = "whole numbers" if name in INTEGER_SETTINGS else "numbers"
+    where, whole = f"space.{model}.{name}", name in integer_settings(model)
+    if not has_numbers(whole, values):
+        numbers = "whole numbers" if whole else "numbers"
         raise_invalid(where, values, f"[min, max] or three or more choices, {numbers}")
-    low, high = SETTING_LIMITS[name]
+    low, high = SETTING_LIMITS.get(name, (-math.inf, math.inf))
     limits = f"between {low:g} and {high:g}"
     if any(not low <= v <= high for v in values):
         raise_invalid(where, values, limits)
@@ -151,20 +137,29 @@ def check_budget(
 
 
 # %% ../../nbs/models/07_search_space.ipynb #e9b262df
+def searchable_settings(
+    model: str,  # value of train.model
+) -> list[str]:  # names
+    "List the settings of a model that are numbers."
+    own = model_parameters(find_model(model).function)
+    return [name for name, p in own.items() if setting_type(p) in ("int", "float")]
+
+
 def check_space(
     model: str,  # train.model
     space: Any,  # train.search.space
 ) -> dict[str, list]:  # ranges of the model by setting, sorted by name
-    "Check the ranges of a model. Raises UserError naming what is wrong."
-    names = SEARCHABLE_SETTINGS.get(model, ())
+    "Check the ranges of a model, or take those of its `@model`. Raises UserError."
+    names = searchable_settings(model)
     if not names:
         nothing = f"no search for {model}, which has no settings; set train.search.method to none"
         raise_invalid("space", space, nothing)
-    ranges = space.get(model) if isinstance(space, dict) else None
+    example = f"ranges by model, such as {model}: {{{names[-1]}: [0.01, 10.0]}}"
+    if not isinstance(space, dict):
+        raise_invalid("space", space, example)
+    ranges = space.get(model, find_model(model).options["space"])
     if not isinstance(ranges, dict) or not ranges:
-        raise_invalid(
-            "space", space, f"a range for {model}, such as {model}: {{{names[-1]}: [0.01, 10.0]}}"
-        )
+        raise_invalid("space", space, example)
     for name in ranges:
         if name not in names:
             allowed = f"a setting of this model: {', '.join(names)}"

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = [
     "LIBRARIES",
-    "TRUSTED_TYPES",
+    "ENCODER_TYPES",
     "library_versions",
     "renumber_parts",
     "write_archive",
     "canonical_bytes",
+    "unknown_types",
     "save_model",
     "read_versions",
     "check_versions",
@@ -27,23 +28,18 @@ from typing import Any
 
 import sklearn
 
+from ..core.extensions import registered_extensions
 from ..core.files import UserError, replacing
+from .model_types import trusted_types
 
 
 # %% ../../nbs/models/03_serialization.ipynb #d37b8bc3
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "skops")
-TRUSTED_TYPES = {
+# types of the preprocessing that skops does not know; those of a model stand in its `@model`
+ENCODER_TYPES = {
     "sklearn.model_selection._split.KFold",
-    "functools.partial",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.model_selection._split.StratifiedKFold",
-    "sklearn.utils.validation.check_array",
     "numpy.dtype",
-    "sklearn.tree._tree.Tree",
-    "sklearn._loss.link.LogitLink",
-    "sklearn._loss.link.Interval",
-    "sklearn._loss.loss.HalfBinomialLoss",
-    "sklearn._loss._loss.CyHalfBinomialLoss",
 }
 
 
@@ -97,14 +93,35 @@ def canonical_bytes(
 
 
 # %% ../../nbs/models/03_serialization.ipynb #56c139e5
+def unknown_types(
+    raw: bytes,  # a skops file
+) -> list[str]:  # full names
+    "List the types in a file that no registered model declares, the project's own included."
+    import skops.io
+
+    held = set(skops.io.get_untrusted_types(data=raw)) - ENCODER_TYPES
+    if held - trusted_types():
+        registered_extensions("model")
+    return sorted(held - trusted_types())
+
+
 def save_model(
     path: Path,  # where to write, *.skops
     model: "sklearn.pipeline.Pipeline",  # fitted
 ) -> None:
-    "Write a model with its library versions, atomically; the same bytes for the same model."
+    """Write a model with its library versions, atomically; the same bytes for the same model.
+
+    Raises UserError for a model of types that its `@model` does not declare.
+    """
     import skops.io
 
     raw = canonical_bytes(skops.io.dumps(model), {"versions.json": library_versions()})
+    if unknown := unknown_types(raw):
+        raise UserError(
+            f"this {type(model[-1]).__name__} holds {', '.join(unknown)}, which skops does not know "
+            f"and no model declares: if you trust it, write @model(…, trusted={unknown}) in "
+            "nbs/04_train.ipynb"
+        )
     with replacing(path) as temporary:
         temporary.write_bytes(raw)
 
@@ -157,10 +174,10 @@ def load_model(
 
     raw, made_with = read_versions(path)
     check_versions(path, made_with)
-    unknown = set(skops.io.get_untrusted_types(data=raw)) - TRUSTED_TYPES
-    if unknown:
+    if unknown := unknown_types(raw):
         raise UserError(
-            f"{path} holds {', '.join(sorted(unknown))}, which no model of this project is made "
-            "of: it was not loaded; train again with `dvc repro -f train`"
+            f"{path} holds {', '.join(unknown)}, which no model of this project declares: it was not "
+            f"loaded; if it is yours, write @model(…, trusted={unknown}) in nbs/04_train.ipynb, else "
+            "train again with `dvc repro -f train`"
         )
-    return skops.io.loads(raw, trusted=sorted(TRUSTED_TYPES))
+    return skops.io.loads(raw, trusted=sorted(ENCODER_TYPES | trusted_types()))

@@ -4,7 +4,6 @@
 
 # %% auto #0
 __all__ = [
-    "SETTINGS",
     "choose_threshold",
     "row_weights",
     "open_live",
@@ -37,6 +36,7 @@ from .metrics import LOSS, PRIMARY, primary_metric
 from .encoding import FeatureGroups, encode_labels, group_features
 from .estimators import age_weights, fit_model, make_model, predict_scores
 from .serialization import load_model
+from .settings import model_settings
 from .early_stopping import Objective, round_metrics, scores_by_round
 from .search_space import SearchPlan, plan_search
 from .tuning import run_search
@@ -103,9 +103,6 @@ def open_live(
 
 
 # %% ../../nbs/models/11_training.ipynb #11470548
-SETTINGS = ("rounds", "learning_rate", "leaves", "min_rows_per_leaf", "l2")
-
-
 @dataclass(frozen=True)
 class Samples:
     "Rows to train on and rows to choose on, as the steps of the training take them."
@@ -139,7 +136,7 @@ def choose_settings(
     log: Path | None,  # where trials are written while the search runs; None: no search
 ) -> tuple[dict[str, Any], SearchPlan | None, list[dict[str, Any]]]:  # settings, plan, trials
     "Take the settings of params.yaml, or search for better ones. Raises UserError."
-    given = {name: params[name] for name in SETTINGS}
+    given = model_settings(params["model"], params)
     plan = plan_search(
         params.get("search") or {"method": "none"}, params["model"], given, params["seed"]
     )
@@ -238,7 +235,7 @@ def build_simple(
     params: dict[str, Any],  # section `train` of params.yaml, and "seed"
 ) -> Any:  # pipeline, not fitted
     "Build the simple model, which the candidate must beat."
-    given = {name: params[name] for name in SETTINGS}
+    given = model_settings(params["simple_model"], params | {"settings": {}})
     return make_model(params["simple_model"], given, samples.groups, params["seed"], samples.answer)
 
 

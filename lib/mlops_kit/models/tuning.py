@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 
 from ..core.files import UserError
-from .search_space import INTEGER_SETTINGS, SearchPlan, is_log_scale
+from .search_space import SearchPlan, is_log_scale
 from .trial_log import append_trial, read_trials
 
 
@@ -58,7 +58,7 @@ def make_sampler(
 
 # %% ../../nbs/models/09_tuning.ipynb #8b9f35cb
 def make_distribution(
-    name: str,  # the setting
+    example: int | float,  # a value of the setting: a whole number's range is of whole numbers
     values: list,  # its range or choices
 ) -> "optuna.distributions.BaseDistribution":
     "Describe the values of a setting to Optuna."
@@ -66,7 +66,7 @@ def make_distribution(
 
     if len(values) > 2:
         return CategoricalDistribution(values)
-    kind = IntDistribution if name in INTEGER_SETTINGS else FloatDistribution
+    kind = IntDistribution if type(example) is int else FloatDistribution
     return kind(*values, log=is_log_scale(values))
 
 
@@ -111,7 +111,7 @@ def make_study(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    distributions = {name: make_distribution(name, v) for name, v in plan.space.items()}
+    distributions = {name: make_distribution(plan.given[name], v) for name, v in plan.space.items()}
     usable = [t for t in trials if t["state"] in ("complete", "cut") and t["steps"]]
     sampler = make_sampler(plan, len(trials))
     with warnings.catch_warnings():
@@ -132,7 +132,7 @@ def propose_settings(
     study, distributions = make_study(plan, trials)
     proposed = study.ask(distributions).params
     for name, value in proposed.items():
-        if name not in INTEGER_SETTINGS and len(plan.space[name]) == 2:
+        if type(plan.given[name]) is not int and len(plan.space[name]) == 2:
             proposed[name] = float(np.clip(float(f"{value:.4g}"), *plan.space[name]))
     return plan.given | proposed
 
