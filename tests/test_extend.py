@@ -1,8 +1,10 @@
 "A model, a feature, a metric and a check of one's own are one cell each: the printed examples run in a project."
 
 import json
+import re
 import shutil
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from mlops_kit.core.extensions import CHAPTERS
 from mlops_kit.core.files import load_json
 from mlops_kit.core.params import sample_params
 from mlops_kit.core.project import project_notebooks, read_notebook
+from mlops_kit.monitoring.limits import Limits
 from mlops_kit.notebooks.sample import sample_copy
 from mlops_kit.scaffold.extend import write_example
 
@@ -165,3 +168,27 @@ def test_a_type_that_nobody_declared_is_not_written(extended: Path) -> None:
 
 
 DECLARED = '@model_types.model("own_class", trusted=["mlops_nb.train.Own"])'
+
+
+def test_every_limit_of_monitoring_decides_something() -> None:
+    folder = ROOT / "lib/mlops_kit"
+    if not folder.is_dir():
+        pytest.skip("the library is a wheel")
+    rooms = [folder / "monitoring", folder / "backtest"]
+    code = "".join(p.read_text() for r in rooms for p in r.glob("*.py") if p.stem != "limits")
+    used = {f.name for f in fields(Limits) if re.search(rf"limits\.{f.name}\b", code)}
+    derived = {"max_unit_residual"} if "limits.min_unit_effect" in code else set()
+    assert used | derived == {f.name for f in fields(Limits)}
+
+
+def test_a_limit_reaches_the_verdict_of_the_stage(extended: Path) -> None:
+    set_params(extended, {"monitor.limits": {"min_labels": 10**6, "min_days_to_fail": 10**4}})
+    done = command(extended, "stage", "monitor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    drift = load_json(extended / "metrics/drift.json")
+    assert drift["performance"][-1]["reason"].endswith("at least 1,000,000 are needed")
+    assert any("fewer than 10000 do not show" in note for note in drift["notes"])
+    set_params(extended, {"monitor.limits": {"min_label": 1}})
+    done = command(extended, "stage", "monitor")
+    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1
+    assert "unknown parameter monitor.limits.min_label; did you mean min_labels?" in done.stderr

@@ -42,11 +42,12 @@ from mlops_kit.models.outputs import (
     label_column,
     prediction_column,
 )
-from .outcomes import SHARES, outcome_checks, part_of
+from .outcomes import outcome_checks, part_of
 from .performance import join_labels, label_lag, measure_slices, measure_windows
 from .reference import Reference, load_reference, make_reference
 from ..models.serialization import load_model
 from .windows import JudgedWindow, judge_window, judge_windows, profile_days
+from .limits import read_limits
 
 
 # %% ../../nbs/monitoring/18_assessment.ipynb #4c833796
@@ -136,11 +137,12 @@ def judge_inputs(
     columns = select_monitored(case.features, case.listing["features"])[0]
     inputs, absent = input_reference(case, gone), lost_columns(gone) & set(columns)
     views = profile_days(columns.drop(columns=list(absent)), case.times)
-    rate = params["false_alarm_rate"] * SHARES["inputs"]
+    limits = read_limits(params.get("limits"))
+    rate = params["false_alarm_rate"] * limits.share_of_inputs
     smallest = (params["least_change"], params["least_missing"])
     if spans is None or case.times is None:
-        return views, [judge_window(views, None, inputs, rate, smallest)]
-    return views, judge_windows(views, spans, inputs, rate, smallest)
+        return views, [judge_window(views, None, inputs, rate, smallest, limits)]
+    return views, judge_windows(views, spans, inputs, rate, smallest, limits)
 
 
 # %% ../../nbs/monitoring/18_assessment.ipynb #51ae9eed
@@ -150,7 +152,8 @@ def judge_outcomes(
     params: dict[str, Any],  # section `monitor` of params.yaml
 ) -> list[Check]:
     "Compare predictions and labels of the newest window with their references."
-    limits = tuple(params[k] for k in ("false_alarm_rate", "least_change", "least_missing"))
+    counted = tuple(params[k] for k in ("false_alarm_rate", "least_change", "least_missing"))
+    limits = read_limits(params.get("limits"))
     past, task, times = case.past, case.task, case.times
     span = span if times is not None else None
     then, kind = prediction_column(extract_scores(past, task), task, past.index)
@@ -159,8 +162,8 @@ def judge_outcomes(
     predicted = prediction_column(case.scores, task, case.rows.index)[0]
     observed = label_column(case.labels, task)[0]
     return [
-        *outcome_checks(predicted, times, span, known, limits),
-        *outcome_checks(observed, times, span, part_of(case.reference, False), limits),
+        *outcome_checks(predicted, times, span, known, counted, limits),
+        *outcome_checks(observed, times, span, part_of(case.reference, False), counted, limits),
     ]
 
 
@@ -184,27 +187,30 @@ def measure_case(
     params: dict[str, Any],  # section `monitor` of params.yaml, and "asof"
 ) -> dict[str, Any]:  # parts of metrics/drift.json
     "Measure a model on rows with labels, and say how old and how complete everything is."
-    scored, last = join_labels(case.labels, case.scores, case.task, case.times), list(windows)[-1]
+    limits, last = read_limits(params.get("limits")), list(windows)[-1]
+    scored = join_labels(case.labels, case.scores, case.task, case.times, limits=limits)
     recorded = load_json(case.bundle / "evaluate.json")["metrics"][PRIMARY[case.task["task"]]]
     usual = part_of(case.reference, False).counts[LABEL].sum(0)
-    measured = measure_windows(scored, windows)
+    measured = measure_windows(scored, windows, limits.min_labels)
     sliced = [c for c in params["slice_columns"] if c in case.features]
     sensitive = [c for c, rules in contract["columns"].items() if rules["sensitive"]]
     return {
         "performance": measured,
         "decay": check_decay(measured, recorded["value"], params["max_decay"]),
-        "labels": label_lag(scored, 1 - usual[0] / max(usual.sum(), 1)),
+        "labels": label_lag(scored, 1 - usual[0] / max(usual.sum(), 1), limits.complete_labels),
         "age": model_age(case.listing["windows"], params["asof"] or ""),
         "learnt_rows": load_json(case.bundle / "train.json")["rows"],
-        "estimate": estimate_performance(scored, windows, last),
-        "calibration": calibration_over_time(scored, windows),
+        "estimate": estimate_performance(scored, windows, last, limits.min_labels),
+        "calibration": calibration_over_time(scored, windows, limits.min_labels),
         "slices": measure_slices(
             scored.take(windows[last]),
             case.features.loc[windows[last], sliced],
             params["min_slice_rows"],
         )["slices"][:8],
         "bias": {
-            c: compare_groups_over_time(scored, windows, make_groups(case.rows[c]))
+            c: compare_groups_over_time(
+                scored, windows, make_groups(case.rows[c], limits.max_groups), limits.min_group_rows
+            )
             for c in sensitive
             if c in case.rows
         },

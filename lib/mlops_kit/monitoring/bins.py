@@ -90,7 +90,7 @@ def estimate_unseen(
 
 # %% ../../nbs/monitoring/02_bins.ipynb #a126a918
 MAX_NAME_LENGTH = 128  # characters of a category's name that whylogs keeps
-MAX_LISTED = 10_000  # categories that are listed by name
+MAX_LISTED = 10_000  # categories that are listed by name: a longer list would swell the bundle
 
 
 def freeze_category(

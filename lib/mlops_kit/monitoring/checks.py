@@ -4,8 +4,6 @@
 
 # %% auto #0
 __all__ = [
-    "OUTAGE_JUMP",
-    "OUTAGE_JUMP_SHORT",
     "Window",
     "detect_type_change",
     "count_column",
@@ -184,7 +182,7 @@ def choose_limit(
     "Take the greatest of the limits."
     by_days = 0.0
     if effects is not None:
-        by_days = float(prediction_limit(effects, null.independent, null.rate))
+        by_days = float(prediction_limit(effects, null.independent, null.rate, None, null.limits))
     limits = [(smallest, "least"), (float(by_rows), "rows"), (by_days, "days")]
     return max(limits, key=lambda pair: pair[0])
 
@@ -230,10 +228,6 @@ def compare_distribution(
 
 
 # %% ../../nbs/monitoring/07_checks.ipynb #055bda81
-OUTAGE_JUMP = 0.2  # rise of the share of missing values from which on the data are broken
-OUTAGE_JUMP_SHORT = 0.5  # the same, where the reference is too short to have a limit
-
-
 def compare_missing(
     name: str,  # the column
     window: Window,
@@ -250,9 +244,11 @@ def compare_missing(
         by_days = reference_missing_gaps(null.windows[name], before)
     limit, basis = choose_limit(smallest, by_rows, by_days, null)
     jump, known = abs(share - usual), bool(np.isfinite(limit))
-    broken = share > usual and jump >= (OUTAGE_JUMP if known else OUTAGE_JUMP_SHORT)
+    broken = share > usual and jump >= (
+        null.limits.outage_jump if known else null.limits.outage_jump_short
+    )
     if broken and not known:
-        limit = OUTAGE_JUMP_SHORT
+        limit = null.limits.outage_jump_short
     tier, words = null.tier(name, "missing"), f"missing: {usual:.1%} → {share:.1%}"
     return Check(name, "missing", jump, limit, tier, basis, words, broken)
 

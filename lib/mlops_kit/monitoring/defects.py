@@ -5,16 +5,6 @@
 # %% auto #0
 __all__ = [
     "UNIT_CONVERSIONS",
-    "MAX_UNIT_RESIDUAL",
-    "MIN_UNIT_EFFECT",
-    "UNIT_REDUCTION",
-    "UNIT_REDUCTION_UNSTABLE",
-    "MIN_UNIT_ROWS",
-    "MAX_NEW_CATEGORY_GROWTH",
-    "MAX_RARE_GROWTH",
-    "BROKEN_UNSEEN",
-    "BROKEN_UNSEEN_SHORT",
-    "RANGE_FACTOR_UNSTABLE",
     "inverse_conversions",
     "unit_residual",
     "detect_unit_change",
@@ -35,6 +25,7 @@ from .checks import Check, Window
 from .variability import binomial_limit, scaled_js_divergence
 from .null_distribution import NullDistribution
 from .reference import Reference
+from .limits import LIMITS, Limits
 
 
 # %% ../../nbs/monitoring/08_defects.ipynb #d5a294c5
@@ -68,26 +59,18 @@ def inverse_conversions() -> dict[str, tuple[float, float]]:  # old = factor * n
 
 
 # %% ../../nbs/monitoring/08_defects.ipynb #ab503d99
-# divergence that may be left when a change of unit is undone: about a third of a standard deviation
-MAX_UNIT_RESIDUAL = 0.15
-# the divergence must be at least so many residuals before a unit is looked for
-MIN_UNIT_EFFECT = 2 * MAX_UNIT_RESIDUAL
-# so many times must undoing the unit reduce the divergence: in a steady column, in any other
-UNIT_REDUCTION, UNIT_REDUCTION_UNSTABLE = 8, 24
-MIN_UNIT_ROWS = 30  # rows of a view: fewer fit any unit
-
-
 def unit_residual(
     columns: list[Any],  # whylogs' profiles of a column of numbers
     before: np.ndarray,  # counts of the reference, missing first
     bins: Bins,
     conversion: tuple[float, float],  # see `inverse_conversions`
+    limits: Limits = LIMITS,
 ) -> float:  # the greatest of its views; inf for too few rows
     "Compute the divergence that is left when a change of unit is undone."
     counts = np.sum([count_numbers(c, bins, conversion) for c in columns], axis=0)
     left = []
     for view in bins.views:
-        enough = counts[view].sum() >= MIN_UNIT_ROWS
+        enough = counts[view].sum() >= limits.min_unit_rows
         left.append(float(scaled_js_divergence(counts[view], before[view])) if enough else np.inf)
     return max(left)
 
@@ -102,29 +85,22 @@ def detect_unit_change(
 ) -> tuple[str, float] | None:
     "Find the change of unit that explains a difference best."
     bins, before = reference.bins[name], reference.counts[name][null.keep].sum(0)
-    if bins.kind != "number" or not effect > MIN_UNIT_EFFECT:
+    if bins.kind != "number" or not effect > null.limits.min_unit_effect:
         return None
     columns = [c for view in window.profiles if (c := view.get_column(name))]
     residuals = {
-        words: unit_residual(columns, before, bins, conversion)
+        words: unit_residual(columns, before, bins, conversion, null.limits)
         for words, conversion in inverse_conversions().items()
     }
     best = min(residuals, key=residuals.get)
-    allowed = min(effect / UNIT_REDUCTION, MAX_UNIT_RESIDUAL)
+    limits = null.limits
+    allowed = min(effect / limits.unit_reduction, limits.max_unit_residual)
     if null.tier(name) != "fail":
-        allowed = min(effect / UNIT_REDUCTION_UNSTABLE, MAX_UNIT_RESIDUAL / 3)
+        allowed = min(effect / limits.unit_reduction_unstable, limits.max_unit_residual / 3)
     return (best, residuals[best]) if residuals[best] < allowed else None
 
 
 # %% ../../nbs/monitoring/08_defects.ipynb #92f27173
-# times as many new names as on the reference's worst day: so many may come at once
-MAX_NEW_CATEGORY_GROWTH = 2.0
-MAX_RARE_GROWTH = 3  # times the share of categories that the reference saw on one day only
-# share of rows with unseen categories from which on the data are broken; where the reference is
-# too short to fail a check
-BROKEN_UNSEEN, BROKEN_UNSEEN_SHORT = 0.2, 0.5
-
-
 def check_unseen(
     name: str,  # a column of categories
     window: Window,
@@ -134,20 +110,17 @@ def check_unseen(
 ) -> Check:
     "Check how many rows have a category that the reference never had."
     bins, known = reference.bins[name], max(window.counts[name][1:].sum(), 1.0)
-    share = window.unseen[name] / known
-    lump = MAX_NEW_CATEGORY_GROWTH * bins.lump if null.day_masks is not None else 0.0
+    share, limits = window.unseen[name] / known, null.limits
+    lump = limits.max_new_category_growth * bins.lump if null.day_masks is not None else 0.0
     chance = float(binomial_limit(bins.once, known, null.rate))
-    limit = max(smallest, lump, MAX_RARE_GROWTH * bins.once + chance)
-    broken = share >= (BROKEN_UNSEEN if null.enough else BROKEN_UNSEEN_SHORT)
+    limit = max(smallest, lump, limits.max_rare_growth * bins.once + chance)
+    broken = share >= (limits.broken_unseen if null.enough else limits.broken_unseen_short)
     words = f"{share:.1%} of the rows have a category that the reference never had"
     tier = "fail" if null.enough else "warn"
     return Check(name, "unseen", share, limit, tier, "rows", words, broken)
 
 
 # %% ../../nbs/monitoring/08_defects.ipynb #f0a3ba42
-RANGE_FACTOR_UNSTABLE = 5.0  # times as far must values lie outside where days differ wildly
-
-
 def share_outside(
     columns: list[Any],  # whylogs' profiles of a column of numbers
     low: float,
@@ -177,7 +150,7 @@ def check_range(
     low, high = reference.bins[name].span
     width = high - low or max(abs(high), 1.0)
     if null.tier(name) != "fail":
-        width *= RANGE_FACTOR_UNSTABLE
+        width *= null.limits.range_factor_unstable
     columns = [c for view in window.profiles if (c := view.get_column(name))]
     known = max(window.counts[name][1:].sum(), 1.0)
     far = share_outside(columns, low - width, high + width, known)

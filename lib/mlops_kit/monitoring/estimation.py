@@ -4,10 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "CALIBRATION_BINS",
-    "MIN_LABEL_SHARE",
     "ERRORS",
-    "MIN_PAST_WINDOWS",
     "predicted_and_observed",
     "expected_calibration_error",
     "measure_calibration",
@@ -33,11 +30,11 @@ import pandas as pd
 
 from ..models.metrics import PRIMARY, TITLES, primary_metric, rank_metrics, resample_weights
 from mlops_kit.monitoring.performance import (
-    MIN_LABELS,
     Scored,
     studentised_interval,
     why_not_measurable,
 )
+from .limits import LIMITS
 
 
 # %% ../../nbs/monitoring/14_estimation.ipynb #218610e0
@@ -70,13 +67,10 @@ def expected_calibration_error(
 
 
 # %% ../../nbs/monitoring/14_estimation.ipynb #e0a7cc33
-CALIBRATION_BINS = 10  # of equally many rows: the usual number
-
-
 def measure_calibration(
     scored: Scored,  # a window's rows
-    min_labels: int = MIN_LABELS,
-    bins: int = CALIBRATION_BINS,
+    min_labels: int = LIMITS.min_labels,
+    bins: int = LIMITS.calibration_bins,
     resamples: int = 100,
     seed: int = 1,
     # Returns: "said", "came": mean prediction and label, "gap" with "low" and "high", "error",
@@ -93,7 +87,7 @@ def measure_calibration(
     weights = resample_weights(part.units, resamples, seed)
     draws = [float((w * distance).sum() / w.sum()) for w in weights]
     gap, units = float(distance.mean()), len(pd.unique(part.units))
-    low, high = studentised_interval(gap, draws, units)
+    low, high = studentised_interval(gap, draws, units, scored.limits)
     error, by_chance = expected_calibration_error(predicted, observed, bins)
     return {
         "said": float(predicted.mean()),
@@ -111,12 +105,13 @@ def measure_calibration(
 def calibration_over_time(
     scored: Scored,
     windows: dict[str, np.ndarray],  # see `performance.cut_windows`
-    min_labels: int = MIN_LABELS,
+    min_labels: int = LIMITS.min_labels,
     resamples: int = 100,
     seed: int = 1,
 ) -> list[dict[str, Any]]:  # "window" and what `measure_calibration` gives
     "Measure the calibration of each window."
-    measure = lambda part: measure_calibration(part, min_labels, CALIBRATION_BINS, resamples, seed)
+    bins = scored.limits.calibration_bins
+    measure = lambda part: measure_calibration(part, min_labels, bins, resamples, seed)
     return [{"window": name} | measure(scored.take(inside)) for name, inside in windows.items()]
 
 
@@ -148,13 +143,10 @@ def estimate_auc(
 
 
 # %% ../../nbs/monitoring/14_estimation.ipynb #5204a798
-MIN_LABEL_SHARE = 0.5  # of the greatest share of labels of a window: with fewer it is not measured
-
-
 def measured_values(
     scored: Scored,
     windows: dict[str, np.ndarray],  # see `performance.cut_windows`, the oldest first
-    min_labels: int = MIN_LABELS,
+    min_labels: int = LIMITS.min_labels,
     # Returns: the deciding metric; None where labels are too few, of one kind, or less than half of
     # the usual share
 ) -> list[float | None]:
@@ -163,7 +155,8 @@ def measured_values(
     shares = [float(p.known.mean()) if len(p.known) else 0.0 for p in parts]
     result = []
     for part, share in zip(parts, shares):
-        if share < MIN_LABEL_SHARE * max(shares) or why_not_measurable(part, min_labels):
+        few = share < scored.limits.min_label_share * max(shares)
+        if few or why_not_measurable(part, min_labels):
             result.append(None)
             continue
         known = part.take(part.known)
@@ -210,29 +203,28 @@ def past_estimates(
 
 
 # %% ../../nbs/monitoring/14_estimation.ipynb #469c0b96
-MIN_PAST_WINDOWS = 3  # past windows from which on an error is stated
-
-
 def unknown_error(
-    count: int,  # past windows, fewer than MIN_PAST_WINDOWS
+    count: int,  # past windows, fewer than needed
+    needed: int,  # see `Limits.min_past_windows`
 ) -> dict[str, Any]:  # see `summarise_errors`
     "Explain that too few past windows could be estimated."
     found = f"only {count} past window{'s' * (count != 1)} could be checked"
     if not count:
         found = "no past window could be checked"
-    words = f"advisory: the error of this estimate is not known, {found} ({MIN_PAST_WINDOWS} are needed)"
+    words = f"advisory: the error of this estimate is not known, {found} ({needed} are needed)"
     return {"past_windows": count} | dict.fromkeys(ERRORS) | {"better": None, "words": words}
 
 
 def summarise_errors(
     past: list[dict[str, Any]],  # see `past_estimates`
-    # Returns: "past_windows"; ERRORS: means, None below MIN_PAST_WINDOWS; "better": "estimate",
+    needed: int = LIMITS.min_past_windows,
+    # Returns: "past_windows"; ERRORS: means, None below those needed; "better": "estimate",
     # "quote", "mean" or None; "words"
 ) -> dict[str, Any]:
     "Summarise how far estimates were off, and how far quoting was."
     count = len(past)
-    if count < MIN_PAST_WINDOWS:
-        return unknown_error(count)
+    if count < needed:
+        return unknown_error(count, needed)
     means = {e: float(np.mean([p[e] for p in past])) for e in ERRORS}
     # a tie does not speak for the estimate
     best = min(ERRORS, key=lambda e: (means[e], e == "error"))
@@ -267,7 +259,8 @@ def no_estimate(
     unknown = dict.fromkeys(("value", "quoted", "quoted_from", "behind"))
     about = {"window": window, "advisory": True, "metric": PRIMARY[scored.task["task"]]}
     why = {"reason": reason, "words": f"no estimate: {reason}"}
-    return about | unknown | {"past": []} | summarise_errors([]) | why
+    errors = summarise_errors([], scored.limits.min_past_windows)
+    return about | unknown | {"past": []} | errors | why
 
 
 # %% ../../nbs/monitoring/14_estimation.ipynb #65e5e651
@@ -275,7 +268,7 @@ def estimate_performance(
     scored: Scored,
     windows: dict[str, np.ndarray],  # see `performance.cut_windows`, the oldest first
     window: str,  # the one to estimate
-    min_labels: int = MIN_LABELS,  # of a measured window
+    min_labels: int = LIMITS.min_labels,  # of a measured window
     # Returns: "value" (None with the "reason"), "advisory": always True, "metric", "quoted" and
     # "quoted_from": last measured value, "behind"; what `summarise_errors` gives, and "past"
 ) -> dict[str, Any]:
@@ -301,6 +294,6 @@ def estimate_performance(
         "quoted_from": names[newest],
         "behind": behind,
         "past": past,
-        **summarise_errors(past),
+        **summarise_errors(past, scored.limits.min_past_windows),
         "reason": None,
     }

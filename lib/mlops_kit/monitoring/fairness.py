@@ -4,8 +4,6 @@
 
 # %% auto #0
 __all__ = [
-    "MAX_GROUPS",
-    "MIN_GROUP_ROWS",
     "quartile_bands",
     "group_names",
     "make_groups",
@@ -32,12 +30,10 @@ from scipy import stats
 
 from ..models.metrics import PRIMARY, primary_metric, resample_weights
 from .performance import Scored
+from .limits import LIMITS
 
 
 # %% ../../nbs/monitoring/16_fairness.ipynb #03f37985
-MAX_GROUPS = 12  # of a column: more are pooled, since few rows a group give no certain figure
-
-
 def quartile_bands(
     known: pd.Series,  # numbers, none missing
 ) -> pd.Series:  # text
@@ -67,7 +63,7 @@ def group_names(
 def make_groups(
     column: pd.Series,  # a sensitive column, of all windows' rows
     # more values than this are pooled: numbers in four bands, the rarer of the others in "(other)"
-    max_groups: int = MAX_GROUPS,
+    max_groups: int = LIMITS.max_groups,
 ) -> pd.Series:  # text, nothing missing
     "Make groups of a column's values."
     named = group_names(column.dropna(), max_groups).astype("str")
@@ -192,9 +188,6 @@ def largest_gaps(
 
 
 # %% ../../nbs/monitoring/16_fairness.ipynb #68c7237d
-MIN_GROUP_ROWS = 100  # groups with fewer rows in a window are named as too small to compare
-
-
 def ranked_by_score(
     scored: Scored,
     groups: pd.Series,  # of the same rows
@@ -232,7 +225,7 @@ def shown_metrics(
 def compare_groups(
     scored: Scored,  # a window's rows
     groups: pd.Series,  # see `make_groups`, of the same rows
-    min_rows: int = MIN_GROUP_ROWS,
+    min_rows: int = LIMITS.min_group_rows,
     resamples: int = 100,
     seed: int = 1,
     # Returns: "groups": see `shown_metrics`, by group; "gaps": see `largest_gaps`; "small": rows by
@@ -264,7 +257,7 @@ def compare_groups_over_time(
     scored: Scored,
     windows: dict[str, np.ndarray],  # see `performance.cut_windows`
     groups: pd.Series,  # see `make_groups`
-    min_rows: int = MIN_GROUP_ROWS,
+    min_rows: int = LIMITS.min_group_rows,
     resamples: int = 100,
 ) -> list[dict[str, Any]]:  # "window" and what `compare_groups` gives
     "Compare groups in each window."

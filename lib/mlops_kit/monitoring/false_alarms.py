@@ -49,7 +49,7 @@ def distribution_alarms(
     by_rows = sampling_limit(int((total[view] > 0).sum()), rows, null.rate)
     by_rows = by_rows * divergence_inflation(inside, outside)
     effects = reference_effects(windows, total, view)
-    by_days = prediction_limit(effects, null.independent, null.rate, others)
+    by_days = prediction_limit(effects, null.independent, null.rate, others, null.limits)
     return np.nan_to_num(effects) > np.maximum(np.maximum(smallest, by_rows), by_days)
 
 
@@ -64,7 +64,7 @@ def missing_alarms(
     gaps = reference_missing_gaps(windows, total)
     rows = effective_rows(windows.sum(1), (total - windows).sum(1))
     by_rows = binomial_limit(float(missing_share(total)), rows, null.rate)
-    by_days = prediction_limit(gaps, null.independent, null.rate, others)
+    by_days = prediction_limit(gaps, null.independent, null.rate, others, null.limits)
     limit = np.maximum(np.maximum(smallest, by_rows), by_days)
     return np.nan_to_num(gaps) > np.nan_to_num(limit, nan=np.inf)
 

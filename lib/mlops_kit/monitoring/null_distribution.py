@@ -4,9 +4,6 @@
 
 # %% auto #0
 __all__ = [
-    "MIN_DAYS_TO_FAIL",
-    "MAX_DESIGN_EFFECT",
-    "RATE_SAFETY_FACTOR",
     "NullDistribution",
     "family_size",
     "place_or_none",
@@ -30,20 +27,10 @@ from mlops_kit.monitoring.variability import (
     sum_windows,
 )
 from .reference import Reference
+from .limits import LIMITS, Limits
 
 
 # %% ../../nbs/monitoring/06_null_distribution.ipynb #da6591d1
-# ordinary days that a reference needs before a check may fail: half a year has seen most of what
-# weather, holidays and sales do to a column
-MIN_DAYS_TO_FAIL = 180
-# design effect (Kish 1965) up to which a column may fail a check: beyond, its days differ so much
-# that a limit made from them is an extrapolation
-MAX_DESIGN_EFFECT = 10.0
-# how many times the checks stay below the rate that was asked for: a rate that is just kept in the
-# long run is passed by every other stretch of some hundred windows
-RATE_SAFETY_FACTOR = 3.0
-
-
 @dataclass
 class NullDistribution:
     "How windows of one shape differ from the reference when nothing has changed."
@@ -59,16 +46,18 @@ class NullDistribution:
     missing_design_effects: dict[str, float]
     # by column: counts of the reference windows, see `variability.sum_windows`
     windows: dict[str, np.ndarray] = field(default_factory=dict)
+    limits: Limits = LIMITS
 
     @property
     def enough(self) -> bool:
         "Tell whether there are days enough to fail a check by, or rows are independent."
-        return self.day_masks is None or bool(self.keep.sum() >= MIN_DAYS_TO_FAIL)
+        return self.day_masks is None or bool(self.keep.sum() >= self.limits.min_days_to_fail)
 
     def tier(self, column: str, what: str = "distribution") -> str:
         'Decide whether a column may "fail" a check, or only "warn".'
         effects = self.missing_design_effects if what == "missing" else self.design_effects
-        return "fail" if self.enough and effects[column] <= MAX_DESIGN_EFFECT else "warn"
+        steady = effects[column] <= self.limits.max_design_effect
+        return "fail" if self.enough and steady else "warn"
 
 
 # %% ../../nbs/monitoring/06_null_distribution.ipynb #a2d67de8
@@ -115,17 +104,19 @@ def fit_null_distribution(
     reference: Reference,
     days: np.ndarray | None,  # of the window; None: rows are independent
     rate: float,  # false alarms of the whole family of checks, such as 0.01
+    limits: Limits = LIMITS,
 ) -> NullDistribution:
     "Estimate how windows of this shape differ from the reference when nothing has changed."
-    one = rate / (RATE_SAFETY_FACTOR * max(family_size(reference), 1))
+    one = rate / (limits.rate_safety_factor * max(family_size(reference), 1))
     if days is None:
         keep, ones = (
             np.ones(max(len(reference.days), 1), dtype=bool),
             dict.fromkeys(reference.bins, 1.0),
         )
-        return NullDistribution(None, np.inf, keep, one, ones, dict(ones))
-    keep = ordinary_days(reference.counts)
+        return NullDistribution(None, np.inf, keep, one, ones, dict(ones), limits=limits)
+    keep = ordinary_days(reference.counts, limits)
     ordinary, counts = reference.days[keep], {c: n[keep] for c, n in reference.counts.items()}
     placed, independent = place_or_none(ordinary, days)
     effects = design_effects(counts, ordinary, reference.bins)
-    return NullDistribution(placed, independent, keep, one, *effects, sum_windows(counts, placed))
+    windows = sum_windows(counts, placed)
+    return NullDistribution(placed, independent, keep, one, *effects, windows, limits)

@@ -6,8 +6,6 @@
 __all__ = [
     "NEW_CLASS",
     "VALUE_TYPES",
-    "MIN_UNITS_PERCENTILE",
-    "MIN_LABELS",
     "Scored",
     "check_binary_labels",
     "resampling_units",
@@ -43,6 +41,7 @@ from mlops_kit.models.metrics import (
     resample_weights,
 )
 from ..models.encoding import encode_labels
+from .limits import LIMITS, Limits
 
 
 # %% ../../nbs/monitoring/13_performance.ipynb #decf6ddb
@@ -56,6 +55,7 @@ class Scored:
     units: np.ndarray  # what is resampled as a whole: the day, the group or the number of each row
     days: np.ndarray | None  # datetime64[D] of each row; None without time
     task: dict[str, Any]  # "task", "classes", "threshold"
+    limits: Limits = LIMITS
 
     def take(self, rows: np.ndarray) -> "Scored":
         "Choose rows by mask or position."
@@ -108,6 +108,7 @@ def join_labels(
     times: pd.Series | None = None,  # of the rows; None without time
     # what belongs together, where it is not the day: a person, a group
     units: pd.Series | None = None,
+    limits: Limits = LIMITS,
 ) -> Scored:
     "Join predictions with the labels that have arrived. Raises UserError for labels of another type."
     known = labels.notna().to_numpy()
@@ -122,7 +123,8 @@ def join_labels(
     values = np.zeros(len(labels), dtype=VALUE_TYPES[kind])
     values[known] = encode_labels(present, task)
     days = None if times is None else times.to_numpy().astype("datetime64[D]")
-    return Scored(values, known, scores, resampling_units(len(labels), days, units), days, task)
+    drawn = resampling_units(len(labels), days, units)
+    return Scored(values, known, scores, drawn, days, task, limits)
 
 
 # %% ../../nbs/monitoring/13_performance.ipynb #a73bda40
@@ -142,29 +144,24 @@ def cut_windows(
 
 
 # %% ../../nbs/monitoring/13_performance.ipynb #826344a9
-MIN_UNITS_PERCENTILE = 30  # units from which on the percentile interval covers what it promises
-
-
 def studentised_interval(
     value: float,  # the figure itself
     draws: list[float],  # the figure in each resample
     units: int,  # how many were drawn from
+    limits: Limits = LIMITS,
     # Returns: lower and upper end of the 95 % interval; None where it is not known
 ) -> tuple[float | None, float | None]:
     "Compute an interval from resamples, widened by Student's t where there are few units."
     known = np.array([d for d in draws if np.isfinite(d)])
     if units < 2 or len(known) < 2:
         return None, None
-    if units >= MIN_UNITS_PERCENTILE:
+    if units >= limits.min_units_percentile:
         return tuple(float(end) for end in bootstrap_interval(draws))
     half = stats.t.ppf(0.975, units - 1) * np.sqrt(units / (units - 1)) * known.std(ddof=1)
     return float(value - half), float(value + half)
 
 
 # %% ../../nbs/monitoring/13_performance.ipynb #e346939f
-MIN_LABELS = 50  # of a window: with fewer, the interval is too wide to conclude anything
-
-
 def label_name(
     scored: Scored,
     value: Any,  # one of its values
@@ -199,7 +196,7 @@ def why_not_measurable(
 # %% ../../nbs/monitoring/13_performance.ipynb #1f2262ed
 def measure_rows(
     scored: Scored,  # a window's rows
-    min_labels: int = MIN_LABELS,
+    min_labels: int = LIMITS.min_labels,
     resamples: int = 100,  # draws of whole units
     seed: int = 1,
     # Returns: "metric", "value", "low", "high" (None where unknown, with the "reason"), "rows",
@@ -224,7 +221,7 @@ def measure_rows(
     metric = lambda *weights: primary_metric(part.values, part.scores, part.task, *weights)
     value = metric()
     draws = [metric(w) for w in resample_weights(part.units, resamples, seed)]
-    low, high = studentised_interval(value, draws, units)
+    low, high = studentised_interval(value, draws, units, scored.limits)
     reason = None if low is not None else "no interval: all labels are of one day or group"
     return result | {"value": float(value), "low": low, "high": high, "reason": reason}
 
@@ -233,7 +230,7 @@ def measure_rows(
 def measure_windows(
     scored: Scored,
     windows: dict[str, np.ndarray],  # see `cut_windows`
-    min_labels: int = MIN_LABELS,
+    min_labels: int = LIMITS.min_labels,
     resamples: int = 100,
     seed: int = 1,
 ) -> list[dict[str, Any]]:  # "window" and what `measure_rows` gives, in the order of the windows
@@ -262,7 +259,7 @@ def measure_slices(
     # without a value last; "left_out": number of small slices by column
 ) -> dict[str, Any]:
     "Measure each value of some columns."
-    slices, small, min_labels = [], {}, max(MIN_LABELS, min_rows // 10)
+    slices, small, min_labels = [], {}, max(scored.limits.min_labels, min_rows // 10)
     for column in columns:
         names = slice_names(columns[column])
         places = names.reset_index(drop=True).groupby(names.to_numpy()).indices
@@ -297,7 +294,7 @@ def describe_lag(
 def label_lag(
     scored: Scored,
     usual: float = 1.0,  # share of rows that get a label at all
-    share: float = 0.9,  # of the usual share: from here on a day counts as complete
+    share: float = LIMITS.complete_labels,  # of the usual share: from here on a day counts as complete
     # Returns: "complete_to", "incomplete_from": days or None; "lag": days from the last complete
     # day to the newest; "waiting": rows without a label after it; "words"
 ) -> dict[str, Any]:

@@ -4,10 +4,6 @@
 
 # %% auto #0
 __all__ = [
-    "MIN_INDEPENDENT_WINDOWS",
-    "CAP_FROM_WINDOWS",
-    "CAP_FACTOR",
-    "MAX_MISSING_JUMP",
     "divergence_from",
     "scaled_js_divergence",
     "missing_share",
@@ -36,6 +32,7 @@ from functools import lru_cache
 
 import numpy as np
 from scipy import stats
+from .limits import LIMITS, Limits
 
 
 # %% ../../nbs/monitoring/05_variability.ipynb #0f8a6cc0
@@ -206,13 +203,6 @@ def t_quantile(
 
 
 # %% ../../nbs/monitoring/05_variability.ipynb #73cbdf1f
-MIN_INDEPENDENT_WINDOWS = 3  # windows without a common day: fewer give no prediction limit
-CAP_FROM_WINDOWS = (
-    20  # windows without a common day: from here on the greatest effect is known well
-)
-CAP_FACTOR = 3  # the limit's greatest multiple of the greatest effect that was observed
-
-
 def mean_and_deviation(
     values: np.ndarray,  # float64, shape (windows,)
     use: np.ndarray,  # bool, shape (..., windows): which of them count
@@ -230,19 +220,20 @@ def prediction_limit(
     independent: float,  # how many of them have no day in common
     rate: float,  # false alarms
     among: np.ndarray | None = None,  # bool (..., windows): which of them count; None: all
+    limits: Limits = LIMITS,
 ) -> np.ndarray:  # shape (...); inf where the reference is too short to tell
     "Compute how far an ordinary window is from the reference at most."
     use = np.isfinite(effects) & (True if among is None else among)
-    if independent < MIN_INDEPENDENT_WINDOWS:
+    if independent < limits.min_independent_windows:
         return np.full(use.shape[:-1], np.inf)[()]
     known = np.nan_to_num(effects)
     mean, deviation = mean_and_deviation(np.log(np.maximum(known, 1e-6)), use)
     t = t_quantile(rate, round(independent, 3) - 1)
     far = mean + t * deviation * np.sqrt(1 + 1 / independent)
     limit, greatest = np.exp(np.minimum(far, 700.0)), np.where(use, known, 0.0).max(-1, initial=0.0)
-    if independent >= CAP_FROM_WINDOWS:
+    if independent >= limits.cap_from_windows:
         # of two bins, the many small effects carry a logarithm's limit away
-        limit = np.minimum(limit, CAP_FACTOR * greatest)
+        limit = np.minimum(limit, limits.cap_factor * greatest)
     return np.where(use.sum(-1) < 3, np.inf, np.maximum(greatest, limit))[()]
 
 
@@ -286,16 +277,14 @@ def missing_design_effect(
 
 
 # %% ../../nbs/monitoring/05_variability.ipynb #81db7643
-MAX_MISSING_JUMP = 0.5  # share of values: more missing than on the median day is an outage
-
-
 def ordinary_days(
     counts: dict[str, np.ndarray],  # by column: by day, missing first
+    limits: Limits = LIMITS,
 ) -> np.ndarray:  # bool by day; all of them where fewer than half would be left
     "Find the days on which no column was broken."
     keep = np.ones(len(next(iter(counts.values()))), dtype=bool)
     for column in counts.values():
         share, filled = np.nan_to_num(missing_share(column), nan=0.0), column.sum(1) > 0
         usual = np.median(share[filled]) if filled.any() else 0.0
-        keep &= share <= usual + MAX_MISSING_JUMP
+        keep &= share <= usual + limits.max_missing_jump
     return keep if keep.sum() >= 0.5 * len(keep) else np.ones(len(keep), dtype=bool)

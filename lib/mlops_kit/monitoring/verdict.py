@@ -5,11 +5,7 @@
 # %% auto #0
 __all__ = [
     "MIN_EFFECTS",
-    "SHORT_REFERENCE_FACTOR",
-    "SUDDEN_EFFECT",
-    "UNIT_LIMIT",
     "STATES",
-    "MIN_IMPORTANCE_SHARE",
     "BASIS_WORDS",
     "schema_check",
     "schema_checks",
@@ -34,6 +30,7 @@ from .checks import Check, Window, compare_column
 from .defects import check_defects, detect_unit_change
 from .null_distribution import NullDistribution
 from .reference import Reference
+from .limits import LIMITS, Limits
 
 
 # %% ../../nbs/monitoring/09_verdict.ipynb #bd5fbf6b
@@ -64,7 +61,6 @@ def schema_checks(
 # smallest differences that count: a scaled Jensen-Shannon divergence (0.01 is a shift of a tenth of a
 # standard deviation), and a difference of two shares
 MIN_EFFECTS = (0.01, 0.01)
-SHORT_REFERENCE_FACTOR = 5.0  # times as large must they be where the reference is short
 
 
 def min_effects(
@@ -74,15 +70,11 @@ def min_effects(
     "Choose the smallest differences that count."
     if null.enough:
         return smallest
-    return SHORT_REFERENCE_FACTOR * smallest[0], SHORT_REFERENCE_FACTOR * smallest[1]
+    factor = null.limits.short_reference_factor
+    return factor * smallest[0], factor * smallest[1]
 
 
 # %% ../../nbs/monitoring/09_verdict.ipynb #8f6b0e11
-# scaled divergence from which on a change is sudden where the reference is too short for a limit
-SUDDEN_EFFECT = 1.0
-UNIT_LIMIT = 0.3  # the limit that is reported for a change of unit, see `defects.MIN_UNIT_EFFECT`
-
-
 def explain_by_unit(
     check: Check,  # of a column's distribution
     window: Window,
@@ -91,7 +83,8 @@ def explain_by_unit(
 ) -> Check:
     "Replace a sudden change by the change of unit that explains it, if one does."
     # a cold week is not a change of unit
-    sudden = check.alarm or (not np.isfinite(check.limit) and check.effect > SUDDEN_EFFECT)
+    large = check.effect > null.limits.sudden_effect
+    sudden = check.alarm or (not np.isfinite(check.limit) and large)
     if not sudden:
         return check
     unit = detect_unit_change(check.column, window, reference, null, check.effect)
@@ -101,7 +94,8 @@ def explain_by_unit(
         f"looks like {unit[0]}: put back, a difference of {unit[1]:.3f} is left of "
         f"{check.effect:.3f}"
     )
-    return Check(check.column, "unit", check.effect, UNIT_LIMIT, "fail", "least", words, True)
+    from_here = null.limits.min_unit_effect
+    return Check(check.column, "unit", check.effect, from_here, "fail", "least", words, True)
 
 
 def compare_window(
@@ -125,9 +119,6 @@ def compare_window(
 
 # %% ../../nbs/monitoring/09_verdict.ipynb #5c7e8183
 STATES = ("quiet", "noticed", "changed", "changed and matters", "broken")
-# share of the permutation importance from which on the model relies on a column: of twenty equal
-# columns each has so much
-MIN_IMPORTANCE_SHARE = 0.05
 
 
 def importance_shares(
@@ -143,6 +134,7 @@ def importance_shares(
 def rate_severity(
     check: Check,
     shares: dict[str, float],  # see `importance_shares`
+    limits: Limits = LIMITS,
 ) -> str:  # one of STATES
     "Rate how bad a finding is."
     if not check.alarm:
@@ -151,7 +143,8 @@ def rate_severity(
         return "broken"
     if check.tier == "warn":
         return "noticed"
-    relies = shares.get(check.column.removesuffix(" (length)"), 0.0) >= MIN_IMPORTANCE_SHARE
+    share = shares.get(check.column.removesuffix(" (length)"), 0.0)
+    relies = share >= limits.min_importance_share
     return "changed and matters" if relies or check.column == "(prediction)" else "changed"
 
 
@@ -159,10 +152,11 @@ def rate_severity(
 def list_findings(
     checks: list[Check],
     shares: dict[str, float],  # see `importance_shares`
+    limits: Limits = LIMITS,
 ) -> list[dict[str, Any]]:
     "List the alarms, the worst first."
     rank = lambda c: (
-        -STATES.index(rate_severity(c, shares)),
+        -STATES.index(rate_severity(c, shares, limits)),
         -c.effect / max(c.limit, 1e-9),
         c.column,
     )
@@ -170,7 +164,7 @@ def list_findings(
         {
             "column": c.column,
             "what": c.what,
-            "severity": rate_severity(c, shares),
+            "severity": rate_severity(c, shares, limits),
             "effect": c.effect,
             "limit": c.limit,
             "basis": c.basis,
@@ -202,11 +196,13 @@ def list_effects(
 def reach_verdict(
     checks: list[Check],  # see `compare_window`
     reference: Reference,
+    limits: Limits = LIMITS,
     # Returns: "state", "alarm", "findings": see `list_findings`; "columns": see `list_effects`;
     # "unsure": columns that could not be judged
 ) -> dict[str, Any]:
     "Combine the checks into one verdict."
-    findings = list_findings(checks, importance_shares(reference.about.get("importance", {})))
+    shares = importance_shares(reference.about.get("importance", {}))
+    findings = list_findings(checks, shares, limits)
     state = findings[0]["severity"] if findings else "quiet"
     judged = lambda c: np.isfinite(c.limit) and np.isfinite(c.effect)
     return {

@@ -37,6 +37,7 @@ from .null_distribution import NullDistribution, fit_null_distribution
 from .profiles import make_profile
 from .reference import Reference
 from ..data.splitting import window_length
+from .limits import LIMITS, Limits
 
 
 # %% ../../nbs/monitoring/11_windows.ipynb #89b89a5d
@@ -129,6 +130,7 @@ def judge_window(
     reference: Reference,
     rate: float,  # false alarms of the whole family of checks
     smallest: tuple[float, float],  # differences that count: of a distribution, of a share
+    limits: Limits = LIMITS,
 ) -> JudgedWindow:
     "Compare one window with the reference. Raises UserError for a window without rows."
     days, inside, first, last = None, list(views.values()), None, None
@@ -137,7 +139,7 @@ def judge_window(
         days, inside = np.array(within, dtype="datetime64[D]"), [views[d] for d in within]
         first, last = f"{span[0]:%Y-%m-%d}", f"{span[1]:%Y-%m-%d}"
     window = count_window(inside, reference, days)
-    null = fit_null_distribution(reference, window.days, rate)
+    null = fit_null_distribution(reference, window.days, rate, limits)
     checks = compare_window(window, reference, null, smallest)
     return JudgedWindow(first, last, window, null, checks)
 
@@ -149,11 +151,12 @@ def judge_windows(
     reference: Reference,
     rate: float,  # false alarms of the whole family of checks
     smallest: tuple[float, float],  # differences that count
+    limits: Limits = LIMITS,
 ) -> list[JudgedWindow]:  # the oldest first, those without rows left out; the newest is among them
     "Compare several windows with the reference. Raises UserError when the newest has no rows."
     filled = lambda span: any(span[0] <= pd.Timestamp(d) <= span[1] for d in views)
     shown = [span for span in spans[:-1] if filled(span)] + spans[-1:]
-    return [judge_window(views, span, reference, rate, smallest) for span in shown]
+    return [judge_window(views, span, reference, rate, smallest, limits) for span in shown]
 
 
 # %% ../../nbs/monitoring/11_windows.ipynb #3da53732

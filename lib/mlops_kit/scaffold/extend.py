@@ -9,7 +9,7 @@ __all__ = [
     "METRIC_EXAMPLE",
     "METRICS",
     "FEATURE_EXAMPLE",
-    "NEXT_STEPS",
+    "STEPS_AFTER",
     "PLACES",
     "fill_example",
     "metric_example",
@@ -135,7 +135,7 @@ def feature_example(
 
 # %% ../../nbs/scaffold/17_extend.ipynb #adce1434
 # what is done after the cell stands, {name} is the function's
-NEXT_STEPS = {
+STEPS_AFTER = {
     "feature": "add {name} to features.derived in params.yaml, then `make export && make repro`",
     "model": "`make export`, then in params.yaml train.model: {name} and, where you like, "
     "train.settings: {{max_features: 0.3}}; `make repro`",
@@ -168,7 +168,7 @@ def write_example(
         cell = feature_example(contract) if feature else metric_example(contract["task"])
     name, path = ast.parse(cell).body[0].name, project_notebooks(root).get(CHAPTERS[kind])
     notebook = f"nbs/{path.name if path else CHAPTERS[kind] + '.ipynb'}"
-    place, step = PLACES[kind], NEXT_STEPS[kind].format(name=name)
+    place, step = PLACES[kind], STEPS_AFTER[kind].format(name=name)
     return {"name": name, "notebook": notebook, "place": place, "cell": cell, "next": step}
 
 
