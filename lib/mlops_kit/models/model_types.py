@@ -196,14 +196,15 @@ def make_dummy(
 
 # %% ../../nbs/models/01a_model_types.ipynb #33280edc
 def find_model(
-    name: str,  # value of train.model
+    name: str,
+    parameter: str = "train.model",  # of params.yaml that names it, for the message
 ) -> Extension:
     "Find a model by its name, the project's own included. Raises UserError for an unknown name."
     known = registered_extensions("model", [name])
     if name not in known:
         raise UserError(
-            f"unknown model {name!r}; models are: {', '.join(known)}; a model of your own is one "
-            "function in nbs/04_train.ipynb: `mlops-nb extend model` shows one"
+            f"params.yaml: {parameter} is {name!r}; models are: {', '.join(known)}; a model of your "
+            "own is one function in nbs/04_train.ipynb: `mlops-nb extend model` shows one"
         )
     return known[name]
 

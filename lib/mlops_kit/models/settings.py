@@ -75,17 +75,18 @@ def refuse_setting(
 def model_settings(
     model: str,  # value of train.model
     params: dict[str, Any],  # section `train` of params.yaml; "settings" may be missing
+    parameter: str = "train.model",  # that names the model
 ) -> dict[str, Any]:  # the shared settings, and those of the model, by name
     "Take a model's settings. Raises UserError for an unknown, missing or wrong one."
-    parameters = model_parameters(find_model(model).function)
+    parameters = model_parameters(find_model(model, parameter).function)
     own = {name: p for name, p in parameters.items() if name not in SETTINGS}
     given, settings = params.get("settings") or {}, {name: params[name] for name in SETTINGS}
     for name in given:
         if name not in own:
             refuse_setting(model, name, list(own))
-    for name, parameter in own.items():
-        value, kind = given.get(name, parameter.default), setting_type(parameter)
-        if value is parameter.empty:
+    for name, found in own.items():
+        value, kind = given.get(name, found.default), setting_type(found)
+        if value is found.empty:
             raise UserError(
                 f"params.yaml: train.settings.{name} is missing; {model} has no default for it"
             )

@@ -235,8 +235,9 @@ def build_simple(
     params: dict[str, Any],  # section `train` of params.yaml, and "seed"
 ) -> Any:  # pipeline, not fitted
     "Build the simple model, which the candidate must beat."
-    given = model_settings(params["simple_model"], params | {"settings": {}})
-    return make_model(params["simple_model"], given, samples.groups, params["seed"], samples.answer)
+    name, own = params["simple_model"], params | {"settings": {}}
+    given = model_settings(name, own, "train.simple_model")
+    return make_model(name, given, samples.groups, params["seed"], samples.answer)
 
 
 def load_trained(

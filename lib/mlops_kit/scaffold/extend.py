@@ -122,14 +122,14 @@ def metric_example(
 def feature_example(
     contract: dict[str, Any],  # see `load_contract`
 ) -> str:  # a cell
-    "Write a feature of a column that is known: of a date its quarter, else whether it is missing."
+    "Write a feature of a known column: of a date whether it is a weekend, else whether it is missing."
     known = known_columns(contract)
     dates = [c for c in known if column_kind(contract["columns"][c]) == "time"]
     name, meaning = "is_missing", f"Whether {known[0]} is missing."
     value = f"rows[{known[0]!r}].isna()"
     if dates:
-        name, meaning = "quarter", f"Quarter of the year of {dates[0]}, 1 to 4."
-        value = f"rows[{dates[0]!r}].dt.quarter"
+        name, meaning = "weekend", f"Whether {dates[0]} is a Saturday or a Sunday."
+        value = f"(rows[{dates[0]!r}].dt.day_of_week >= 5)"
     return fill_example(FEATURE_EXAMPLE, NAME=name, MEANING=meaning.replace('"', "'"), VALUE=value)
 
 
