@@ -16,7 +16,8 @@ import pandas as pd
 from mlops_kit.registry.challenge import Opponent, compare_opponent, load_opponent
 from mlops_kit.models.evaluation import measure_slices, permutation_importance, resample_units
 from mlops_kit.models.plots import calibration_table
-from mlops_kit.models.metrics import PRIMARY, compare_with_baseline, resample_weights
+from mlops_kit.models import metrics  # noqa: F401 (for metrics of your own)
+from mlops_kit.models.metrics import PRIMARY, compare_with_baseline, own_metrics, resample_weights
 from mlops_kit.models.encoding import encode_labels
 from mlops_kit.models.estimators import predict_scores
 from mlops_kit.notebooks.runner import collect_parameters, stage_parameters, stage_root
@@ -62,7 +63,9 @@ def evaluate(
         "metric": metric,
         "threshold": trained.threshold,
         "unit": unit,
-        **compare_with_baseline(values, scores, baseline, answer, draw()),
+        **compare_with_baseline(
+            values, scores, baseline, answer, draw(), own_metrics(answer["task"])
+        ),
         "champion": compare_opponent(
             opponent, (values, scores), answer, draw(), (slices, slice_up, metric)
         ),

@@ -27,6 +27,7 @@ from mlops_kit.monitoring.assessment import (
 from mlops_kit.core.files import UserError, load_table
 from mlops_kit.registry.champion import fetch_champion, read_champion
 from mlops_kit.monitoring.checks import Check
+from mlops_kit.monitoring.limits import read_limits
 from mlops_kit.monitoring.verdict import reach_verdict
 from mlops_kit.monitoring.false_alarms import measure_false_alarm_rate
 from mlops_kit.monitoring.outcomes import window_notes
@@ -102,7 +103,7 @@ def monitor(
     result = {
         **measured,
         "window": {"from": newest.first, "to": newest.last, "rows": newest.window.rows},
-        **reach_verdict(checks, case.reference),
+        **reach_verdict(checks, case.reference, read_limits(params.get("limits"))),
         "notes": [*window_notes(newest), *performance_notes(measured)],
         "false_alarms": {"stated": params["false_alarm_rate"], "measured": rate},
     }

@@ -8,11 +8,12 @@ __all__ = ["train"]
 
 # %% ../nbs/04_train.ipynb #d929f8a3
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mlops_kit.models import model_types  # noqa: F401 (for models of your own)
 from mlops_kit.models.estimators import fit_model
 from mlops_kit.models.encoding import encode_labels
 from mlops_kit.notebooks.runner import collect_parameters, stage_parameters, stage_root

@@ -98,7 +98,7 @@ def release(template: Path) -> None:
     gate.write_text(gate.read_text(encoding="utf-8").replace(OLD, NEW), encoding="utf-8")
     limit = f"  {NEW}: 0.01    # sure: "
     edit(template / "params.yaml", f"  {OLD}: 0.01            # ", limit)
-    append_cells(template / "lib/nbs/scaffold/17_migrations.ipynb", ("code", MIGRATION))
+    append_cells(template / "lib/nbs/scaffold/18_migrations.ipynb", ("code", MIGRATION))
     edit(template / "nbs/04_train.ipynb", "# Train", "# Train, anew")
     edit(template / "nbs/11_retrain.ipynb", "# ", "# Anew: ")
     splitting = template / "lib/nbs/data/08_splitting.ipynb"

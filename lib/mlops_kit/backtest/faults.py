@@ -31,7 +31,8 @@ from ..monitoring.defects import UNIT_CONVERSIONS
 from ..monitoring.verdict import importance_shares
 from ..data.features import DERIVED, make_features
 from ..models.metrics import primary_metric
-from ..monitoring.null_distribution import MAX_DESIGN_EFFECT, design_effects
+from ..monitoring.limits import read_limits
+from ..monitoring.null_distribution import design_effects
 from ..retraining.policy import regretted
 from ..monitoring.reference import load_reference
 from .timeline import Period, Timeline
@@ -91,7 +92,8 @@ def choose_incident(
         return None
     named = lambda c: other_unit(columns[c].get("unit"))[0] != "thousands"
     effects = design_effects(reference.counts, reference.days, reference.bins)[0]
-    steady = lambda c: not effects[c] > MAX_DESIGN_EFFECT
+    limits = read_limits(span.params["monitor"].get("limits"))
+    steady = lambda c: not effects[c] > limits.max_design_effect
     column = max(numbers, key=lambda c: (named(c), steady(c), shares.get(c, 0.0)))
     return UnitChange(column, *other_unit(columns[column].get("unit")))
 

@@ -17,6 +17,7 @@ __all__ = [
     "command_pull",
     "place_line",
     "storage",
+    "extend",
 ]
 
 
@@ -254,6 +255,29 @@ def storage(
     ]
     typer.echo("\n".join(lines))
     raise typer.Exit(1 if report["damaged"] or report["cache"] or report["remote"] else 0)
+
+
+# %% ../../nbs/cli/04_models.ipynb #35d06078
+@more_commands.command()
+def extend(
+    kind: str = typer.Argument("", help="feature, model, metric or check; nothing: all of them"),
+    as_json: bool = typer.Option(False, "--json", help="print it for a program to read"),
+) -> None:
+    """List what this project adds of its own, or print an example cell of a kind to start from.
+
+    Example: mlops-nb extend model
+    """
+    from mlops_kit.scaffold.extend import (
+        describe_example,
+        describe_extensions,
+        list_extensions,
+        write_example,
+    )
+
+    root = project_root()
+    found = write_example(root, kind) if kind else list_extensions(root)
+    words = (describe_example if kind else describe_extensions)(found)
+    typer.echo(json.dumps(found, indent=1) if as_json else words)
 
 
 # %% ../../nbs/cli/04_models.ipynb #21eaaee1

@@ -26,12 +26,12 @@ import pandas as pd
 
 from ..core.files import UserError
 from ..core.contract import column_kind, known_columns
+from ..core.extensions import EXTENSIONS, Extension, register_extension
 from ..core.project import stage_module
 
 
 # %% ../../nbs/data/07_features.ipynb #29a60d54
-# function and kind by name
-DERIVED: dict[str, tuple[Callable[[pd.DataFrame], pd.Series], str]] = {}
+DERIVED: dict[str, Extension] = EXTENSIONS["feature"]  # by name
 
 
 def feature(
@@ -49,13 +49,13 @@ def feature(
         raise UserError(f"{name} has kind {kind!r}, allowed are number and category")
     if function is None:
         return lambda decorated: feature(decorated, kind=kind)
-    DERIVED[function.__name__] = (function, kind)
+    register_extension(Extension("feature", function.__name__, function, {"kind": kind}))
     return function
 
 
 def derived_features(
     names: Iterable[str],  # that must be registered
-) -> dict[str, tuple[Callable[[pd.DataFrame], pd.Series], str]]:  # function and kind by name
+) -> dict[str, Extension]:  # by name
     "Give the registered features; import the project's chapter when a name is not known yet."
     if not set(names) <= set(DERIVED):
         stage_module("features")
@@ -145,7 +145,7 @@ def feature_kinds(
     kinds = (
         kept
         | {name: "number" for name in calendar_names(calendar, contract["time"])}
-        | {name: registered[name][1] for name in derived}
+        | {name: registered[name].options["kind"] for name in derived}
     )
     if not kinds:
         raise UserError(
@@ -169,7 +169,7 @@ def make_features(
     for name, kind in kinds.items():
         try:
             values = (
-                registered[name][0](known)
+                registered[name].function(known)
                 if name in registered
                 else calendar_value(known, name, contract["time"])
             )

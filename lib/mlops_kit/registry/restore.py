@@ -170,7 +170,9 @@ def fetch(
     bundle = copy_output(store, find_bundle(root, entry.commit), target)
     files, recorded = check_bundle_files(bundle), load_json(bundle / "evaluate.json")
     again = recompute_metrics(root, store, entry.commit, bundle)
-    differing = diff_results({k: recorded[k] for k in ("metrics", "gain")}, again)
+    # a project's own metrics are its chapter's code: `rebuild` computes them
+    measured = {m: recorded["metrics"].get(m) for m in again["metrics"]}
+    differing = diff_results({"metrics": measured, "gain": recorded["gain"]}, again)
     if differing:
         raise UserError(
             f"{entry.version} is whole in {bundle}, but its metrics come out differently "

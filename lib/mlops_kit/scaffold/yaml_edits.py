@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = [
     "Keys",
-    "Span",
+    "TextSpan",
     "Places",
     "yaml_places",
     "replace_spans",
     "renamed_keys",
-    "rename_keys",
+    "rename_yaml_keys",
     "quoted_like",
     "rename_words",
     "decide_values",
@@ -35,15 +35,15 @@ from ..core.files import UserError
 
 # %% ../../nbs/scaffold/15_yaml_edits.ipynb #9172be98
 Keys = tuple[str, ...]  # the keys on the way to a value: ("monitor", "alerts", "least")
-Span = tuple[int, int]  # characters of a text: from, to
+TextSpan = tuple[int, int]  # characters of a text: from, to
 
 
 class Places(NamedTuple):
     "Where the keys of a YAML text stand, and its values that are no mappings; texts of all scalars."
 
-    keys: dict[Keys, Span]
-    values: dict[Keys, Span]
-    scalars: list[Span]
+    keys: dict[Keys, TextSpan]
+    values: dict[Keys, TextSpan]
+    scalars: list[TextSpan]
 
 
 # %% ../../nbs/scaffold/15_yaml_edits.ipynb #2b6eb6e4
@@ -86,7 +86,7 @@ def yaml_places(
 # %% ../../nbs/scaffold/15_yaml_edits.ipynb #e881127e
 def replace_spans(
     text: str,
-    changes: dict[Span, str],  # new text by place; places do not overlap
+    changes: dict[TextSpan, str],  # new text by place; places do not overlap
 ) -> str:
     "Replace some places of a text, and keep the column of a comment after each."
     for (start, end), new in sorted(changes.items(), reverse=True):
@@ -108,7 +108,7 @@ def renamed_keys(
     return tuple(renames.get(keys[: i + 1], key) for i, key in enumerate(keys))
 
 
-def rename_keys(
+def rename_yaml_keys(
     text: str,  # YAML
     renames: dict[Keys, str],  # see `renamed_keys`
     file: str,  # its name, for errors
@@ -134,7 +134,7 @@ def rename_keys(
 
 def quoted_like(
     text: str,
-    span: Span,  # of a key
+    span: TextSpan,  # of a key
     new: str,  # a word
 ) -> str:
     "Quote a new key as the old one is."
