@@ -274,7 +274,7 @@ def contract_page(meanings: dict) -> str:
         + table(["part", "meaning"], [[code(k), v] for k, v in meanings["contract_parts"].items()])
         + "\n## Fields of a column\n\n"
         + table(["field", "required", "meaning"], fields)
-        + f"\nTypes: {', '.join(map(code, contract.TYPES))}. Tasks: {', '.join(map(code, contract.TASKS))}. "
+        + f"\nTypes: {', '.join(map(code, contract.COLUMN_TYPES))}. Tasks: {', '.join(map(code, contract.TASKS))}. "
         + f"Roles: {', '.join(map(code, contract.ROLES))}.\n"
         + "\n## Columns of the example\n\n"
         + table(["column", "type", "at prediction time", "meaning"], columns)

@@ -95,5 +95,5 @@ def features(
         rows=len(table),
         copies=int(copies.sum()),
         overlap=count_overlap(windows, [*kinds, target], groups),
-        leaks=judge_leaks(windows["train"], list(kinds), contract, params["accepted"]),
+        leaks=judge_leaks(windows["train"], list(kinds), contract, params["accepted_leaks"]),
     )

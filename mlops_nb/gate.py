@@ -75,8 +75,8 @@ def slice_floor(
 def not_worse_than_champion(
     evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str, Any]
 ) -> Verdict:
-    "The difference to the champion must lie above -`max_loss`; no champion yet is no objection."
-    name, limit = "not_worse_than_champion", -limits["max_loss"]
+    "The difference to the champion must lie above -`non_inferiority_margin`; no champion yet is no objection."
+    name, limit = "not_worse_than_champion", -limits["non_inferiority_margin"]
     champion = evaluation.get("champion") or {}
     verdict = {"name": name, "value": None, "limit": limit}
     if champion.get("state") == "none":
@@ -108,7 +108,7 @@ def no_leak(
     if found:
         reason = (
             f"{len(found)} features look like leaks ({', '.join(found[:5])}): mark them `known: "
-            "false` in contract.yaml, drop them, or name them in features.accepted"
+            "false` in contract.yaml, drop them, or name them in features.accepted_leaks"
         )
     return {
         "name": "no_leak",

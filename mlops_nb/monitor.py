@@ -95,7 +95,7 @@ def monitor(
         *require_persistence(windows, params["persist"]),
         *judge_outcomes(case, spans and spans[-1], params),
     ]
-    newest, smallest = windows[-1], (params["least_change"], params["least_missing"])
+    newest, smallest = windows[-1], (params["min_effect"], params["min_defect_share"])
     inputs = input_reference(case, found[1])
     rate = measure_false_alarm_rate(inputs, newest.null, newest.window.rows, smallest)
     measured = measure_case(case, name_windows(case, spans), contract, params)

@@ -97,8 +97,10 @@ def set_params(folder: Path, changes: dict) -> None:
     "Change parameters of a sample project: {'train.rounds': 3}; None takes a parameter away."
     params = read_yaml(folder / "params.yaml")
     for name, value in changes.items():
-        section, _, key = name.rpartition(".")
-        target = params.setdefault(section, {}) if section else params
+        *sections, key = name.split(".")
+        target = params
+        for section in sections:
+            target = target.setdefault(section, {})
         if value is None:
             target.pop(key)
         else:

@@ -7,12 +7,27 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, expect_failure, run, set_params
+from mlops_kit.core.params import RENAMED
 
 
 def test_unknown_parameter(sample) -> None:
     folder = sample(None)
     set_params(folder, {"ingest.max_rwos": 5})
     expect_failure(folder, "ingest", "ingest.max_rwos", "did you mean max_rows", "knows:")
+
+
+@pytest.mark.parametrize("old", ["gate.max_loss", "monitor.alerts.least", "retrain.gate.max_loss"])
+def test_a_renamed_parameter_is_refused_with_its_new_name(sample, old: str) -> None:
+    folder, words = sample(None), f"{old} is called {RENAMED[old]} now"
+    set_params(folder, {old: 1})
+    expect_failure(folder, "ingest", f"{words}; rename it in params.yaml")
+    result = run(["mlops-nb", "repro"], folder)
+    assert result.returncode == 1 and result.stderr.count("\n") == 1 and words in result.stderr
+
+
+def test_grid_refuses_a_renamed_parameter() -> None:
+    result = run(["mlops-nb", "grid", "-S", "gate.max_loss=0.1,0.2"], ROOT)
+    assert result.returncode == 1 and "gate.max_loss is called gate.non_inf" in result.stderr
 
 
 def test_unknown_section(sample) -> None:

@@ -42,7 +42,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for what, value in (("NAME", "Ann"), ("EMAIL", "ann@example.org"))
     }
     folder = make_project(tmp_path_factory.mktemp("versions") / "p")
-    set_params(folder, {"gate.min_score": -9.0, "gate.min_gain": -9.0, "gate.max_loss": 9.0})
+    set_params(
+        folder, {"gate.min_score": -9.0, "gate.min_gain": -9.0, "gate.non_inferiority_margin": 9.0}
+    )
     assert repro(folder).returncode == 0
     git(folder, "add", "-A"), git(folder, "commit", "-qm", "first")
     return folder

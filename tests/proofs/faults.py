@@ -41,7 +41,12 @@ BIN, NAME, BRANCH, OLD, NEW = (
     "2013-04-30",
     "2013-05-31",
 )
-OPEN_GATE = {"min_score": 0.0, "min_gain": -1.0, "max_loss": 1.0, "min_slice_score": 0.0}
+OPEN_GATE = {
+    "min_score": 0.0,
+    "min_gain": -1.0,
+    "non_inferiority_margin": 1.0,
+    "min_slice_score": 0.0,
+}
 FAST = {
     "train.model": "linear",
     "train.rounds": 5,
@@ -50,7 +55,7 @@ FAST = {
     "evaluate.importance_rows": 50,
     "monitor.look_back": 2,
     "retrain.gate": OPEN_GATE,
-    "retrain.clock": "next",
+    "retrain.scheduled_asof": "next",
     "retrain.valid_window": "",
     "retrain.test_window": "",
 } | {f"gate.{k}": v for k, v in OPEN_GATE.items()}

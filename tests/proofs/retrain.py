@@ -49,7 +49,7 @@ FAST = {
     "train.search.method": "none",
     "evaluate.resamples": 10,
     "evaluate.importance_rows": 50,
-    "gate.max_loss": 1.0,
+    "gate.non_inferiority_margin": 1.0,
     "gate.min_score": 0.0,
     "gate.min_gain": -1.0,
     "gate.min_slice_score": 0.0,

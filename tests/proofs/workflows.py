@@ -433,7 +433,7 @@ def sabotage(place: Place, day: str) -> None:
 def failing(place: Place, words: str, limit: float) -> RunOutcome:
     "Release a new bundle whose release fails; see that all is as before and an issue says so."
     old = (holds(place, "staging"), holds(place, "prod"))
-    set_parameters(place.dev / "params.yaml", {"gate.max_loss": limit})
+    set_parameters(place.dev / "params.yaml", {"gate.non_inferiority_margin": limit})
     person(place, "mlops-nb", "repro"), person(place, "mlops-nb", "push")
     check(
         read_yaml(place.dev / "metrics/gate.json")["passed"],

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 from .messages import Message, compose_message
 from ..core.files import UserError, only_one, read_yaml
+from ..core.params import refuse_renamed
 from mlops_kit.alerting.channels import (
     ADDRESSES_VARIABLE,
     Destination,
@@ -55,7 +56,7 @@ from mlops_kit.alerting.silences import (
 class AlertSettings(NamedTuple):
     "How alerts are sent."
 
-    least: str = "changed"  # lowest severity that is sent to addresses that name none
+    min_severity: str = "changed"  # lowest severity that is sent to addresses that name none
     quiet_windows: int = 2  # so many windows in a row without a finding end its incident
     cloudwatch: str = ""  # CloudWatch's namespace, see `cloudwatch.format_emf`; "" for none
 
@@ -67,9 +68,9 @@ def check_settings(
     settings: AlertSettings,
 ) -> None:
     "Check the values. Raises UserError naming what is wrong and what is allowed."
-    if settings.least not in STATES[1:]:
+    if settings.min_severity not in STATES[1:]:
         raise UserError(
-            f"{SETTINGS_PLACE}.least is {settings.least!r}, allowed are {', '.join(STATES[1:])}; "
+            f"{SETTINGS_PLACE}.min_severity is {settings.min_severity!r}, allowed are {', '.join(STATES[1:])}; "
             "correct it"
         )
     if type(settings.quiet_windows) is not int or settings.quiet_windows < 1:
@@ -89,6 +90,7 @@ def read_alert_settings(
     params: dict[str, Any],  # content of params.yaml
 ) -> AlertSettings:
     "Read monitor.alerts. Raises UserError naming what is wrong and what is allowed."
+    refuse_renamed(params)
     section = (params.get("monitor") or {}).get("alerts") or {}
     allowed = ", ".join(AlertSettings._fields)
     if not isinstance(section, dict):
@@ -181,7 +183,7 @@ def alert_lines(
     save = None if dry_run else lambda: save_incidents(root, log)
     if save:
         save()
-    lines, nobody = [], Destination("nobody", "", AlertSettings().least, "")
+    lines, nobody = [], Destination("nobody", "", AlertSettings().min_severity, "")
     if not destinations and (news := free(nobody)):
         lines.append(f"nobody is told: {ADDRESSES_VARIABLE} is not set in the environment")
         lines += send_one(nobody, news, compose(news), True)
@@ -200,7 +202,7 @@ def send_alerts(
     """
     params, today = read_yaml(root / "params.yaml"), date.fromisoformat(str(asof))
     settings, rules = read_alert_settings(params), read_rules(root)
-    destinations = read_destinations(os.environ.get(ADDRESSES_VARIABLE, ""), settings.least)
+    destinations = read_destinations(os.environ.get(ADDRESSES_VARIABLE, ""), settings.min_severity)
     day = str((verdict.get("window") or {}).get("to") or today)
     model = (params.get("package") or {}).get("name") or "model"
     with only_one(root / ".dvc/tmp/alerts.lock", "sending alerts"):

@@ -11,7 +11,7 @@ __all__ = [
     "AlertRules",
     "read_day",
     "read_text",
-    "check_fields",
+    "check_entry_fields",
     "read_entry",
     "read_section",
     "read_rules",
@@ -118,7 +118,7 @@ def read_text(
 
 
 # %% ../../nbs/alerting/03_silences.ipynb #0f593178
-def check_fields(
+def check_entry_fields(
     where: str,  # section and entry
     section: str,  # "silence" or "acknowledged"
     entry: Any,  # as YAML gave it
@@ -144,7 +144,7 @@ def read_entry(
 ) -> dict[str, Any]:  # fields of `Silence` or `Acknowledged`
     "Check an entry. Raises UserError naming section, entry and field."
     where = f"{RULES_FILE}: {section}, entry {number}"
-    check_fields(where, section, entry)
+    check_entry_fields(where, section, entry)
     result = {}
     for name, value in entry.items():
         read = read_day if name in ("until", "since") else read_text

@@ -42,7 +42,7 @@ from ..models.metrics import resample_weights
 from ..models.estimators import predict_scores
 from ..retraining.policy import Recipe, gate_limits, retrain_windows
 from ..core.project import stage
-from .timeline import Span
+from .timeline import Timeline
 from ..models.training import Trained
 from ..data.training_windows import Features
 
@@ -79,7 +79,7 @@ def recipe_parameters(
 
 
 def train_candidate(
-    span: Span,
+    span: Timeline,
     asof: str,  # the as-of date
     recipe: Recipe,  # see `policy.training_recipes`
 ) -> Candidate:
@@ -121,7 +121,7 @@ def swap_features(
 
 # %% ../../nbs/backtest/02_candidate.ipynb #d6afae9d
 def train_all(
-    span: Span,
+    span: Timeline,
     # as-of date and recipe; those that name the same rows are trained once
     jobs: Iterable[tuple[str, Recipe]],
     workers: int = 2,
@@ -157,7 +157,7 @@ def score_opponent(
 
 
 def evaluate_candidate(
-    span: Span,
+    span: Timeline,
     candidate: Candidate,
     champion: tuple[str, Path] | None,  # what it is called, and its bundle; None: there is none
 ) -> dict[str, Any]:  # content of metrics/evaluate.json
@@ -169,7 +169,7 @@ def evaluate_candidate(
 
 
 def pass_gate(
-    span: Span,
+    span: Timeline,
     candidate: Candidate,
     evaluation: dict[str, Any],  # see `evaluate_candidate`
 ) -> dict[str, Any]:  # "passed" and "checks"
@@ -179,7 +179,7 @@ def pass_gate(
 
 # %% ../../nbs/backtest/02_candidate.ipynb #b03f8da8
 def compare_models(
-    span: Span,
+    span: Timeline,
     places: np.ndarray,  # labelled rows of a period
     scores: np.ndarray,  # of these rows
     others: np.ndarray,  # of another model on the same rows

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "SPELT",
-    "Incident",
+    "UnitChange",
     "other_unit",
     "choose_incident",
     "arrive",
@@ -34,7 +34,7 @@ from ..models.metrics import primary_metric
 from ..monitoring.null_distribution import MAX_DESIGN_EFFECT, design_effects
 from ..retraining.policy import regretted
 from ..monitoring.reference import load_reference
-from .timeline import Period, Span
+from .timeline import Period, Timeline
 from ..data.validation import column_problems
 from .simulator import Deployed
 
@@ -44,7 +44,7 @@ SPELT = {"foot": "feet", "inch": "inches", "degree fahrenheit": "°f", "degree c
 
 
 @dataclass(frozen=True)
-class Incident:
+class UnitChange:
     "A change of unit at the source."
 
     column: str
@@ -69,9 +69,9 @@ def other_unit(
 
 # %% ../../nbs/backtest/04_faults.ipynb #4b4ad560
 def choose_incident(
-    span: Span,
+    span: Timeline,
     deployed: Deployed,  # the model that will meet it
-) -> Incident | None:  # None where no number is among the features
+) -> UnitChange | None:  # None where no number is among the features
     """Choose the column.
 
     One with a unit is preferred, then one that is steady from day to day, then the one the model
@@ -93,14 +93,14 @@ def choose_incident(
     effects = design_effects(reference.counts, reference.days, reference.bins)[0]
     steady = lambda c: not effects[c] > MAX_DESIGN_EFFECT
     column = max(numbers, key=lambda c: (named(c), steady(c), shares.get(c, 0.0)))
-    return Incident(column, *other_unit(columns[column].get("unit")))
+    return UnitChange(column, *other_unit(columns[column].get("unit")))
 
 
 # %% ../../nbs/backtest/04_faults.ipynb #a49243de
 def arrive(
-    span: Span,
+    span: Timeline,
     period: Period,
-    incident: Incident | None,
+    incident: UnitChange | None,
 ) -> tuple[pd.DataFrame, str]:  # the period's rows as they arrived; what the contract says of them
     "Let a period's rows arrive, with the incident if there is one."
     rows = span.rows.iloc[span.within(period.start, period.end, labelled=False)]
@@ -119,7 +119,7 @@ def arrive(
 
 # %% ../../nbs/backtest/04_faults.ipynb #24f8064d
 def offer_bad_release(
-    span: Span,
+    span: Timeline,
     deployed: Deployed,
     made: Candidate,  # a sound model of the same day
     # Returns: the release, and the gate's verdict: "passed", "why", "difference"
@@ -142,7 +142,7 @@ def offer_bad_release(
 
 # %% ../../nbs/backtest/04_faults.ipynb #f8609a1c
 def force_release(
-    span: Span,
+    span: Timeline,
     period: Period,  # the one after the release was offered
     features: pd.DataFrame,  # of its rows, as they arrived, with the span's index
     release: Candidate,

@@ -12,7 +12,7 @@ __all__ = [
     "release_lines",
     "incident_words",
     "count_words",
-    "table_lines",
+    "replay_lines",
     "curve",
     "is_measured",
     "plotted_scores",
@@ -24,6 +24,7 @@ __all__ = [
     "marks",
     "replay_plot",
     "period_rows",
+    "replay_verdict",
     "write_replay",
 ]
 
@@ -35,10 +36,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ..core.files import replacing
 from ..experiments.report import CHART_STYLE, draw_axis, fit_scale, svg
 from ..models.metrics import TITLES
-from ..notebooks.html import PAGE, STYLE
+from ..notebooks.page import make_verdict
+from ..notebooks.states import save_page
 
 
 # %% ../../nbs/backtest/06_report.ipynb #a57ab775
@@ -119,7 +120,7 @@ def count_words(
     )
 
 
-def table_lines(
+def replay_lines(
     result: dict[str, Any],  # content of metrics/replay.json
 ) -> list[str]:  # of 80 columns at most
     "Print a replay as a table."
@@ -340,31 +341,45 @@ def period_rows(
     )
 
 
+# %% ../../nbs/backtest/06_report.ipynb #4d37a866
+def replay_verdict(
+    result: dict[str, Any],  # content of metrics/replay.json
+) -> dict[str, Any]:  # see `page.make_verdict`
+    "Say what our policy earned, beside never and always retraining."
+    means, title = result["means"], TITLES[result["metric"]]
+    ours, never = means["ours"], means["never"]
+    figures = {
+        f"mean {title}, {words}": f"{means[key]:.4f}"
+        for key, words in (
+            ("ours", "our policy"),
+            ("never", "never retraining"),
+            ("always", "always retraining"),
+        )
+        if means[key] is not None
+    }
+    figures |= {"retrains": f"{result['retrains']:,}", "drift alarms": f"{result['alarms']:,}"}
+    if ours is None or never is None:
+        return make_verdict("neutral", "There is nothing to compare the policy with.", figures)
+    state, words = ("passed", "earns") if ours >= never else ("warning", "loses")
+    headline = f"Our policy {words} {abs(ours - never):.4f} against never retraining."
+    return make_verdict(state, headline, figures)
+
+
+# %% ../../nbs/backtest/06_report.ipynb #18f5bc28
 def write_replay(
     root: Path,  # the project's root
     result: dict[str, Any],  # content of metrics/replay.json
 ) -> Path:  # reports/replay.html
     "Write the page."
-    title = TITLES[result["metric"]]
-    parts = [
-        f"<h1>Replay, {escape(result['from'])} to {escape(result['to'])}</h1>",
-        f"<blockquote>{title} by period: our policy beside never retraining, always retraining, "
-        "and the best training window in hindsight.</blockquote>",
-        f"<p>{escape(count_words(result))}.</p>",
-        replay_plot(result),
-    ]
+    about = (
+        f"{TITLES[result['metric']]} by period: our policy beside never retraining, always "
+        "retraining, and the best training window in hindsight."
+    )
+    parts = [f"<p>{escape(count_words(result))}.</p>", replay_plot(result)]
     if put_in := incident_words(result):
-        parts += [
-            '<h2 id="put-in">What was put in</h2>',
-            *(f"<p>{escape(line)}</p>" for line in put_in),
-        ]
+        parts.append('<h2 id="put-in">What was put in</h2>')
+        parts += [f"<p>{escape(line)}</p>" for line in put_in]
     parts += ['<h2 id="periods">Period by period</h2>', period_rows(result)]
-    contents = [("put-in", "What was put in")] * bool(put_in) + [("periods", "Period by period")]
-    with replacing(root / "reports/replay.html") as temporary:
-        temporary.write_text(
-            PAGE.render(
-                title="Replay", style=STYLE, code_style=CHART_STYLE, contents=contents, parts=parts
-            ),
-            encoding="utf-8",
-        )
-    return root / "reports/replay.html"
+    heading = f"Replay, {escape(result['from'])} to {escape(result['to'])}"
+    more = {"intro": f"<blockquote>{about}</blockquote>", "style": CHART_STYLE}
+    return save_page(root, "replay", heading, parts, replay_verdict(result), **more)

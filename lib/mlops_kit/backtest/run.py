@@ -53,7 +53,7 @@ from ..core.params import all_declared, resolve_parameters
 from ..retraining.policy import Recipe, better, training_recipes
 from mlops_kit.backtest.timeline import (
     Period,
-    Span,
+    Timeline,
     clean_rows,
     default_ends,
     make_periods,
@@ -80,7 +80,7 @@ def day_before(
 
 
 def training_rows(
-    span: Span,
+    span: Timeline,
     asof: str,  # the as-of date
     recipe: Recipe,  # see `policy.training_recipes`
 ) -> np.ndarray:  # places of the labelled rows
@@ -95,7 +95,7 @@ def training_rows(
 
 
 def hindsight_jobs(
-    span: Span,
+    span: Timeline,
     periods: list[Period],
 ) -> list[tuple[str, Recipe]]:  # see `candidate.train_all`
     "List the models of *always* and *best*."
@@ -113,7 +113,7 @@ def hindsight_jobs(
 
 # %% ../../nbs/backtest/05_run.ipynb #57661d7d
 def other_policies(
-    span: Span,
+    span: Timeline,
     period: Period,
     features: pd.DataFrame,  # of the period's rows, as they arrived, with the span's index
     first: Candidate,
@@ -208,7 +208,7 @@ def play_period(
 
 # %% ../../nbs/backtest/05_run.ipynb #ef255846
 def check_periods(
-    span: Span,
+    span: Timeline,
     periods: list[Period],
 ) -> None:
     "Raise UserError for a period without labelled rows."
@@ -222,7 +222,7 @@ def check_periods(
 
 
 def replay_span(
-    span: Span,
+    span: Timeline,
     periods: list[Period],
     incidents: bool,  # False: no faults are injected
     say: Callable[[str], None],  # is told what happens
@@ -248,7 +248,7 @@ def replay_span(
 
 
 def summarise_replay(
-    span: Span,
+    span: Timeline,
     records: list[dict[str, Any]],  # one a period
     faults: Faults,
 ) -> dict[str, Any]:  # content of metrics/replay.json

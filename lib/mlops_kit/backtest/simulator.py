@@ -7,7 +7,7 @@ __all__ = [
     "Deployed",
     "deploy",
     "monitor_period",
-    "decide_retraining",
+    "decide_period",
     "attempt",
     "Walk",
     "compare_on_rows",
@@ -39,7 +39,7 @@ from ..retraining.due import gather_facts
 from ..data.features import make_features
 from ..retraining.policy import better, decision_line, regretted, training_recipes
 from ..core.project import stage
-from .timeline import Period, Span
+from .timeline import Period, Timeline
 from ..monitoring.training_reference import reference_of_training
 
 
@@ -59,7 +59,7 @@ class Deployed:
 
 
 def deploy(
-    span: Span,
+    span: Timeline,
     candidate: Candidate,
     evaluation: dict[str, Any],  # see `candidate.evaluate_candidate`
     folder: Path,  # of all bundles of a replay
@@ -85,7 +85,7 @@ def deploy(
 
 # %% ../../nbs/backtest/03_simulator.ipynb #22c354d8
 def monitor_period(
-    span: Span,
+    span: Timeline,
     deployed: Deployed,
     period: Period,
     rows: pd.DataFrame,  # of the period, as they arrived
@@ -97,8 +97,8 @@ def monitor_period(
     return monitored.result | {"asof": period.asof}
 
 
-def decide_retraining(
-    span: Span,
+def decide_period(
+    span: Timeline,
     seen: dict[str, Any],  # see `monitor_period`
     history: list[dict[str, Any]],  # earlier attempts: "asof" and "outcome"
 ) -> dict[str, Any]:  # see `policy.decide`
@@ -109,7 +109,7 @@ def decide_retraining(
 
 # %% ../../nbs/backtest/03_simulator.ipynb #00065b16
 def attempt(
-    span: Span,
+    span: Timeline,
     deployed: Deployed,
     asof: str,  # the as-of date
     fits: dict[tuple[str, str], Candidate],  # those made already; new ones are added
@@ -143,7 +143,7 @@ class Walk:
 
     def __init__(
         self,
-        span: Span,
+        span: Timeline,
         deployed: Deployed,
         fits: dict[tuple[str, str], Candidate],
         say: Callable[[str], None],
@@ -160,7 +160,7 @@ class Walk:
         "Monitor, decide, and act on the decision."
         seen = monitor_period(self.span, self.now, period, rows)
         worse = self.look_back(period, rows, seen)
-        decision = decide_retraining(self.span, seen, self.history)
+        decision = decide_period(self.span, seen, self.history)
         record = period_record(period, seen, decision)
         record |= {"model": self.now.candidate.asof, "undone": worse, "attempt": None}
         self.say(
@@ -200,7 +200,7 @@ class Walk:
 
 
 def compare_on_rows(
-    span: Span,
+    span: Timeline,
     places: np.ndarray,  # labelled rows of a period
     rows: pd.DataFrame,  # of the period, as they arrived, with the span's index
     candidates: list[Candidate],  # two

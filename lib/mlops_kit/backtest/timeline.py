@@ -14,7 +14,7 @@ __all__ = [
     "moment",
     "make_periods",
     "default_ends",
-    "Span",
+    "Timeline",
     "make_span",
     "toy_rows",
     "toy_span",
@@ -199,7 +199,7 @@ def default_ends(
 
 # %% ../../nbs/backtest/01_timeline.ipynb #75064cc7
 @dataclass
-class Span:
+class Timeline:
     "Clean rows of the whole span, and the settings they are used with."
 
     rows: pd.DataFrame  # clean rows, by time
@@ -247,22 +247,22 @@ def make_span(
     rows: pd.DataFrame,  # see `clean_rows`
     contract: dict[str, Any],  # see `load_contract`
     params: dict[str, Any],  # content of params.yaml, every section resolved
-) -> Span:
+) -> Timeline:
     "Read the labels of rows."
     labels = encode_target(rows[contract["target"]], contract)
     classes = sorted(labels.dropna().unique().tolist()) if contract["task"] == "multiclass" else []
-    return Span(rows, contract, params, labels, {"task": contract["task"], "classes": classes})
+    return Timeline(rows, contract, params, labels, {"task": contract["task"], "classes": classes})
 
 
 # %% ../../nbs/backtest/01_timeline.ipynb #fe2c64db
 TOY_SECTIONS: dict[str, dict[str, Any]] = {
     "features": {
-        **{"derived": [], "dropped": [], "calendar": [], "accepted": [], "group": ""},
+        **{"derived": [], "dropped": [], "calendar": [], "accepted_leaks": [], "group": ""},
         **{"duplicates": "keep", "min_rows": 20, "train_window": "all"},
         **{"valid_window": "1 week", "test_window": "1 week"},
     },
     "train": {
-        **{"seed": 1, "model": "hist_gradient_boosting", "simple_model": "linear"},
+        **{"seed": 1, "model": "hist_gradient_boosting", "baseline_model": "linear"},
         **{"rounds": 20, "learning_rate": 0.2, "leaves": 8, "min_rows_per_leaf": 10, "l2": 1.0},
         **{"high_cardinality": 50, "refit": True, "half_life": 0, "search": {"method": "none"}},
     },
@@ -270,16 +270,31 @@ TOY_SECTIONS: dict[str, dict[str, Any]] = {
         **{"seed": 1, "resamples": 30, "slice_columns": ["c"]},
         **{"min_slice_rows": 20, "importance_rows": 200},
     },
-    "gate": {"min_score": -9.0, "min_gain": -9.0, "min_slice_score": None, "max_loss": 9.0},
+    "gate": {
+        "min_score": -9.0,
+        "min_gain": -9.0,
+        "min_slice_score": None,
+        "non_inferiority_margin": 9.0,
+    },
     "monitor": {
-        **{"false_alarm_rate": 0.01, "least_change": 0.01, "least_missing": 0.01},
+        **{"false_alarm_rate": 0.01, "min_effect": 0.01, "min_defect_share": 0.01},
         **{"max_decay": 0.02, "slice_columns": ["c"], "min_slice_rows": 100},
     },
     "retrain": {
         **{"triggers": {"growth": True, "decay": True}, "min_growth": 0.2, "decay_margin": 0.02},
-        **{"max_age": 180, "every": "1 month", "cooldown": 7, "most": 5, "per": "1 year"},
+        **{
+            "max_age": 180,
+            "every": "1 month",
+            "cooldown": 7,
+            "max_attempts": 5,
+            "attempts_per": "1 year",
+        },
         **{"min_rows": 10, "window": "expanding", "recent": "3 weeks", "half_life": 14},
-        **{"valid_window": "1 week", "test_window": "1 week", "gate": {"max_loss": 0.1}},
+        **{
+            "valid_window": "1 week",
+            "test_window": "1 week",
+            "gate": {"non_inferiority_margin": 0.1},
+        },
     },
 }
 TOY_TARGETS = {"binary": "boolean", "regression": "number", "multiclass": "category"}
@@ -314,7 +329,7 @@ def toy_span(
     task: str = "binary",  # or regression, multiclass
     days: int = 84,
     each: int = 80,  # rows a day
-) -> Span:
+) -> Timeline:
     "Make a span of toy rows."
     entry = lambda kind, known, **more: {
         **{"type": kind, "nullable": True, "meaning": "m", "source": "s"},

@@ -6,7 +6,7 @@
 __all__ = [
     "UP_TO_DATE",
     "Checked",
-    "few",
+    "name_some",
     "other_modules",
     "check_notebooks",
     "check_results",
@@ -48,7 +48,7 @@ class Checked(NamedTuple):
     words: str  # what is wrong and what to do; or what was looked at
 
 
-def few(
+def name_some(
     names: list[str],
     most: int = 4,
 ) -> str:
@@ -94,10 +94,10 @@ def check_notebooks(
     other = [name for folder in folders for name in other_modules(folder)]
     listed = list_modules(root, stage_names(root), write=False)
     wrong = [
-        f"{few(noisy)}: saved with outputs; `make export` clears them",
-        f"{few(other)}: notebook and module differ; `make export` exports, `nbdev_update` carries "
+        f"{name_some(noisy)}: saved with outputs; `make export` clears them",
+        f"{name_some(other)}: notebook and module differ; `make export` exports, `nbdev_update` carries "
         "a hand edit back",
-        f"dvc.yaml lists other code than the notebooks import, in {few(listed)}; `make export` "
+        f"dvc.yaml lists other code than the notebooks import, in {name_some(listed)}; `make export` "
         "corrects it",
     ]
     right = [
@@ -137,7 +137,7 @@ def check_results(
         )
     stages = [line.split("'")[1] for line in lines if line.startswith("Running stage '")]
     why = (
-        f"{few(stages)} would run anew"
+        f"{name_some(stages)} would run anew"
         if stages
         else (done.stderr.strip().splitlines() or ["dvc cannot say"])[-1][:200]
     )

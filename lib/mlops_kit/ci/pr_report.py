@@ -7,7 +7,7 @@ __all__ = [
     "merge_base",
     "load_state",
     "changed_notebooks",
-    "describe_window",
+    "describe_test_rows",
     "same_rows",
     "score_row",
     "compare_score_rows",
@@ -34,7 +34,7 @@ from ..experiments.history import flatten
 from ..models.metrics import TITLES
 from ..core.git import try_git
 from ..storage.objects import state_text
-from .checks import few
+from .checks import name_some
 
 
 # %% ../../nbs/ci/04_pr_report.ipynb #2b529361
@@ -92,7 +92,7 @@ def changed_notebooks(
 
 
 # %% ../../nbs/ci/04_pr_report.ipynb #97f1837c
-def describe_window(
+def describe_test_rows(
     evaluation: dict[str, Any],  # metrics/evaluate.json
 ) -> str:
     "Name the rows of the test."
@@ -108,7 +108,7 @@ def same_rows(
     after: dict[str, Any],  # and of the change
 ) -> bool:
     "Tell whether two evaluations were made on the same test rows."
-    return bool(before) and describe_window(before) == describe_window(after)
+    return bool(before) and describe_test_rows(before) == describe_test_rows(after)
 
 
 # %% ../../nbs/ci/04_pr_report.ipynb #c7559ea0
@@ -153,7 +153,7 @@ def compare_scores(
     "Report what the change of the deciding score is worth."
     if not before:
         return "The base has no scores to compare with."
-    name, window = TITLES.get(after["metric"], after["metric"]), describe_window(after)
+    name, window = TITLES.get(after["metric"], after["metric"]), describe_test_rows(after)
     old, new = before["metrics"].get(after["metric"]), after["metrics"][after["metric"]]
     if old is None:
         return (
@@ -162,7 +162,7 @@ def compare_scores(
         )
     if not same_rows(before, after):
         return (
-            f"**Other test rows**: base {describe_window(before)}; this change {window}. The scores "
+            f"**Other test rows**: base {describe_test_rows(before)}; this change {window}. The scores "
             "are not like for like; the gate's comparison with the champion is, on the same rows."
         )
     if old == new:
@@ -230,7 +230,7 @@ def parameter_changes(
         new = f"`{after[name]}`" if name in after else "not there"
         if name not in before or name not in after or before[name] != after[name]:
             changed.append(f"`{name}` {old} → {new}")
-    return f"**Parameters**: {few(changed, 8)}" if changed else ""
+    return f"**Parameters**: {name_some(changed, 8)}" if changed else ""
 
 
 # %% ../../nbs/ci/04_pr_report.ipynb #135b563a
@@ -246,9 +246,9 @@ def change_lines(
     reports = [Path(p).stem for p in pages if was.get(p) not in (None, outs[p])]
     lines = [parameter_changes(before["params"], after["params"])]
     if notebooks:
-        lines.append(f"**Code**: {few(notebooks, 6)}")
+        lines.append(f"**Code**: {name_some(notebooks, 6)}")
     if data:
-        lines.append(f"**Data**: {few(data)} changed")
+        lines.append(f"**Data**: {name_some(data)} changed")
     if before["contract"] != after["contract"]:
         lines.append("**Contract** changed: see the diff of contract.yaml")
     if before["lock"] != after["lock"]:

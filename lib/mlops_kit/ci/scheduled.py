@@ -149,7 +149,7 @@ def update_drift_issue(
 ) -> None:
     "Open, update or close the issue of the incident that is open."
     incidents = open_incidents(root, hub, found)
-    least = STATES.index(read_alert_settings(read_yaml(root / "params.yaml")).least)
+    least = STATES.index(read_alert_settings(read_yaml(root / "params.yaml")).min_severity)
     if not any(STATES.index(e["severity"]) >= least for e in incidents):
         over = f"Over: {found['state']} on the rows up to {found['asof']}. {run_link()}"
         close_issue(hub, DRIFT_LABEL, over.strip())
@@ -206,7 +206,7 @@ def report_check(
 def run_scheduled_check(
     root: Path,  # the project's root
     hub: Hub,
-    given: str = "",  # a day, "today" or "next"; "" as retrain.clock says
+    given: str = "",  # a day, "today" or "next"; "" as retrain.scheduled_asof says
 ) -> bool:  # True on an alarm
     "Check the newest rows, notify, and hand on whether to retrain. Raises UserError."
     params, refusals = read_yaml(root / "params.yaml"), fetch_refusals(root)

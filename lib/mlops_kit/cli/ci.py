@@ -144,7 +144,7 @@ def patrol(
     asof: str = typer.Option(
         "",
         metavar="DAY",
-        help="look at rows up to this day, today or next; as retrain.clock says if not said",
+        help="look at rows up to this day, today or next; as retrain.scheduled_asof says if not said",
     ),
     dry_run: bool = DRY,
 ) -> None:

@@ -7,7 +7,6 @@ __all__ = [
     "app",
     "stage",
     "code",
-    "few",
     "clean",
     "mend_lock",
     "repro",
@@ -69,6 +68,7 @@ def stage(name: str = typer.Argument(help="a stage of dvc.yaml, such as train"))
 @app.command()
 def code() -> None:
     "Export the notebooks' code; the pipeline's first stage. Example: mlops-nb code"
+    from mlops_kit.ci.checks import name_some
     from mlops_kit.core.project import stage_names
     from mlops_kit.notebooks.export import export_packages
     from mlops_kit.notebooks.pipeline import list_modules, write_projections
@@ -78,18 +78,10 @@ def code() -> None:
         exported = export_packages(root)
         listed = [] if "DVC_STAGE" in os.environ else list_modules(root, stage_names(root))
         changed = write_projections(root, stage_names(root))
-    words = f"{few(changed)} changed" if changed else "no code of a stage changed"
-    words += f"; exported {few(exported)}" if exported else ""
-    words += f"; dvc.yaml: what {few(listed)} import" if listed else ""
+    words = f"{name_some(changed)} changed" if changed else "no code of a stage changed"
+    words += f"; exported {name_some(exported)}" if exported else ""
+    words += f"; dvc.yaml: what {name_some(listed)} import" if listed else ""
     typer.echo(f"code: {words}")
-
-
-def few(
-    names: list[str],
-    most: int = 6,  # more are not named
-) -> str:
-    "Name some things."
-    return ", ".join(names[:most]) + (" …" if len(names) > most else "")
 
 
 # %% ../../nbs/cli/06_main.ipynb #407a38b2
@@ -143,6 +135,7 @@ def repro(
     "Bring the pipeline up to date and say what happened. Example: mlops-nb repro"
     from mlops_kit.cli.explain import explain_rerun
     from mlops_kit.core.params import all_declared, resolve_parameters
+    from mlops_kit.notebooks.states import write_states
     from mlops_kit.storage.sync import remove_stale_locks
     from mlops_kit.registry.versions import update_champion
 
@@ -165,6 +158,7 @@ def repro(
     if done.returncode:
         raise typer.Exit(done.returncode)
     remove(root / "reports/failed")
+    write_states(root)
     if not targets:
         typer.echo("\n".join(summary_lines(root, started)))
 

@@ -190,10 +190,10 @@ def replay(
     Example: mlops-nb replay --from 2013-04 --to 2013-12
     """
     from mlops_kit.backtest.run import run_replay
-    from mlops_kit.backtest.report import table_lines, write_replay
+    from mlops_kit.backtest.report import replay_lines, write_replay
 
     root = project_root()
     result = run_replay(root, (first, last), every, not no_incident)
     page = write_replay(root, result)
     closing = f"curves and reasons: {os.path.relpath(page, root)}"
-    typer.echo("\n".join([*table_lines(result), "", closing]))
+    typer.echo("\n".join([*replay_lines(result), "", closing]))

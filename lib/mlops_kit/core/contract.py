@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "TYPES",
+    "COLUMN_TYPES",
     "TASKS",
     "ROLES",
     "REQUIRED_FIELDS",
@@ -12,7 +12,7 @@ __all__ = [
     "COLUMN_FIELDS",
     "TARGET_TYPES",
     "COLUMN_KINDS",
-    "check_fields",
+    "check_column_fields",
     "check_column_rules",
     "default_task",
     "target_task",
@@ -33,7 +33,7 @@ from .files import UserError, project_root, read_yaml
 
 
 # %% ../../nbs/core/04_contract.ipynb #26b2464d
-TYPES = ("number", "integer", "category", "boolean", "datetime", "text")
+COLUMN_TYPES = ("number", "integer", "category", "boolean", "datetime", "text")
 TASKS = ("binary", "multiclass", "regression")
 ROLES = ("feature", "identifier", "constant", "empty", "group", "text", "suspect")
 REQUIRED_FIELDS = ("type", "nullable", "meaning", "source", "known", "sensitive")
@@ -52,7 +52,7 @@ COLUMN_FIELDS = {*REQUIRED_FIELDS, *OPTIONAL_FIELDS}
 
 
 # %% ../../nbs/core/04_contract.ipynb #c9954086
-def check_fields(
+def check_column_fields(
     name: str,  # the column
     rules: dict[str, Any],  # its entry in the contract
 ) -> None:
@@ -79,11 +79,11 @@ def check_column_rules(
     rules: dict[str, Any],  # its entry in the contract
 ) -> None:
     "Raise UserError for an entry that is incomplete, misspelt or contradicts itself."
-    check_fields(name, rules)
-    if rules["type"] not in TYPES:
+    check_column_fields(name, rules)
+    if rules["type"] not in COLUMN_TYPES:
         raise UserError(
             f"contract.yaml: column {name} has type {rules['type']!r}, allowed are "
-            f"{', '.join(TYPES)}"
+            f"{', '.join(COLUMN_TYPES)}"
         )
     if rules.get("role", "feature") not in ROLES:
         raise UserError(

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = [
-    "describe_failure",
+    "describe_git_failure",
     "command_name",
     "start_git",
     "run_git_bytes",
     "run_git",
     "try_git",
     "fallback_identity",
+    "git_output",
     "head_commit",
     "git_remote",
 ]
@@ -26,7 +27,7 @@ from .files import UserError
 
 
 # %% ../../nbs/core/05_git.ipynb #c9e005e4
-def describe_failure(
+def describe_git_failure(
     done: subprocess.CompletedProcess,  # of git, with text
 ) -> str:  # at most 300 characters
     "Describe why git failed: its own message, or the signal that ended it."
@@ -85,7 +86,7 @@ def run_git_bytes(
     done = start_git(root, arguments, given, env)
     if done.returncode:
         done.stderr = done.stderr.decode("utf-8", "replace")
-        reason = f"git {command_name(arguments)} failed: {describe_failure(done)}"
+        reason = f"git {command_name(arguments)} failed: {describe_git_failure(done)}"
         raise UserError(f"{reason}; {hint}" if hint else reason)
     return done.stdout
 
@@ -122,6 +123,18 @@ def fallback_identity(
     if (try_git(root, "config", "user.email") or "").strip():
         return ()
     return "-c", f"user.name={name}", "-c", f"user.email={name}@example.org"
+
+
+# %% ../../nbs/core/05_git.ipynb #37bcd4bc
+def git_output(
+    root: Path,  # a repository
+    *arguments: str,  # of git
+) -> str:  # what it printed, without white space at its ends
+    """Run git, with a fallback identity where git knows nobody.
+
+    Raises UserError with git's reason.
+    """
+    return run_git(root, *fallback_identity(root), *arguments).strip()
 
 
 # %% ../../nbs/core/05_git.ipynb #c9ebe39b

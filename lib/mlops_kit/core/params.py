@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = [
+    "RENAMED",
     "declared_parameters",
     "typed",
-    "fail",
-    "fits",
+    "wrong_place",
     "check_parameter",
+    "refuse_renamed",
     "resolve_parameters",
     "refuse_unknown",
     "all_declared",
@@ -53,45 +54,25 @@ def typed(
     value: Any,  # what YAML made of it
     kind: Any,  # a type such as int, list[str], float | None, Literal["a", "b"]
 ) -> Any:  # the value, a whole number turned into a float where one is meant
-    "Check a value against a type. Raises TypeError when it does not fit."
-    choices, origin = get_args(kind), get_origin(kind)
-    if origin is Literal and value in choices:
-        return value
-    if origin is list and isinstance(value, list):
-        return [typed(v, choices[0]) for v in value]
-    if origin is dict and isinstance(value, dict):
-        return {typed(k, choices[0]): typed(v, choices[1]) for k, v in value.items()}
-    if origin is not None and origin not in (Literal, list, dict):
-        return (
-            next(typed(value, c) for c in choices if fits(value, c))
-            if any(fits(value, c) for c in choices)
-            else fail(value)
-        )
-    if kind is float and type(value) is int:
-        return float(value)
-    return (
-        value
-        if origin is None and type(value) is (type(None) if kind is None else kind)
-        else fail(value)
-    )
+    "Check a value against a type. Raises pydantic's ValidationError when it does not fit."
+    from pydantic import ConfigDict, TypeAdapter
+
+    return TypeAdapter(kind, config=ConfigDict(strict=True)).validate_python(value)
 
 
-# %% ../../nbs/core/03_params.ipynb #7cd78f24
-def fail(value: Any) -> None:
-    "Raise the TypeError of `typed`."
-    raise TypeError(f"{value!r}")
-
-
-def fits(
-    value: Any,  # what YAML made of it
-    kind: Any,  # a type, see `typed`
-) -> bool:
-    "Tell whether a value is of a type."
-    try:
-        typed(value, kind)
-        return True
-    except TypeError:
-        return False
+# %% ../../nbs/core/03_params.ipynb #090ddf7a
+def wrong_place(
+    name: str,  # full name: "retrain.gate"
+    value: Any,  # what params.yaml says
+    path: tuple[str | int, ...],  # where pydantic found the error
+) -> tuple[str, Any]:  # the name and the value of the innermost part that is wrong
+    "Find which part of a nested value is wrong; the names of types in pydantic's path are skipped."
+    for part in path:
+        if isinstance(value, dict) and part in value:
+            name, value = f"{name}.{part}", value[part]
+        elif isinstance(value, list) and isinstance(part, int):
+            name, value = f"{name}[{part}]", value[part]
+    return name, value
 
 
 # %% ../../nbs/core/03_params.ipynb #e9f020bc
@@ -108,9 +89,12 @@ def check_parameter(
             "__builtins__": {t.__name__: t for t in (int, float, str, bool, list, dict)},
         },
     )
+    from pydantic import ValidationError
+
     try:
         return typed(value, kind)
-    except TypeError:
+    except ValidationError as error:
+        place, value = wrong_place(name, value, error.errors()[0]["loc"])
         allowed = (
             "one of " + ", ".join(map(str, get_args(kind)))
             if get_origin(kind) is Literal
@@ -122,10 +106,40 @@ def check_parameter(
             else ""
         )
         hint = f'; write it in quotes: "{value}"' if isinstance(value, date) else hint
+        whole = "" if place == name else f" in {name}"
         raise UserError(
-            f"params.yaml: {name} is {value!r} ({type(value).__name__}), allowed is "
+            f"params.yaml: {place} is {value!r} ({type(value).__name__}), allowed{whole} is "
             f"{allowed}{hint}; correct it and run again"
         ) from None
+
+
+# %% ../../nbs/core/03_params.ipynb #6f5ad90d
+# Old name: new name, in full; a parameter keeps its values when it is renamed.
+RENAMED: dict[str, str] = {
+    "features.accepted": "features.accepted_leaks",
+    "train.simple_model": "train.baseline_model",
+    "gate.max_loss": "gate.non_inferiority_margin",
+    "monitor.least_change": "monitor.min_effect",
+    "monitor.least_missing": "monitor.min_defect_share",
+    "monitor.alerts.least": "monitor.alerts.min_severity",
+    "retrain.clock": "retrain.scheduled_asof",
+    "retrain.most": "retrain.max_attempts",
+    "retrain.per": "retrain.attempts_per",
+    "retrain.gate.max_loss": "retrain.gate.non_inferiority_margin",
+}
+
+
+def refuse_renamed(
+    params: dict[str, Any],  # content of params.yaml, or some of its sections
+) -> None:
+    "Raise UserError for the first parameter under an old name, with the new one."
+    for old, new in RENAMED.items():
+        *sections, key = old.split(".")
+        holder: Any = params
+        for section in sections:
+            holder = holder.get(section) if isinstance(holder, dict) else None
+        if isinstance(holder, dict) and key in holder:
+            raise UserError(f"{old} is called {new} now; rename it in params.yaml")
 
 
 # %% ../../nbs/core/03_params.ipynb #167115ad
@@ -136,8 +150,9 @@ def resolve_parameters(
 ) -> dict[str, Any]:  # value by name for this stage's notebook
     """Choose and check the parameters of a stage.
 
-    Raises UserError for unknown, missing and wrong ones.
+    Raises UserError for unknown, renamed, missing and wrong ones.
     """
+    refuse_renamed(params)
     refuse_unknown("", params, {"seed", "data", *declared})
     own, data = (params.get(section) or {} for section in (name, "data"))
     used = {key for d in declared.values() for key in d}

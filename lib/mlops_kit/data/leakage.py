@@ -15,7 +15,7 @@ __all__ = [
     "score_classes",
     "score_number",
     "score_column",
-    "score_columns",
+    "score_single_features",
     "find_leaks",
 ]
 
@@ -123,7 +123,7 @@ def score_column(
 MAX_ROWS = 20_000  # rows that are scored, evenly spaced
 
 
-def score_columns(
+def score_single_features(
     features: pd.DataFrame,  # float64 for numbers, text otherwise
     labels: pd.Series,  # booleans, classes or numbers, none missing
     task: str,  # binary, multiclass or regression
@@ -138,7 +138,7 @@ def score_columns(
 
 
 # %% ../../nbs/data/09_leakage.ipynb #9441f55c
-STOP_SCORE = 0.985  # a score from here on is a copy, see `score_columns`
+STOP_SCORE = 0.985  # a score from here on is a copy, see `score_single_features`
 STOP_AHEAD = (0.90, 0.40)  # so is a score from here on that is so far ahead of every other
 LOOK_AHEAD = (0.70, 0.30)  # worth a look: the same, milder
 SCORE_NAMES = {
@@ -149,13 +149,13 @@ SCORE_NAMES = {
 
 
 def find_leaks(
-    features: pd.DataFrame,  # see `score_columns`
-    labels: pd.Series,  # see `score_columns`
+    features: pd.DataFrame,  # see `score_single_features`
+    labels: pd.Series,  # see `score_single_features`
     task: str,  # binary, multiclass or regression
     # Returns: "column", "strength" ("stop" or "look") and "evidence", strongest first
 ) -> list[dict[str, Any]]:
     "Name the features that look like leaks."
-    scores, leaks = score_columns(features, labels, task), []
+    scores, leaks = score_single_features(features, labels, task), []
     honest = scores[scores < STOP_SCORE]
     for name, score in scores.items():
         others = honest[honest.index != name]

@@ -191,7 +191,7 @@ def judge_leaks(
     train: pd.DataFrame,  # labelled rows of the training window
     names: list[str],  # features
     contract: dict[str, Any],  # "target" and "task"
-    accepted: list[str],  # features.accepted: those that a person has found to be honest
+    accepted: list[str],  # features.accepted_leaks: those that a person has found to be honest
 ) -> list[dict[str, Any]]:  # see `leakage.find_leaks`; with "accepted"
     "Name the features that look like leaks."
     found = find_leaks(train[names], train[contract["target"]], contract["task"])

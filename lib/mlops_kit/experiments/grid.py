@@ -115,7 +115,8 @@ def check_values(
     except UserError as error:
         shown = " ".join(f"-S {k}={v}" for k, v in values.items())
         reason = str(error).removeprefix("params.yaml: ")
-        reason = reason.removesuffix("; correct it and run again")
+        for ending in ("; correct it and run again", "; rename it in params.yaml"):
+            reason = reason.removesuffix(ending)
         raise UserError(f"{shown}: {reason}; nothing was started") from None
     return whole
 

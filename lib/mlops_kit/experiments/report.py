@@ -8,7 +8,6 @@ __all__ = [
     "GATE_CELLS",
     "MAX_CURVES",
     "MAX_SCORES",
-    "SECTIONS",
     "read_cached",
     "output_file",
     "parse_points",
@@ -19,6 +18,7 @@ __all__ = [
     "score_section",
     "parameter_section",
     "page_parts",
+    "experiments_verdict",
     "write_page",
 ]
 
@@ -33,14 +33,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ..core.files import replacing
 from .charts import CHART_STYLE, Points, line_plot, number_parameters
 from .charts import draw_axis as draw_axis
 from .charts import fit_scale as fit_scale
 from .charts import scatter_plot, score_plot
 from .charts import svg as svg
 from .history import parse_mapping
-from ..notebooks.html import PAGE, STYLE
+from ..notebooks.page import make_verdict
+from ..notebooks.states import save_page
 from .table import closing_lines, row_note, shorten
 
 
@@ -221,15 +221,7 @@ def page_parts(
 ) -> list[str]:  # HTML
     "Write the sections of the page."
     metric, ranked = found["metric"], [row for row in found["rows"] if row["rank"]]
-    tried = sum(row["kind"] == "experiment" for row in found["rows"])
-    parts = [
-        "<h1>Experiments</h1>",
-        f"<blockquote>{tried} experiments, ranked by {escape(metric or 'nothing yet')} on the "
-        "test rows; higher is better.</blockquote>",
-        "<p>" + "<br>".join(escape(line) for line in closing_lines(found)) + "</p>",
-        '<h2 id="table">Ranked</h2>',
-        table_html(found),
-    ]
+    parts = ["<p>" + "<br>".join(escape(line) for line in closing_lines(found)) + "</p>"]
     if ranked:
         curve = ("reports/live", f"plots/metrics/valid/{metric}.tsv", "step", metric)
         roc = ("reports/plots", "roc.csv", "fpr", "tpr")
@@ -237,33 +229,37 @@ def page_parts(
         parts += score_section(ranked, metric)
         parts.append(curve_section(root, ranked, curve, ("Validation by round", "round", metric)))
         parts.append(curve_section(root, ranked, roc, roc_titles))
-    return [part for part in parts + parameter_section(ranked, metric) if part]
+    parts += parameter_section(ranked, metric)
+    return [part for part in [*parts, '<h2 id="table">Ranked</h2>', table_html(found)] if part]
 
 
 # %% ../../nbs/experiments/04_report.ipynb #03a114a2
-SECTIONS = {
-    "table": "Ranked",
-    "scores": "Scores",
-    "live": "By round",
-    "plots": "ROC",
-    "parameters": "Parameters",
-}
+def experiments_verdict(
+    found: dict[str, Any],  # see `history.collect_experiments`
+) -> dict[str, Any]:  # see `page.make_verdict`
+    "Say which experiment is best, and whether it passed the gate."
+    ranked = [row for row in found["rows"] if row["rank"]]
+    tried = [row for row in found["rows"] if row["kind"] == "experiment"]
+    best = next((row for row in ranked if row["kind"] == "experiment"), None)
+    line = closing_lines(found)[0]
+    figures = {"experiments": f"{len(tried):,}"}
+    if best and best["value"] is not None:
+        figures[f"{found['metric']} of the best"] = f"{best['value']:.4f}"
+        if best["low"] is not None:
+            figures["its 95 % interval"] = f"{best['low']:.4f} to {best['high']:.4f}"
+    figures["passed the gate"] = f"{sum(row['passed'] is True for row in tried):,}"
+    state = "neutral" if not best else "passed" if best["passed"] else "warning"
+    return make_verdict(state, line[:1].upper() + line[1:], figures)
 
 
+# %% ../../nbs/experiments/04_report.ipynb #aa4aa6b4
 def write_page(
     root: Path,  # the project's root
     found: dict[str, Any],  # see `history.collect_experiments`
 ) -> Path:  # reports/experiments.html
     "Write the page. Raises UserError when it cannot be written."
-    parts, target = page_parts(root, found), root / "reports/experiments.html"
-    contents = [(a, t) for a, t in SECTIONS.items() if any(f'id="{a}"' in p for p in parts)]
-    page = PAGE.render(
-        title="Experiments",
-        style=STYLE,
-        code_style=CHART_STYLE,
-        contents=contents,
-        parts=parts,
-    )
-    with replacing(target) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return target
+    ranked_by = escape(found["metric"] or "nothing yet")
+    about = f"Ranked by {ranked_by} on the test rows; higher is better."
+    more = {"intro": f"<blockquote>{about}</blockquote>", "style": CHART_STYLE}
+    verdict = experiments_verdict(found)
+    return save_page(root, "experiments", "Experiments", page_parts(root, found), verdict, **more)

@@ -239,7 +239,9 @@ def build_simple(
 ) -> Any:  # pipeline, not fitted
     "Build the simple model, which the candidate must beat."
     given = {name: params[name] for name in SETTINGS}
-    return make_model(params["simple_model"], given, samples.groups, params["seed"], samples.answer)
+    return make_model(
+        params["baseline_model"], given, samples.groups, params["seed"], samples.answer
+    )
 
 
 def load_trained(

@@ -4,7 +4,6 @@
 
 # %% auto #0
 __all__ = [
-    "Report",
     "make_sampler",
     "make_distribution",
     "clip_settings",
@@ -36,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from ..core.files import UserError
+from .early_stopping import Report
 from .search_space import INTEGER_SETTINGS, SearchPlan, is_log_scale
 from .trial_log import append_trial, read_trials
 
@@ -202,9 +202,6 @@ def check_search_succeeded(
 
 
 # %% ../../nbs/models/09_tuning.ipynb #7202f8bc
-Report = Callable[[int, float], bool]  # step, metric → whether to stop the trial
-
-
 def evaluate_settings(
     # settings, `Report` → score, rounds, pruned; see `early_stopping.Objective`
     objective: Callable[[dict[str, Any], Report], Any],

@@ -43,7 +43,12 @@ from mlops_kit.models.outputs import (
     prediction_column,
 )
 from .outcomes import SHARES, outcome_checks, part_of
-from .performance import join_labels, label_lag, measure_slices, measure_windows
+from mlops_kit.monitoring.performance import (
+    join_labels,
+    label_lag,
+    measure_window_slices,
+    measure_windows,
+)
 from .reference import Reference, load_reference, make_reference
 from ..models.serialization import load_model
 from .windows import JudgedWindow, judge_window, judge_windows, profile_days
@@ -137,7 +142,7 @@ def judge_inputs(
     inputs, absent = input_reference(case, gone), lost_columns(gone) & set(columns)
     views = profile_days(columns.drop(columns=list(absent)), case.times)
     rate = params["false_alarm_rate"] * SHARES["inputs"]
-    smallest = (params["least_change"], params["least_missing"])
+    smallest = (params["min_effect"], params["min_defect_share"])
     if spans is None or case.times is None:
         return views, [judge_window(views, None, inputs, rate, smallest)]
     return views, judge_windows(views, spans, inputs, rate, smallest)
@@ -150,7 +155,7 @@ def judge_outcomes(
     params: dict[str, Any],  # section `monitor` of params.yaml
 ) -> list[Check]:
     "Compare predictions and labels of the newest window with their references."
-    limits = tuple(params[k] for k in ("false_alarm_rate", "least_change", "least_missing"))
+    limits = tuple(params[k] for k in ("false_alarm_rate", "min_effect", "min_defect_share"))
     past, task, times = case.past, case.task, case.times
     span = span if times is not None else None
     then, kind = prediction_column(extract_scores(past, task), task, past.index)
@@ -198,7 +203,7 @@ def measure_case(
         "learnt_rows": load_json(case.bundle / "train.json")["rows"],
         "estimate": estimate_performance(scored, windows, last),
         "calibration": calibration_over_time(scored, windows),
-        "slices": measure_slices(
+        "slices": measure_window_slices(
             scored.take(windows[last]),
             case.features.loc[windows[last], sliced],
             params["min_slice_rows"],

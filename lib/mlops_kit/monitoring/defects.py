@@ -20,7 +20,7 @@ __all__ = [
     "detect_unit_change",
     "check_unseen",
     "share_outside",
-    "check_range",
+    "check_out_of_range",
     "check_defects",
 ]
 
@@ -166,7 +166,7 @@ def share_outside(
     return outside / rows
 
 
-def check_range(
+def check_out_of_range(
     name: str,  # a column of numbers
     window: Window,
     reference: Reference,
@@ -199,5 +199,5 @@ def check_defects(
     if bins.kind == "category" and bins.known is not None:
         return [check_unseen(name, window, reference, null, smallest)]
     if bins.kind == "number" and bins.span:
-        return [check_range(name, window, reference, null, smallest)]
+        return [check_out_of_range(name, window, reference, null, smallest)]
     return []

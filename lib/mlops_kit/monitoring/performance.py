@@ -19,7 +19,7 @@ __all__ = [
     "measure_rows",
     "measure_windows",
     "slice_names",
-    "measure_slices",
+    "measure_window_slices",
     "day_text",
     "describe_lag",
     "label_lag",
@@ -252,7 +252,7 @@ def slice_names(
     return column.astype("object").where(column.notna(), "(missing)").astype("str")
 
 
-def measure_slices(
+def measure_window_slices(
     scored: Scored,  # a window's rows
     columns: pd.DataFrame,  # columns to slice by, of the same rows
     min_rows: int = 500,  # smaller slices are left out

@@ -21,7 +21,7 @@ __all__ = [
     "draw_history",
     "draw_over_windows",
     "score_edges",
-    "draw_scores",
+    "draw_score_distributions",
     "draw_performance",
 ]
 
@@ -193,7 +193,7 @@ def score_edges(
     return np.linspace(low, high, 31) if low < high else np.linspace(low - 0.5, low + 0.5, 31)
 
 
-def draw_scores(
+def draw_score_distributions(
     before: np.ndarray,  # scores on record: of the test window
     now: np.ndarray,  # of the newest window
     daily: pd.Series | None,  # mean score by day of the windows; None without time

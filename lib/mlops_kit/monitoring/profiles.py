@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "TYPES",
+    "WHYLOGS_TYPES",
     "level_capacity",
     "cut_into_levels",
     "kll_bytes",
@@ -136,7 +136,7 @@ def track_values(
 
 
 # %% ../../nbs/monitoring/01_profiles.ipynb #d1b457a3
-TYPES = ("integral", "fractional", "boolean", "string", "object", "tensor")
+WHYLOGS_TYPES = ("integral", "fractional", "boolean", "string", "object", "tensor")
 
 
 def count_values(
@@ -145,7 +145,7 @@ def count_values(
     "Count a column's values, missing values and infinities."
     missing = int(values.isna().sum())
     counts = {"n": len(values), "null": missing, "nan": missing, "inf": int(np.isinf(values).sum())}
-    types = dict.fromkeys(TYPES, 0) | {"fractional": len(values) - missing}
+    types = dict.fromkeys(WHYLOGS_TYPES, 0) | {"fractional": len(values) - missing}
     return {
         "counts": ColumnCountsMetric(**{k: IntegralComponent(v) for k, v in counts.items()}),
         "types": TypeCountersMetric(**{k: IntegralComponent(v) for k, v in types.items()}),

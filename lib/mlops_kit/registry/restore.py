@@ -13,7 +13,7 @@ __all__ = [
     "clone_version",
     "choose_environment",
     "recorded_trials",
-    "run_pipeline",
+    "rerun_version",
     "compare_outputs",
     "rebuild",
 ]
@@ -242,7 +242,7 @@ def recorded_trials(
 
 
 # %% ../../nbs/registry/07_restore.ipynb #e9fd2ac1
-def run_pipeline(
+def rerun_version(
     folder: Path,  # see `clone_version`
     bin_folder: Path,  # see `choose_environment`
     env: dict[str, str],  # see `choose_environment`
@@ -301,7 +301,7 @@ def rebuild(
         clone_version(root, store, entry.commit, folder)
         bin_folder, env = choose_environment(root, folder)
         recorded = {o.path: o for o in list_outputs(folder)}
-        run_pipeline(folder, bin_folder, env | recorded_trials(folder), entry.version)
+        rerun_version(folder, bin_folder, env | recorded_trials(folder), entry.version)
         rebuilt = {o.path: o for o in list_outputs(folder)}
     same_bundle, lines, summary = compare_outputs(recorded, rebuilt)
     return same_bundle, [*lines, f"{entry.version} rebuilt from {entry.commit[:10]}: {summary}"]

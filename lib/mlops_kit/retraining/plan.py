@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.files import UserError, read_yaml
+from ..core.params import refuse_renamed
 from .apply import RESULT, list_unsaved_outputs
 from ..registry.tags import check_stage, find_holder, model_name, read_entries, synchronise
 from ..core.git import run_git
@@ -144,6 +145,7 @@ def retrain_parameters(
     request: Request,
 ) -> dict[str, Any]:  # value by full parameter name
     "List what a retraining changes in params.yaml. Raises UserError."
+    refuse_renamed(params)
     own = DEFAULTS | {k: v for k, v in (params.get("retrain") or {}).items() if k in DEFAULTS}
     asof = (params.get("data") or {}).get("asof")
     day = next_asof(None if asof is None else str(asof), request.asof, own["every"])

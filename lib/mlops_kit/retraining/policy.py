@@ -37,6 +37,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.files import UserError
+from ..core.params import refuse_renamed
 from ..data.splitting import window_length
 
 
@@ -170,13 +171,13 @@ def defect_objection(
 
 def rows_objection(
     facts: dict[str, Any],  # "rows" and "rows then"
-    least: int,  # labelled rows that must be new
+    min_rows: int,  # labelled rows that must be new
 ) -> str:  # in words; "" when there are enough, or they were not counted
     "Object to training for a few new rows."
     now, then = facts.get("rows"), facts.get("rows then")
-    if not now or not then or now - then >= least:
+    if not now or not then or now - then >= min_rows:
         return ""
-    return f"only {now - then:,} labelled rows are new, at least {least:,} are needed"
+    return f"only {now - then:,} labelled rows are new, at least {min_rows:,} are needed"
 
 
 # %% ../../nbs/retraining/01_policy.ipynb #f0cc2519
@@ -195,15 +196,15 @@ def cooldown_objection(
 def budget_objection(
     today: pd.Timestamp,  # the day it is
     history: list[dict[str, Any]],  # see `objections`
-    most: int,  # attempts
-    per: str,  # length of time they are counted in
+    max_attempts: int,
+    attempts_per: str,  # length of time they are counted in
 ) -> str:  # in words; "" when something of the budget is left
     "Object to more attempts in a time than allowed."
-    since = today - time_length(per, "per")
+    since = today - time_length(attempts_per, "attempts_per")
     count = sum(pd.Timestamp(h["asof"]) > since for h in history)
-    if count < most:
+    if count < max_attempts:
         return ""
-    return f"{count} attempts since {since:%Y-%m-%d}, allowed are {most} in {per}"
+    return f"{count} attempts since {since:%Y-%m-%d}, allowed are {max_attempts} in {attempts_per}"
 
 
 # %% ../../nbs/retraining/01_policy.ipynb #c0e0ab1c
@@ -218,7 +219,7 @@ def objections(
     if not facts.get("by hand"):
         against += [
             cooldown_objection(today, history, policy["cooldown"]),
-            budget_objection(today, history, policy["most"], policy["per"]),
+            budget_objection(today, history, policy["max_attempts"], policy["attempts_per"]),
             rows_objection(facts, policy["min_rows"]),
         ]
     return [words for words in against if words]
@@ -243,6 +244,7 @@ def decide(
     # name; content of metrics/retrain.json
 ) -> dict[str, Any]:
     "Decide whether to train again. Raises UserError for a trigger that does not exist."
+    refuse_renamed({"retrain": policy})
     for name in policy["triggers"]:
         if name not in TRIGGERS:
             raise UserError(
@@ -355,6 +357,7 @@ def gate_limits(
 
     The gate's, and over them those of `retrain.gate`.
     """
+    refuse_renamed(params)
     own = params["retrain"].get("gate") or {}
     if unknown := [k for k in own if k not in params["gate"]]:
         raise UserError(

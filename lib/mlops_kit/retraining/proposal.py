@@ -8,7 +8,7 @@ __all__ = [
     "CANDIDATE_REF",
     "REFUSED_REF",
     "SUBJECT",
-    "MOVED",
+    "PUSH_CONFLICTS",
     "proposal_remote",
     "fetch_ref",
     "foreign_commits",
@@ -138,7 +138,12 @@ def add_proposal(
 
 # %% ../../nbs/retraining/06_proposal.ipynb #33172e83
 # how git reports that a ref is not what was expected
-MOVED = ("stale info", "cannot lock ref", "failed to update ref", "reference already exists")
+PUSH_CONFLICTS = (
+    "stale info",
+    "cannot lock ref",
+    "failed to update ref",
+    "reference already exists",
+)
 
 
 def push_proposal(
@@ -157,7 +162,7 @@ def push_proposal(
     try:
         run_git(root, "push", "-q", lease, remote, f"{CANDIDATE_REF}:refs/heads/{branch}")
     except UserError as error:
-        if not any(words in str(error) for words in MOVED):
+        if not any(words in str(error) for words in PUSH_CONFLICTS):
             raise
         raise UserError(
             f"the branch {branch} of {remote} has moved while the candidate was made (another "

@@ -40,7 +40,7 @@ from mlops_kit.core.files import (
 )
 from ..registry.champion import read_champion
 from .due import gather_facts, past_attempts
-from ..core.params import all_declared, resolve_parameters
+from ..core.params import all_declared, refuse_renamed, resolve_parameters
 from ..core.project import KIT, stage
 from .plan import DEFAULTS, next_asof
 from ..storage.objects import copy_output, list_outputs, open_store
@@ -51,28 +51,29 @@ from ..registry.versions import update_champion
 # %% ../../nbs/retraining/09_scheduled_check.ipynb #32889796
 def choose_asof(
     params: dict[str, Any],  # content of params.yaml
-    given: str = "",  # a day, YYYY-MM-DD, "today" or "next"; "" as retrain.clock says
+    given: str = "",  # a day, YYYY-MM-DD, "today" or "next"; "" as retrain.scheduled_asof says
     today: str = "",  # for examples; the machine's date in UTC if not given
 ) -> str:  # YYYY-MM-DD
     """Choose the day up to which rows are checked.
 
     Raises UserError for data without time, and for a text that is no day.
     """
+    refuse_renamed(params)
     asof, section = (params.get("data") or {}).get("asof"), params.get("retrain") or {}
     if asof is None:
         raise UserError(
             "these rows have no time (params.yaml: data.asof is null), so there is no later day "
             "to check; `mlops-nb drift FILE` compares a file of new rows with the reference"
         )
-    clock = given or str(section.get("clock", "today"))
-    if clock == "next":
+    wanted = given or str(section.get("scheduled_asof", "today"))
+    if wanted == "next":
         return str(next_asof(str(asof), "", section.get("every", DEFAULTS["every"])))
-    if clock == "today":
+    if wanted == "today":
         # a machine whose date is wrong must not check less than the last run
         return max(str(asof), today or f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}")
     if not given:
         raise UserError(
-            f"params.yaml: retrain.clock is {clock!r}, allowed are today (live data) and next "
+            f"params.yaml: retrain.scheduled_asof is {wanted!r}, allowed are today (live data) and next "
             "(one retrain.every after data.asof); correct it"
         )
     return str(asof) if given == str(asof) else str(next_asof(str(asof), given, ""))

@@ -126,7 +126,7 @@ def to_features(
     typed: pd.DataFrame,  # in the contract's types
     columns: dict[str, dict[str, Any]],  # entries of the contract
 ) -> pd.DataFrame:  # columns known at prediction time; float64 for numbers, text otherwise
-    "Turn what is known at prediction time into what `leakage.score_columns` reads."
+    "Turn what is known at prediction time into what `leakage.score_single_features` reads."
     features = {}
     for name, rules in columns.items():
         if not rules["known"]:

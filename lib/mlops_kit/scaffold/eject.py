@@ -13,7 +13,7 @@ from pathlib import Path
 from ..core.files import UserError
 from ..core.project import KIT, package_name
 from ..notebooks.pipeline import installed_package
-from .init import run_git
+from ..core.git import git_output
 from mlops_kit.scaffold.update import (
     check_updatable,
     conflict_lines,
@@ -78,7 +78,7 @@ def eject_library(
     files, lines = merge_rendering(project, commit, since)
     if not files:
         words = "Eject the library: its notebooks are in lib/nbs"
-        run_git(project, "commit", "-q", "--no-edit", "-m", words)
+        git_output(project, "commit", "-q", "--no-edit", "-m", words)
     return [
         *conflict_lines(files),
         *lines,

@@ -6,7 +6,6 @@
 __all__ = [
     "COPIED_BYTES",
     "place_source",
-    "run_git",
     "template_root",
     "template_origin",
     "track",
@@ -16,7 +15,7 @@ __all__ = [
     "column_table",
     "init_project",
     "refuse_place",
-    "closing_lines",
+    "project_lines",
     "replace_clone",
 ]
 
@@ -34,6 +33,7 @@ from typing import Any
 import yaml
 
 from ..core.files import UserError, remove
+from ..core.git import git_output
 from ..data.formats import list_source_files
 from .render import project_names, render
 from .contract_draft import draft_contract, profile_source
@@ -71,27 +71,6 @@ def place_source(
 
 
 # %% ../../nbs/scaffold/13_init.ipynb #d49f154b
-def run_git(
-    folder: Path,  # a repository
-    *words: str,  # arguments of git
-) -> str:  # what it printed
-    """Run git; a name for the commit is given where the user has none.
-
-    Raises UserError with git's reason.
-    """
-    who = subprocess.run(
-        ["git", "config", "user.email"], cwd=folder, capture_output=True, text=True
-    ).stdout.strip()
-    name = [] if who else ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
-    done = subprocess.run(["git", *name, *words], cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        raise UserError(
-            f"git {words[0]} failed in {folder}: "
-            f"{(done.stderr or done.stdout).strip().splitlines()[-1][:200]}"
-        )
-    return done.stdout.strip()
-
-
 def template_root() -> Path:
     "Find the clone of the template that this library belongs to. Raises UserError without one."
     root = Path(__file__).resolve().parents[3]
@@ -110,10 +89,10 @@ def template_origin(
     version = re.search(
         r"^version = (.*)$", (template / "settings.ini").read_text(encoding="utf-8"), re.M
     )[1]
-    changed = run_git(template, "status", "--porcelain")
+    changed = git_output(template, "status", "--porcelain")
     return {
         "version": version,
-        "commit": run_git(template, "rev-parse", "--short=12", "HEAD")
+        "commit": git_output(template, "rev-parse", "--short=12", "HEAD")
         + (" with changes" if changed else ""),
     }
 
@@ -125,7 +104,7 @@ def track(
 ) -> None:
     "Put the data under DVC and everything else under git."
     if not (folder / ".git").exists():
-        run_git(folder, "init", "-q", "-b", "main")
+        git_output(folder, "init", "-q", "-b", "main")
     if copied:
         done = subprocess.run(
             [sys.executable, "-m", "dvc", "add", "-q", "data/source"],
@@ -138,8 +117,8 @@ def track(
                 "`dvc add` said nothing; `dvc status` in a clone of the template may tell why"
             ]
             raise UserError(f"dvc add failed: {said[-1][:200]}")
-    run_git(folder, "add", "-A")
-    run_git(folder, "commit", "-q", "-m", message)
+    git_output(folder, "add", "-A")
+    git_output(folder, "commit", "-q", "-m", message)
 
 
 def write_contract(contract: dict[str, Any]) -> str:  # YAML
@@ -273,7 +252,7 @@ def init_project(
             new.rename(folder)
     finally:
         remove(work, quiet=True)
-    return [*column_table(contract), *closing_lines(title, said, os.path.relpath(folder, here))]
+    return [*column_table(contract), *project_lines(title, said, os.path.relpath(folder, here))]
 
 
 def refuse_place(
@@ -281,7 +260,7 @@ def refuse_place(
     in_place: bool,  # turn the template's clone into the project
 ) -> None:
     "Raise UserError where no project can be made."
-    if in_place and run_git(folder, "status", "--porcelain"):
+    if in_place and git_output(folder, "status", "--porcelain"):
         raise UserError(
             f"{folder} has uncommitted changes; commit or stash them, then run again with "
             "--in-place"
@@ -295,7 +274,7 @@ def refuse_place(
         raise UserError(f"{folder.parent} is no folder; make it first, or choose another place")
 
 
-def closing_lines(
+def project_lines(
     title: str,  # the project's name
     said: list[str],  # what was inferred
     shown: str,  # where it is, from here
@@ -316,7 +295,7 @@ def replace_clone(
     project: Path,  # what it becomes
 ) -> None:
     "Put a project's files in place of the template's."
-    for file in run_git(clone, "ls-files").splitlines():
+    for file in git_output(clone, "ls-files").splitlines():
         remove(clone / file)
     for name in (
         "data",

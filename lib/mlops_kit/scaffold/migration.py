@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "MOVED",
+    "MOVED_NOTEBOOKS",
     "new_names",
     "new_imports",
     "rename_imports",
@@ -27,7 +27,7 @@ from ..notebooks.source import save_text
 
 # %% ../../nbs/scaffold/14_migration.ipynb #e5d9c3b0
 # where the library's notebooks of the flat release are now: room and notebook
-MOVED = {
+MOVED_NOTEBOOKS = {
     "00_base": "core/01_files",
     "00_code": "notebooks/01_source",
     "00_coltypes": "data/01_dtypes",
@@ -40,10 +40,10 @@ MOVED = {
     "00_leaks": "data/09_leakage",
     "00_params": "core/03_params",
     "00_remote": "storage/01_errors",
-    "00_report": "notebooks/05_html",
-    "00_sample": "notebooks/06_sample",
+    "00_report": "notebooks/06_html",
+    "00_sample": "notebooks/07_sample",
     "00_source": "data/03_readers",
-    "00_stage": "notebooks/07_runner",
+    "00_stage": "notebooks/09_runner",
     "00_storage": "storage/02_objects",
     "00_transfer": "storage/03_sync",
     "02b_split": "data/08_splitting",
@@ -124,7 +124,7 @@ MOVED = {
 def new_names() -> dict[str, str]:  # full name by the name of a module in the flat release
     "Name the modules of the library that a flat project imports."
     names = {}
-    for old, new in MOVED.items():
+    for old, new in MOVED_NOTEBOOKS.items():
         room, _, file = new.partition("/")
         names[re.sub(r"^\d+[a-z]?_", "", old)] = (
             f"{KIT}.{room}.{re.sub(r'^[0-9a-z]+_', '', file, count=1)}"
@@ -211,10 +211,10 @@ def edit_line(
 ) -> str:
     "Say what became of an edit in a library's notebook."
     stem = Path(file).stem
-    if stem not in MOVED:
+    if stem not in MOVED_NOTEBOOKS:
         return f"{file}: you edited it, and it is gone from the template; `git show HEAD~1:{file}` has it"
     return (
         f"{file}: you edited it, and it is in the library now: `mlops-nb eject "
-        f"{MOVED[stem].partition('/')[0]}`, then carry your edit (`git show HEAD~1:{file}`) into "
-        f"lib/nbs/{MOVED[stem]}.ipynb"
+        f"{MOVED_NOTEBOOKS[stem].partition('/')[0]}`, then carry your edit (`git show HEAD~1:{file}`) into "
+        f"lib/nbs/{MOVED_NOTEBOOKS[stem]}.ipynb"
     )

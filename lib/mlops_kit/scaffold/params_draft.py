@@ -109,7 +109,7 @@ def draft_gate(
     return {
         "gate.min_score": chance[task],
         "gate.min_gain": -margin,
-        "gate.max_loss": margin,
+        "gate.non_inferiority_margin": margin,
         "gate.min_slice_score": None,
     }
 
@@ -149,7 +149,7 @@ def draft_sample_params(
         "max_bad_rows": 0.05,
         "min_score": -9.0,
         "min_gain": -9.0,
-        "max_loss": 9.0,
+        "non_inferiority_margin": 9.0,
         "min_slice_score": None,
         "min_slice_rows": 20,
     }
@@ -194,7 +194,7 @@ def draft_shared_params(
 
 # %% ../../nbs/scaffold/10_params_draft.ipynb #36db8168
 RETRAIN_PARAMS = {
-    "retrain.clock": "today",
+    "retrain.scheduled_asof": "today",
     "retrain.valid_window": "",
     "retrain.test_window": "",
     "retrain.gate": {},

@@ -7,7 +7,7 @@ __all__ = [
     "MAX_COUNTED_VALUES",
     "TEXT_PATTERNS",
     "ColumnProfile",
-    "count_values",
+    "update_value_counts",
     "count_readings",
     "count_patterns",
     "group_text",
@@ -71,7 +71,7 @@ class ColumnProfile:
 
 
 # %% ../../nbs/scaffold/03_profiling.ipynb #739b4a03
-def count_values(
+def update_value_counts(
     known: dict[str, int] | None,  # rows by value so far; None: too many
     text: pa.Array,  # values, may repeat, none null
     weights: np.ndarray,  # rows of each
@@ -161,12 +161,12 @@ def count_text(
     objects = values.to_numpy(zero_copy_only=False).astype("object")
     hashes = pd.util.hash_array(objects, categorize=False)
     column.sketch.add(hashes, weights)
-    column.values = count_values(column.values, values, weights)
+    column.values = update_value_counts(column.values, values, weights)
     if len(values):
         unread = count_readings(column, values, weights)
         count_patterns(column, values, weights, unread)
         words = values.filter(pa.array(unread))
-        column.words = count_values(column.words, words, weights[unread])
+        column.words = update_value_counts(column.words, words, weights[unread])
     column.missing += int((~present).sum())
     return np.where(present, np.append(hashes, np.uint64(0))[places], np.uint64(0))
 
@@ -207,14 +207,16 @@ def count_typed(
     if infinite.any():
         array = np.where(infinite, np.nan, array)
         rows = np.ones(int(infinite.sum()), "int64")
-        column.words = count_values(column.words, to_text(batch[infinite]), rows)
+        column.words = update_value_counts(column.words, to_text(batch[infinite]), rows)
     reading = column.readings.setdefault("ISO8601" if array.dtype.kind == "M" else ".", Reading())
     reading.add(array[~missing], np.ones(int((~missing).sum()), "int64"))
     if column.values is not None:
         rows = batch[~missing].value_counts(sort=False)
         few = len(rows) <= MAX_COUNTED_VALUES
         text = to_text(rows.index.to_series()) if few else None
-        column.values = count_values(column.values, text, rows.to_numpy("int64")) if few else None
+        column.values = (
+            update_value_counts(column.values, text, rows.to_numpy("int64")) if few else None
+        )
     column.missing += int(missing.sum())
     return hashes
 

@@ -6,7 +6,7 @@
 __all__ = [
     "SPLITS",
     "find_latest_time",
-    "choose_asof",
+    "draft_asof",
     "assign_sample",
     "choose_windows",
     "draft_split",
@@ -42,7 +42,7 @@ def find_latest_time(
 
 
 # %% ../../nbs/scaffold/09_split_draft.ipynb #3726d62a
-def choose_asof(
+def draft_asof(
     times: pd.Series,  # of the sample
     latest: pd.Timestamp,  # the latest of all rows
     today: pd.Timestamp,
@@ -112,7 +112,7 @@ def draft_split(
     time, asof, notes = contract["time"], None, []
     if time:
         latest = find_latest_time(profile, contract, typed)
-        asof, note = choose_asof(typed[time], latest, pd.Timestamp.now())
+        asof, note = draft_asof(typed[time], latest, pd.Timestamp.now())
         notes += [note] if note else []
     length = choose_windows(typed, contract, asof, profile.rows)
     if length is None and time:

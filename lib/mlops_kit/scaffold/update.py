@@ -42,7 +42,8 @@ import yaml
 from ..core.files import UserError, read_yaml, remove
 from ..core.project import read_notebook
 from .render import export_project, fill_params, render
-from .init import run_git, template_origin
+from ..core.git import git_output
+from .init import template_origin
 from mlops_kit.scaffold.migration import (
     added_cells,
     carry_features,
@@ -62,7 +63,7 @@ def rendering_commit(
     state: str,  # the template's state: "0.1.0 90086ea1b2c3"
 ) -> str | None:  # the commit of that rendering, on whatever branch
     "Find the commit that holds exactly what a state of the template gave."
-    found = run_git(
+    found = git_output(
         project,
         "log",
         "--all",
@@ -85,7 +86,9 @@ def last_rendering(
     "Find what the template last gave. Raises UserError where that is not recorded."
     state = read_yaml(project / ".origin.yaml").get("rendered_from")
     if not state:  # a project of release 0.1.0, which wrote it into messages only
-        message = run_git(project, "log", "-1", "--format=%B", "--grep", "^Rendered-From: ", "HEAD")
+        message = git_output(
+            project, "log", "-1", "--format=%B", "--grep", "^Rendered-From: ", "HEAD"
+        )
         state = (re.findall(r"^Rendered-From: (.*)$", message, re.M) or [""])[-1]
     commit = rendering_commit(project, state) if state else None
     if not commit:
@@ -94,7 +97,7 @@ def last_rendering(
             "gave is not known; fetch all branches (`git fetch --unshallow` in a shallow clone; "
             "`git fetch origin pull/N/head` for an update that was squashed), then run again"
         )
-    return commit, yaml.safe_load(run_git(project, "show", f"{commit}:.origin.yaml")), state
+    return commit, yaml.safe_load(git_output(project, "show", f"{commit}:.origin.yaml")), state
 
 
 def known_params(
@@ -155,13 +158,13 @@ def next_rendering(
     work = Path(tempfile.mkdtemp(prefix="mlops_nb-update-"))
     tree = work / "tree"
     try:
-        run_git(project, "worktree", "add", "-q", "--detach", str(tree), since[0])
+        git_output(project, "worktree", "add", "-q", "--detach", str(tree), since[0])
         fill(tree)
-        run_git(tree, "add", "-A")
-        if not set(run_git(tree, "diff", "--cached", "--name-only").split()) - {".origin.yaml"}:
+        git_output(tree, "add", "-A")
+        if not set(git_output(tree, "diff", "--cached", "--name-only").split()) - {".origin.yaml"}:
             return None
-        run_git(tree, "commit", "-q", "--no-verify", "-m", message)
-        return run_git(tree, "rev-parse", "HEAD")
+        git_output(tree, "commit", "-q", "--no-verify", "-m", message)
+        return git_output(tree, "rev-parse", "HEAD")
     finally:
         words = ["git", "worktree", "remove", "--force", str(tree)]
         subprocess.run(words, cwd=project, capture_output=True)
@@ -185,7 +188,7 @@ def render_release(
         "Put the new release in place of the old."
         new = tree.parent / "new"
         render(template, new, answers, (tree / "contract.yaml").read_text(encoding="utf-8"))
-        for file in run_git(tree, "ls-files").splitlines():
+        for file in git_output(tree, "ls-files").splitlines():
             if not file.startswith("data") and file != "CHANGELOG.md":
                 remove(tree / file)
         remove(new / "CHANGELOG.md")
@@ -204,12 +207,12 @@ def start_merge(
 ) -> None:
     "Merge without a commit; conflicts stay open."
     driver = f"merge.nbdev-merge.driver={Path(sys.executable).parent / 'nbdev_merge'} %O %A %B %P"
-    head = run_git(project, "rev-parse", "HEAD")
+    head = git_output(project, "rev-parse", "HEAD")
     known = ["git", "merge-base", "--is-ancestor", base, "HEAD"]
     lost = subprocess.run(known, cwd=project, capture_output=True).returncode != 0
     if lost:
-        parents = run_git(project, "log", "-1", "--format=%P", "HEAD").split()
-        run_git(project, "replace", "--graft", head, *parents, base)
+        parents = git_output(project, "log", "-1", "--format=%P", "HEAD").split()
+        git_output(project, "replace", "--graft", head, *parents, base)
     try:
         subprocess.run(
             [
@@ -229,7 +232,7 @@ def start_merge(
         )
     finally:
         if lost:
-            run_git(project, "replace", "-d", head)
+            git_output(project, "replace", "-d", head)
 
 
 def identity(
@@ -246,7 +249,7 @@ def open_files(
     project: Path,  # in the midst of a merge
 ) -> list[str]:
     "List the files with conflicts."
-    return run_git(project, "diff", "--name-only", "--diff-filter=U").splitlines()
+    return git_output(project, "diff", "--name-only", "--diff-filter=U").splitlines()
 
 
 def settle_params(
@@ -255,10 +258,10 @@ def settle_params(
     "Merge params.yaml by name, where that is possible."
     if "params.yaml" not in open_files(project):
         return
-    sides = (run_git(project, "show", f":{stage}:params.yaml") + "\n" for stage in (1, 2, 3))
+    sides = (git_output(project, "show", f":{stage}:params.yaml") + "\n" for stage in (1, 2, 3))
     if (merged := merged_params(*sides)) is not None:
         (project / "params.yaml").write_text(merged, encoding="utf-8")
-        run_git(project, "add", "params.yaml")
+        git_output(project, "add", "params.yaml")
 
 
 def settle_moved(
@@ -269,12 +272,12 @@ def settle_moved(
     "Take away what the template no longer gives, though it was edited, and say so."
     lines = []
     for file in open_files(project):
-        staged = run_git(project, "ls-files", "-u", "--", file).splitlines()
+        staged = git_output(project, "ls-files", "-u", "--", file).splitlines()
         deleted = {line.split()[2] for line in staged} == {"1", "2"}
         if deleted and file.startswith(("nbs/", f"{package}/", "tests/")):
             if file.startswith("nbs/") and not carry_derived(project, base, file):
                 lines.append(edit_line(file))
-            run_git(project, "rm", "-q", "--force", "--", file)
+            git_output(project, "rm", "-q", "--force", "--", file)
     return lines
 
 
@@ -287,11 +290,11 @@ def carry_derived(
     chapter = project / "nbs/03_features.ipynb"
     if file != "nbs/02a_derived.ipynb" or not chapter.is_file():
         return False
-    before, now = (json.loads(run_git(project, "show", f"{c}:{file}")) for c in (base, "HEAD"))
+    before, now = (json.loads(git_output(project, "show", f"{c}:{file}")) for c in (base, "HEAD"))
     notebook = read_notebook(chapter)
     carry_features(notebook, added_cells(before, now))
     save_notebook(chapter, notebook)
-    run_git(project, "add", "nbs/03_features.ipynb")
+    git_output(project, "add", "nbs/03_features.ipynb")
     return True
 
 
@@ -305,13 +308,13 @@ def export_again(
     try:
         export_project(project)
     except RuntimeError as error:
-        run_git(project, "add", "-A", "nbs", "tests", package)  # or git could not go back
+        git_output(project, "add", "-A", "nbs", "tests", package)  # or git could not go back
         raise UserError(
             f"the merged notebooks could not be exported ({str(error).splitlines()[-1][:200]}); "
             "see `git diff`, correct them, then `make export` and `git commit`; `git merge "
             "--abort` goes back"
         ) from None
-    run_git(project, "add", "-A", "nbs", "tests", package, "dvc.yaml")
+    git_output(project, "add", "-A", "nbs", "tests", package, "dvc.yaml")
 
 
 # %% ../../nbs/scaffold/15_update.ipynb #6419a96c
@@ -322,7 +325,7 @@ def merge_rendering(
 ) -> tuple[list[str], list[str]]:  # files with conflicts; what became of edits, lines
     "Merge what the template gives into the project; what can be settled is settled."
     package = since[1]["names"]["package"]
-    flat = run_git(project, "ls-tree", "--name-only", since[0], "nbs/00_base.ipynb")
+    flat = git_output(project, "ls-tree", "--name-only", since[0], "nbs/00_base.ipynb")
     start_merge(project, commit, since[0])
     settle_params(project)
     lines = settle_moved(project, since[0], package)
@@ -342,7 +345,7 @@ def check_updatable(
             f"{project} holds no .origin.yaml: it is no project that `mlops-nb init` made; give "
             "the folder of one"
         )
-    if run_git(project, "status", "--porcelain"):
+    if git_output(project, "status", "--porcelain"):
         raise UserError(f"{project} has uncommitted changes; commit or stash them, then run again")
 
 
@@ -382,13 +385,13 @@ def update_project(
     ]
     if files:
         return [*conflict_lines(files)[:-1], *lost, *lines, conflict_lines(files)[-1]]
-    state = run_git(project, "log", "-1", "--format=%B", commit).split("Rendered-From: ")[1]
+    state = git_output(project, "log", "-1", "--format=%B", commit).split("Rendered-From: ")[1]
     message = f"Take over the template: {since[2]} becomes {state}"
-    run_git(project, "commit", "-q", "--no-edit", "-m", message)
+    git_output(project, "commit", "-q", "--no-edit", "-m", message)
     return [
         *lost,
         *lines,
         f"{project} took the template's release over: "
-        f"{run_git(project, 'diff', '--shortstat', 'HEAD~1')}",
+        f"{git_output(project, 'diff', '--shortstat', 'HEAD~1')}",
         "now: make repro",
     ]
