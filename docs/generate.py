@@ -258,7 +258,7 @@ def contract_page(meanings: dict) -> str:
     fields = [
         [
             code(name),
-            "yes" if name in contract.REQUIRED_FIELDS else "no",
+            "required" if name in contract.REQUIRED_FIELDS else "optional",
             meanings["column_fields"][name],
         ]
         for name in (*contract.REQUIRED_FIELDS, *contract.OPTIONAL_FIELDS)
@@ -273,7 +273,7 @@ def contract_page(meanings: dict) -> str:
         "may see.\n\n## Parts of the file\n\n"
         + table(["part", "meaning"], [[code(k), v] for k, v in meanings["contract_parts"].items()])
         + "\n## Fields of a column\n\n"
-        + table(["field", "required", "meaning"], fields)
+        + table(["field", "presence", "meaning"], fields)
         + f"\nTypes: {', '.join(map(code, contract.COLUMN_TYPES))}. Tasks: {', '.join(map(code, contract.TASKS))}. "
         + f"Roles: {', '.join(map(code, contract.ROLES))}.\n"
         + "\n## Columns of the example\n\n"
