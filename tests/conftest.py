@@ -30,7 +30,7 @@ if "TESTS_SHARED" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["TESTS_SHARED"], ignore_errors=True)
 
 # files whose tests work on one project in turn: one worker runs them
-TOGETHER = {"test_experiments", "test_pipeline", "test_versions", "test_actions"}
+TOGETHER = {"test_experiments", "test_pipeline", "test_reruns", "test_versions", "test_actions"}
 # files with the longest tests: they begin, so that the short ones fill both workers to the end
 LONGEST = "experiments pipeline actions versions init update bytes stages registry workflows"
 

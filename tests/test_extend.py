@@ -8,8 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run, set_params
-from test_pipeline import edit
+from conftest import ROOT, edit, run, set_params
 
 from mlops_kit.core.extensions import CHAPTERS
 from mlops_kit.core.files import load_json
