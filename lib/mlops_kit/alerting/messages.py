@@ -82,10 +82,10 @@ def suggest_rules(
 # %% ../../nbs/alerting/04_messages.ipynb #0cc2316b
 MAX_NEWS = 5  # described in a message
 NEXT_STEPS = {
-    "broken": "fix the data where it comes from; do not retrain, the model would learn the defect",
+    "broken": "fix the data where it comes from; do not retrain, the model would be trained on the defect",
     "changed and matters": "compare the model's score on the newest labels with the recorded one; "
     "retrain if it has fallen",
-    "changed": "find out whether the change is meant; the model relies little on this, so watch the "
+    "changed": "find out whether the change is meant; the model relies little on this, so monitor the "
     "score when labels arrive",
     "noticed": "nothing yet; look again after the next window",
 }

@@ -50,10 +50,12 @@ class Checked(NamedTuple):
 
 def name_some(
     names: list[str],
-    most: int = 4,
+    limit: int = 4,
 ) -> str:
     "Name some things."
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return ", ".join(names[:limit]) + (
+        f" and {len(names) - limit} more" if len(names) > limit else ""
+    )
 
 
 # %% ../../nbs/ci/03_checks.ipynb #8cecd685
@@ -193,7 +195,7 @@ def check_code(
     ]
     if (root / "lib/pyproject.toml").is_file():
         floors = ["lint-imports", "lib/pyproject.toml", "--no-cache"]
-        words = "rooms of the library import from lower floors only"
+        words = "packages of the library import from lower floors only"
         found.append(run_tool(root, "floors", floors, words))
     return found
 

@@ -141,7 +141,7 @@ def command_rollback(
 ) -> None:
     """Give a stage back to the version that held it before.
 
-    Example: mlops-nb rollback prod --from v1.0.1 --why "answers too slow"
+    Example: mlops-nb rollback prod --from v1.0.1 --why "predictions are too slow"
     """
     from mlops_kit.registry.versions import rollback as run
 

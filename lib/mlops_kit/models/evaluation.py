@@ -21,17 +21,17 @@ def resample_units(
     rows: pd.DataFrame,  # test rows
     time: str | None,  # the column that dates them
     group: str,  # the column of the group; "" for none
-    least: int = 10,  # fewest units a bootstrap can do with
+    min_units: int = 10,  # fewest units that a bootstrap is drawn from
     # Returns: the unit of each row, and what it is: the group's column, "days", "hours" or "rows"
 ) -> tuple[pd.Series, str]:
     """Decide what a bootstrap draws.
 
     Groups, or days where there are days enough, or hours, or single rows.
     """
-    if group and rows[group].nunique() >= least:
+    if group and rows[group].nunique() >= min_units:
         return rows[group].fillna(""), group
     for unit, name in (("D", "days"), ("h", "hours")) if time else ():
-        if rows[time].dt.floor(unit).nunique() >= least:
+        if rows[time].dt.floor(unit).nunique() >= min_units:
             return rows[time].dt.floor(unit), name
     return pd.Series(np.arange(len(rows)), index=rows.index), "rows"
 
@@ -39,15 +39,15 @@ def resample_units(
 # %% ../../nbs/models/07_evaluation.ipynb #12797049
 def measure_slices(
     rows: pd.DataFrame,  # columns to slice by
-    values: np.ndarray,  # answers, see `encoding.encode_labels`
+    values: np.ndarray,  # labels, see `encoding.encode_labels`
     scores: np.ndarray,  # see `estimators.predict_scores`
-    answer: dict[str, Any],  # "task"
+    spec: dict[str, Any],  # "task"
     min_rows: int,  # smaller slices are left out
     # Returns: column, value, rows, observed: mean label, predicted: mean score (for classes: accuracy, mean
     # certainty), the deciding metric; the worst first
 ) -> list[dict]:
     "Measure the model on each value of some columns."
-    metric, result = PRIMARY[answer["task"]], []
+    metric, result = PRIMARY[spec["task"]], []
     predicted, true = (
         (scores.max(axis=1), values == scores.argmax(axis=1))
         if scores.ndim == 2
@@ -63,7 +63,7 @@ def measure_slices(
                         "rows": len(index),
                         "observed": true[index].mean(),
                         "predicted": predicted[index].mean(),
-                        metric: primary_metric(values[index], scores[index], answer),
+                        metric: primary_metric(values[index], scores[index], spec),
                     }
                 )
     return sorted(result, key=lambda s: (np.isnan(s[metric]), s[metric], s["column"], s["value"]))
@@ -73,13 +73,13 @@ def measure_slices(
 def permutation_importance(
     model: "sklearn.pipeline.Pipeline",  # fitted
     rows: pd.DataFrame,  # features
-    values: np.ndarray,  # answers, see `encoding.encode_labels`
-    answer: dict[str, Any],  # see `encoding.encode_labels`
+    values: np.ndarray,  # labels, see `encoding.encode_labels`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
     seed: int,
 ) -> pd.Series:  # mean loss of the deciding metric by feature, of two shuffles, the largest first
     "Measure what the score loses when one feature is shuffled."
     rng = np.random.default_rng(seed)
-    base, losses = primary_metric(values, predict_scores(model, rows, answer), answer), {}
+    base, losses = primary_metric(values, predict_scores(model, rows, spec), spec), {}
     for name in rows:
         shuffled = pd.concat(
             [
@@ -88,8 +88,8 @@ def permutation_importance(
             ],
             ignore_index=True,
         )
-        parts = np.array_split(predict_scores(model, shuffled, answer), 2)
+        parts = np.array_split(predict_scores(model, shuffled, spec), 2)
         losses[name] = round(
-            base - np.mean([primary_metric(values, part, answer) for part in parts]), 6
+            base - np.mean([primary_metric(values, part, spec) for part in parts]), 6
         )
     return pd.Series(losses, dtype="float64").sort_values(ascending=False, kind="stable")

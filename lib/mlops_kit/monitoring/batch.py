@@ -259,8 +259,8 @@ def drift_of_files(
     contract = load_contract(bundle / "contract.yaml")
     raw = read_rows(files, root, given["ingest"]["csv"])
     delivery = take_delivery(raw, contract, given["validate"])
-    most = given["validate"]["max_bad_rows"]
-    found = compare_delivery(bundle, name, delivery, given["monitor"], most)
+    max_bad_rows = given["validate"]["max_bad_rows"]
+    found = compare_delivery(bundle, name, delivery, given["monitor"], max_bad_rows)
     ours = load_contract(root / "contract.yaml")
     other = [f"another contract: {line}" for line in compare_contracts(contract, ours)]
     return found | {"notes": [*found["notes"], *other]}

@@ -78,8 +78,8 @@ def model_age(
     days = (pd.Timestamp(day).normalize() - pd.Timestamp(last)).days
     if days < 0:
         raise UserError(
-            f"data.asof is {day}, before the last day the model learnt from ({last}): that "
+            f"data.asof is {day}, before the last day the model was trained on ({last}): that "
             "day it did not exist; choose a later day, or a model made before it"
         )
-    words = f"the model learnt from days to {last}: {days} day{'s' * (days != 1)} ago"
+    words = f"the model was trained on days to {last}: {days} day{'s' * (days != 1)} ago"
     return {"trained_to": last, "days": days, "summary": words}

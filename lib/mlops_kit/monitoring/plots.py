@@ -161,17 +161,17 @@ def draw_history(
 
 
 def draw_over_windows(
-    looks: list[JudgedWindow],  # the oldest first
+    judged: list[JudgedWindow],  # the oldest first
     max_columns: int = 4,  # those nearest to an alarm in the newest
 ) -> pd.DataFrame | None:  # effect and limit by window and column; None with fewer than two windows
     "Draw the effect of a few columns over the windows, each with the line where an alarm begins."
-    names = [c.column for c in strongest_checks(looks[-1].checks, max_columns)]
-    if len(looks) < 2 or not names:
+    names = [c.column for c in strongest_checks(judged[-1].checks, max_columns)]
+    if len(judged) < 2 or not names:
         print("One window is no history yet.")
         return None
     rows = [
         {"window": look.last, "column": c.column, "effect": c.effect, "limit": c.limit}
-        for look in looks
+        for look in judged
         for c in look.checks
         if c.what in ("distribution", "unit") and c.column in names
     ]
