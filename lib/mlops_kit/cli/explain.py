@@ -151,7 +151,7 @@ def changed_code(
     "Name what differs between the code now and in the last run."
     now, kind, name = code.get(entry["path"]), entry["path"].split("/")[1], Path(entry["path"]).stem
     if kind == "kit":
-        where = f"the library's room {name}"
+        where = f"the library's package {name}"
     else:
         where = f"{package_name(root)}.{name}" if kind == "modules" else f"notebook {name}"
     if now is None:

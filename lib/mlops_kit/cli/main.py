@@ -393,14 +393,16 @@ def updated(
 # %% ../../nbs/cli/06_main.ipynb #653dda91
 @app.command()
 def eject(
-    room: str = typer.Argument(
-        default=None, metavar="[ROOM]", help="the room you want to change, such as monitoring"
+    package: str = typer.Argument(
+        default=None,
+        metavar="[PACKAGE]",
+        help="the package of the library to change, such as monitoring",
     ),
 ) -> None:
     """Put the library's notebooks into the project, editable. Example: mlops-nb eject monitoring"""
     from mlops_kit.scaffold.eject import eject_library
 
-    typer.echo("\n".join(eject_library(project_root(), room)))
+    typer.echo("\n".join(eject_library(project_root(), package)))
 
 
 # %% ../../nbs/cli/06_main.ipynb #fd8dfe16

@@ -167,7 +167,7 @@ def require_persistence(
     windows: list[JudgedWindow],  # the oldest first
     persist: int,  # in how many windows a finding must alarm
 ) -> list[Check]:  # the newest window's checks; what has not lasted can only warn
-    "Let only require_persistence findings fail. Raises UserError for a number that can never be reached."
+    "Let only persistent findings fail. Raises UserError for a number that can never be reached."
     if not 1 <= persist <= MAX_PERSIST:
         raise UserError(
             f"params.yaml: monitor.persist is {persist}; write in how many windows a finding must "
