@@ -45,7 +45,7 @@ class Checked(NamedTuple):
 
     name: str
     ok: bool
-    words: str  # what is wrong and what to do; or what was looked at
+    words: str  # what is wrong and what to do; or what was checked
 
 
 def name_some(
@@ -158,7 +158,7 @@ def run_tool(
     command: list[str],  # a tool and its arguments
     about: str,  # what it looks at, in words
 ) -> Checked:
-    "Let a tool look."
+    "Run a checker."
     tool = shutil.which(command[0], path=str(Path(sys.executable).parent)) or shutil.which(
         command[0]
     )
@@ -190,7 +190,7 @@ def check_code(
     lint = ["ruff", "check", "--no-cache", "--output-format", "concise", "."]
     form = ["ruff", "format", "--check", "--no-cache", "."]
     found = [
-        run_tool(root, "code", lint, "no known mistake in notebooks, modules and tests"),
+        run_tool(root, "code", lint, "no known error in notebooks, modules and tests"),
         run_tool(root, "format", form, "notebooks, modules and tests are formatted"),
     ]
     if (root / "lib/pyproject.toml").is_file():

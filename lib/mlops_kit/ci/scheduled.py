@@ -200,7 +200,7 @@ def report_check(
         reasons="; ".join(decision["reasons"]),
     )
     page = "monitor" if "labelled" in found else "validate"
-    hub.say(f"look: {result['folder'].relative_to(root)}/{page}.html")
+    hub.say(f"see: {result['folder'].relative_to(root)}/{page}.html")
 
 
 # %% ../../nbs/ci/06_scheduled.ipynb #b15ea1bf

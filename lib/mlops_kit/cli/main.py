@@ -290,13 +290,13 @@ def init(
     ),
     target: str = typer.Option(..., help="the column to predict"),
     time: str = typer.Option(
-        None, help="the column that dates the rows; none for no such column; guessed if not said"
+        None, help="the column that dates the rows; none for no such column; guessed if not given"
     ),
     task: str = typer.Option("auto", help="auto, binary, multiclass or regression"),
     positive: str = typer.Option(
         None, help="for a binary task: the label that means yes; guessed if not given"
     ),
-    name: str = typer.Option(None, help="the project's name; the folder's if not said"),
+    name: str = typer.Option(None, help="the project's name; the folder's if not given"),
     in_place: bool = typer.Option(
         False, "--in-place", help="turn this clone of the template into the project"
     ),
@@ -323,14 +323,16 @@ FROM = typer.Option(
     "",
     "--from",
     metavar="TEMPLATE",
-    help="the template, a path or a git address; the recorded one if not said",
+    help="the template, a path or a git address; the recorded one if not given",
 )
 
 
 @app.command()
 def update(
     folder: Path = typer.Argument(
-        default=None, metavar="[DIR]", help="a project that init made; the one you stand in"
+        default=None,
+        metavar="[DIR]",
+        help="a project that init made; the current folder if not given",
     ),
     template: str = FROM,
     check: bool = typer.Option(

@@ -218,7 +218,7 @@ def place_line(
 ) -> str:
     "Report what is missing in a place, and the command that brings it there."
     if missing is None:
-        state = "not looked at"
+        state = "not checked"
     elif missing:
         remedy = "make pull" if place == "cache" else "make push"
         state = f"{len(missing)} missing, such as {missing[0]}: `{remedy}`"

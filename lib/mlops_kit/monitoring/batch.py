@@ -62,7 +62,7 @@ def read_rows(
             raise UserError(str(error).removeprefix("data.source ").replace(place, file)) from None
     if not sum(map(len, parts)):
         raise UserError(
-            f"{', '.join(files)}: holds no rows, so there is nothing to compare; bring rows"
+            f"{', '.join(files)}: holds no rows, so there is nothing to compare; give a file with rows"
         )
     return pd.concat([p for p in parts if len(p)], ignore_index=True)
 

@@ -26,9 +26,9 @@ def describe_decay(
     if below == len(known):
         conclusion = "decayed"
     elif len(known) > 1:
-        conclusion = f"not decayed: {below} of {len(known)} windows are surely below the limit"
+        conclusion = f"not decayed: {below} of {len(known)} windows have their whole interval below the limit"
     else:
-        conclusion = "not decayed" if last["value"] >= limit else "not surely decayed"
+        conclusion = "not decayed" if last["value"] >= limit else "not certainly decayed"
     measured = f"{last['value']:.3f} [{last['low']:.3f}, {last['high']:.3f}] in {last['window']}"
     return (
         f"{conclusion}: {TITLES[last['metric']]} {measured}, recorded {recorded:.3f}, limit "

@@ -83,7 +83,7 @@ def check_binary_labels(
     boolean = present.isin([True, False])
     if not boolean.all():
         raise UserError(
-            f"{present.name} is {present[~boolean].iloc[0]!r}, and the model answers true or false; "
+            f"{present.name} is {present[~boolean].iloc[0]!r}, and the model predicts true or false; "
             f"look at the type of {present.name} in contract.yaml"
         )
 

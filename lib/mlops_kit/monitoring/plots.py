@@ -123,12 +123,12 @@ def missing_last(
 
 # %% ../../nbs/monitoring/18_plots.ipynb #3cabb6b7
 def draw_columns(
-    look: JudgedWindow,  # the newest
+    judged_window: JudgedWindow,  # the newest
     reference: Reference,
     max_columns: int = 9,  # those nearest to an alarm
 ) -> list[str]:  # the columns
     "Draw small multiples: each column's bins in the reference and now, the missing ones last."
-    shown, counts = strongest_checks(look.checks, max_columns), look.window.counts
+    shown, counts = strongest_checks(judged_window.checks, max_columns), judged_window.window.counts
     names = [c.column for c in shown if c.column in counts]
     if not names:
         print("There is no column to show.")
@@ -170,9 +170,9 @@ def draw_over_windows(
         print("One window is no history yet.")
         return None
     rows = [
-        {"window": look.last, "column": c.column, "effect": c.effect, "limit": c.limit}
-        for look in judged
-        for c in look.checks
+        {"window": found.last, "column": c.column, "effect": c.effect, "limit": c.limit}
+        for found in judged
+        for c in found.checks
         if c.what in ("distribution", "unit") and c.column in names
     ]
     table = pd.DataFrame(rows)

@@ -88,9 +88,9 @@ def fold_lines(
 # %% ../../nbs/monitoring/20_summary.ipynb #d52796af
 ADVICE = {
     "quiet": "nothing to do",
-    "noticed": "nothing to do; look at what was noticed when you have time",
-    "changed": "look at what changed; the model does not rely on it",
-    "changed and matters": "look at the measured performance; retrain when it has decayed, or when you know the "
+    "noticed": "nothing to do now; review what was noticed when convenient",
+    "changed": "review what changed; the model does not rely on it",
+    "changed and matters": "check the measured performance; retrain when it has decayed, or when you know the "
     "change to last",
     "broken": "fix the source: this is no change of the world, and no model should be trained on these "
     "rows",

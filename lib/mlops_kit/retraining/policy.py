@@ -261,9 +261,7 @@ def decide(
     looked["by hand"] = {
         "on": True,
         "fired": bool(facts.get("by hand")),
-        "summary": f"asked for by hand: {facts['by hand']}"
-        if facts.get("by hand")
-        else "nobody asked",
+        "summary": f"requested: {facts['by hand']}" if facts.get("by hand") else "nobody asked",
     }
     speaking = [name for name, t in looked.items() if t["on"] and t["fired"]]
     against = objections(facts, policy, history)
