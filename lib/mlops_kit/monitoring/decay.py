@@ -28,7 +28,7 @@ def describe_decay(
     elif len(known) > 1:
         conclusion = f"not decayed: {below} of {len(known)} windows have their whole interval below the limit"
     else:
-        conclusion = "not decayed" if last["value"] >= limit else "not certainly decayed"
+        conclusion = "not decayed" if last["value"] >= limit else "decay not significant"
     measured = f"{last['value']:.3f} [{last['low']:.3f}, {last['high']:.3f}] in {last['window']}"
     return (
         f"{conclusion}: {TITLES[last['metric']]} {measured}, recorded {recorded:.3f}, limit "
