@@ -184,7 +184,7 @@ def compare_models(
     scores: np.ndarray,  # of these rows
     others: np.ndarray,  # of another model on the same rows
 ) -> dict[str, Any]:  # value, low and high of the difference of the deciding metric
-    "Measure the difference of two models on the same rows."
+    "Measure the difference of two models on the same rows, by the paired cluster bootstrap."
     given = span.params["evaluate"]
     group = span.params["features"].get("group") or ""
     units, _ = resample_units(span.rows.iloc[places], span.contract["time"], group)
