@@ -2,7 +2,7 @@
 
     python docs/generate.py docs/_build/source
 
-A chapter is taken as the pipeline executed it (reports/NAME.ipynb), or from nbs/ when this code has not run. A field, key or room without an entry in docs/meanings.yaml is an error.
+A chapter is taken as the pipeline executed it (reports/NAME.ipynb), or from nbs/ when this code has not run. A field, key or package without an entry in docs/meanings.yaml is an error.
 """
 
 import ast
@@ -140,32 +140,34 @@ def chapter_pages() -> dict[str, str]:
 
 
 def library_pages(meanings: dict) -> dict[str, str]:
-    "Write the library's notebooks, a list for each room, and the list of rooms."
+    "Write the library's notebooks, a list for each package, and the list of packages."
     folders = {p.name: p for p in sorted((ROOT / "lib/nbs").iterdir()) if p.is_dir()}
-    agree("rooms", set(folders), set(meanings["rooms"]))
-    pages, rooms = {}, []
-    for room in meanings["rooms"]:
-        notebooks = {p: load_json(p) for p in sorted(folders[room].glob("*.ipynb"))}
+    agree("packages", set(folders), set(meanings["packages"]))
+    pages, packages = {}, []
+    for package in meanings["packages"]:
+        notebooks = {p: load_json(p) for p in sorted(folders[package].glob("*.ipynb"))}
         links = {"../../../nbs/": "../../chapters/"}
-        pages |= {f"library/{room}/{p.name}": page_of(n, links) for p, n in notebooks.items()}
+        pages |= {f"library/{package}/{p.name}": page_of(n, links) for p, n in notebooks.items()}
         rows = [
             [f"[{title_and_summary(n)[0]}]({p.name})", title_and_summary(n)[1], module_of(n)]
             for p, n in notebooks.items()
         ]
-        pages[f"library/{room}/index.md"] = (
-            f"# The room `{room}`\n\n{meanings['rooms'][room]}\n\n"
+        pages[f"library/{package}/index.md"] = (
+            f"# The package `{package}`\n\n{meanings['packages'][package]}\n\n"
             + table(["notebook", "what it does", "module"], rows)
             + "\n"
             + toctree([p.stem for p in notebooks])
         )
-        rooms.append([f"[{room}]({room}/index.md)", meanings["rooms"][room], len(notebooks)])
+        packages.append(
+            [f"[{package}]({package}/index.md)", meanings["packages"][package], len(notebooks)]
+        )
     pages["library/index.md"] = (
         "# Library\n\nThe library `mlops_kit` is written in notebooks too: each shows its functions "
-        "with the example and the asserts that test them. A room imports only from rooms above it "
+        "with the example and the asserts that test them. A package imports only from packages above it "
         "in this table.\n\n"
-        + table(["room", "what it is for", "notebooks"], rooms)
+        + table(["package", "what it is for", "notebooks"], packages)
         + "\n"
-        + toctree([f"{room}/index" for room in meanings["rooms"]])
+        + toctree([f"{package}/index" for package in meanings["packages"]])
     )
     return pages
 

@@ -43,7 +43,7 @@ def evaluate(
     params: dict[str, Any],  # the parameters of this notebook
 ) -> Evaluation:
     "Judge a model on rows it has never seen."
-    answer = features.answer | {"threshold": trained.threshold}
+    answer = features.spec | {"threshold": trained.threshold}
     test, metric = features.windows["test"], PRIMARY[answer["task"]]
     rows, values = test[features.names], encode_labels(test[features.target], answer)
     scores, baseline = (predict_scores(m, rows, answer) for m in (trained.model, trained.baseline))

@@ -39,7 +39,7 @@ def package(
     # metrics/*.json; "provenance": content of models/provenance.json; "model": file, if it exists
 ) -> dict[str, Any]:  # content of provenance.json: what it was made from, hash by file
     "Put a model and all that belongs to it into one folder."
-    answer = features.answer | {"threshold": trained.threshold}
+    answer = features.spec | {"threshold": trained.threshold}
     windows, test = features.windows, features.windows["test"]
     rows = pd.concat([windows["train"], windows["valid"]], ignore_index=True)
     scores = predict_scores(trained.model, test[features.names], answer)

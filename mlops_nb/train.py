@@ -43,12 +43,12 @@ def train(
     settings, plan, trials = choose_settings(samples, params, log)
     fitted = fit_by_round(samples, params, settings)
     threshold = None
-    if features.answer["task"] == "binary":
+    if features.spec["task"] == "binary":
         threshold = choose_threshold(samples.valid[1], fitted.scores[fitted.best])
     model = fitted.model
     if params["refit"]:
         rows = pd.concat([rows, features.windows["valid"]], ignore_index=True)
-    labels = encode_labels(rows[features.target], features.answer)
+    labels = encode_labels(rows[features.target], features.spec)
     if params["refit"] or len(fitted.scores) > 1:
         model = build_model(samples, params, settings, fitted)
         model = fit_model(model, rows[samples.names], labels, row_weights(rows, time, half_life))

@@ -152,7 +152,7 @@ def test_the_life_of_an_episode(hook: Webhook, project: Path, capfd: pytest.Capt
         len(body.splitlines()) <= 12
         and "2013-07-08 to 2013-07-14, 6,000 rows" in body
         and "Next: " in body
-        and "Look at: " in body
+        and "See: " in body
     )
     for number in (2, 3, 3):  # the same window again, the same findings again
         assert (
@@ -208,7 +208,7 @@ def test_what_a_server_misses_is_due_until_it_is_back(hook: Webhook, project: Pa
     week(project, 7)
     assert (
         "wind" in hook.got[0][2]
-        and "could not be told before" in hook.got[0][2]
+        and "could not be sent before" in hook.got[0][2]
         and "at its worst broken" in hook.got[0][2]
         and len(hook.take()) == 1
     )
@@ -451,7 +451,7 @@ def steps(silences: list[str]) -> st.SearchStrategy:
 
 
 LINE = re.compile(
-    r"- (?P<over>over, )?(?:(?P<severity>\w[\w ]*?), (?:was [\w ]+, )?since )?(?P<since>\S{10})(?: to \S+, (?:at its worst )?(?P<worst>\w[\w ]*?)(?:, could not be told before)?)?: (?P<column>\w), "
+    r"- (?P<over>over, )?(?:(?P<severity>\w[\w ]*?), (?:was [\w ]+, )?since )?(?P<since>\S{10})(?: to \S+, (?:at its worst )?(?P<worst>\w[\w ]*?)(?:, could not be sent before)?)?: (?P<column>\w), "
 )
 
 

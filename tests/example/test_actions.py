@@ -89,7 +89,7 @@ def test_what_the_contract_refuses_is_an_alarm_and_dry_tells_nobody(place: Place
     assert (refs(place), (place.world.folder / "hub.json").read_bytes()) == (before, state), (
         "--dry-run changes nothing"
     )
-    page = out.splitlines()[-1].removeprefix("look: ")
+    page = out.splitlines()[-1].removeprefix("see: ")
     assert (
         (place.clone / page).is_file()
         and not (place.clone / ".dvc/tmp/scheduled_check").exists()

@@ -399,7 +399,7 @@ def test_the_library_is_ejected_and_updated(made: Made, project: Path, tmp_path:
         held.extractall(tmp_path / "site")
     command = ["python", "-c", "from mlops_kit.cli.main import main; main()", "eject"]
     bad = run([*command, "moon"], project, PYTHONPATH=str(tmp_path / "site"))
-    assert bad.returncode == 1 and "no room 'moon'" in bad.stderr
+    assert bad.returncode == 1 and "no package 'moon'" in bad.stderr
     done = run([*command, "data"], project, PYTHONPATH=str(tmp_path / "site"))
     assert done.returncode == 0 and "edit lib/nbs/data" in done.stdout, done.stdout + done.stderr
     assert git(project, "status", "--porcelain") == "" and not (project / "vendor").exists()

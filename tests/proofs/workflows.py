@@ -279,7 +279,7 @@ def look_at_proposal(place: Place, outcome: RunOutcome, day: str, main: str, pro
         f"{day}: the gate passed ({len(result['checks'])} checks)",
     )
     check(
-        [a.name for a in outcome.artifacts] == ["candidate", "watch"]
+        [a.name for a in outcome.artifacts] == ["candidate", "drift-check"]
         and all(list(a.rglob("*.html")) for a in outcome.artifacts),
         f"{day}: pages of the look and of the candidate are kept as artifacts",
     )
@@ -293,7 +293,7 @@ def month(place: Place, day: str, scheduled: bool) -> bool:
     main, prod = branch(place, "main"), holds(place, "prod")
     how = ("schedule", {}) if scheduled else ("workflow_dispatch", {"inputs": {"asof": day}})
     outcome = act(place, "drift", how[0], True, day, **how[1])
-    look = outcome.outputs["watch"]
+    look = outcome.outputs["check"]
     check(
         look["look.asof"] == day,
         f"{day}: the look went to this day and found: {look['look.state']}; due: "
@@ -310,7 +310,7 @@ def month(place: Place, day: str, scheduled: bool) -> bool:
     )
     if look["look.due"] != "true":
         check(
-            results(outcome) == {"watch": "success", "retrain/propose": "skipped"}
+            results(outcome) == {"check": "success", "retrain/propose": "skipped"}
             and not opened(place, "pulls"),
             f"{day}: nothing was trained",
         )

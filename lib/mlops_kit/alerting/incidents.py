@@ -192,7 +192,7 @@ def load_incidents(
         reason = "a field is missing, unknown or holds what it cannot"
     raise UserError(
         f"{INCIDENTS_FILE} is damaged ({reason}): `git checkout {INCIDENTS_FILE}` restores it; "
-        "without it each incident that is open is told once more"
+        "without it each open incident is reported once more"
     )
 
 

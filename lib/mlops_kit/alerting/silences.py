@@ -282,7 +282,7 @@ def load_findings(
     "Read what the monitor found. Raises UserError when it has not run yet."
     if not (root / "metrics/drift.json").exists():
         raise UserError(
-            "metrics/drift.json is missing: nothing has been looked at yet; `mlops-nb repro` does "
+            "metrics/drift.json is missing: nothing has been monitored yet; `mlops-nb repro` does "
             "it"
         )
     found = load_record(root / "metrics/drift.json")

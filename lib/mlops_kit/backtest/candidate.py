@@ -98,13 +98,13 @@ def train_candidate(
 def score_features(
     candidate: Candidate,
     features: pd.DataFrame,  # of rows, see `features.make_features`
-    answer: dict[str, Any],  # "task" and "classes" of the span
+    spec: dict[str, Any],  # "task" and "classes" of the span
 ) -> np.ndarray:  # see `estimators.predict_scores`
     "Score rows by a candidate."
-    own = candidate.features.answer
+    own = candidate.features.spec
     scores = predict_scores(candidate.trained.model, swap_features(features, candidate), own)
-    if answer["task"] == "multiclass":
-        return align_classes(scores, own["classes"], answer["classes"])
+    if spec["task"] == "multiclass":
+        return align_classes(scores, own["classes"], spec["classes"])
     return scores
 
 
@@ -149,9 +149,9 @@ def score_opponent(
     if champion is None:
         return NO_CHAMPION
     version, bundle = champion
-    features, answer = candidate.features, candidate.features.answer
+    features, spec = candidate.features, candidate.features.spec
     rows = features.test_rows.reset_index(drop=True)
-    scores, reason = score_champion(bundle, rows, contract, answer)
+    scores, reason = score_champion(bundle, rows, contract, spec)
     seen = is_trained_on_test(bundle, features.summary["test"]["from"])
     return Opponent(version, scores, reason, seen)
 
@@ -184,9 +184,9 @@ def compare_models(
     scores: np.ndarray,  # of these rows
     others: np.ndarray,  # of another model on the same rows
 ) -> dict[str, Any]:  # value, low and high of the difference of the deciding metric
-    "Measure the difference of two models on the same rows."
+    "Measure the difference of two models on the same rows, by the paired cluster bootstrap."
     given = span.params["evaluate"]
     group = span.params["features"].get("group") or ""
     units, _ = resample_units(span.rows.iloc[places], span.contract["time"], group)
     draws = resample_weights(units, given["resamples"], given["seed"])
-    return compare_paired(span.values(places), scores, others, span.answer, draws)["difference"]
+    return compare_paired(span.values(places), scores, others, span.spec, draws)["difference"]

@@ -129,8 +129,8 @@ def offer_bad_release(
     "Offer a defective release to the gate."
     importance = deployed.evaluation["importance"]
     numbers = [c for c, kind in made.features.kinds.items() if kind == "number"]
-    most = sorted(numbers, key=lambda c: -importance.get(c, 0.0))[:2]
-    release = replace(made, swapped=tuple(most))
+    top = sorted(numbers, key=lambda c: -importance.get(c, 0.0))[:2]
+    release = replace(made, swapped=tuple(top))
     evaluation = evaluate_candidate(span, release, deployed.version)
     verdict = pass_gate(span, release, evaluation)
     return release, {
@@ -155,13 +155,13 @@ def force_release(
     "Measure a release on the period it would have served, beside its predecessor."
     places = span.within(period.start, period.end)
     values = span.values(places)
-    scores, others = (score_features(c, features.loc[places], span.answer) for c in (release, old))
+    scores, others = (score_features(c, features.loc[places], span.spec) for c in (release, old))
     difference = compare_models(span, places, scores, others)
     undone, words = regretted(difference, span.params["retrain"]["decay_margin"])
     return {
         "period": period.name,
-        "value": primary_metric(values, scores, span.answer),
-        "predecessor": primary_metric(values, others, span.answer),
+        "value": primary_metric(values, scores, span.spec),
+        "predecessor": primary_metric(values, others, span.spec),
         "difference": difference,
         "rolled back": undone,
         "summary": words,

@@ -58,17 +58,17 @@ def event(
 def incident_line(
     found: dict[str, Any],  # "incident" of metrics/replay.json
 ) -> str:
-    "Tell whether the incident was named, and whether a model has learnt from it."
+    "Tell whether the incident was named, and whether a model was trained on it."
     named = (
         f"named by column and kind ({found['column']}, {found['kind']}) in the same period"
         if found["caught"]
         else "NOT named in the same period"
     )
-    learnt = "a model has LEARNT from it" if found["trained on"] else "nothing was learnt from it"
+    trained = "a model WAS TRAINED on it" if found["trained on"] else "no model was trained on it"
     contract = f" The contract alone: {found['contract']}." if found["contract"] else ""
     return (
         f"put in, {found['period']}: {found['column']} arrives otherwise ({found['summary']}): "
-        f"{named}; {learnt}.{contract}"
+        f"{named}; {trained}.{contract}"
     )
 
 

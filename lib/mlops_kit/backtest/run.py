@@ -26,7 +26,7 @@ __all__ = [
 
 # %% ../../nbs/backtest/05_run.ipynb #80511dc7
 import tempfile
-import time as clock
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +121,7 @@ def other_policies(
 ) -> dict[str, Any]:  # deciding metric of "never", "always" and "best", and "best window"
     "Score a period by the models that other policies would have."
     places, asof = span.within(period.start, period.end), day_before(period)
-    known, values, task = features.loc[places], span.values(places), span.answer
+    known, values, task = features.loc[places], span.values(places), span.spec
     measure = lambda model: primary_metric(values, score_features(model, known, task), task)
     scored = {recipe: measure(model) for (day, recipe), model in fits.items() if day == asof}
     best = better({r[0]: scored[r[0]] for r in HINDSIGHT if r[0] in scored})
@@ -259,7 +259,7 @@ def summarise_replay(
     outcomes = [a["outcome"] for a in tried]
     held_back = [r for r in records if r["decision"]["reasons"] and r["decision"]["against"]]
     return {
-        "metric": PRIMARY[span.answer["task"]],
+        "metric": PRIMARY[span.spec["task"]],
         "means": {name: mean_known(values) for name, values in scores.items()},
         "retrains": len(tried),
         "promoted": outcomes.count("promoted"),
@@ -310,7 +310,7 @@ def run_replay(
     say: Callable[[str], None] = tell,  # is told what happens
 ) -> dict[str, Any]:  # content of metrics/replay.json, which is written
     "Replay a project's data. Raises UserError where that cannot be done."
-    started, contract = clock.perf_counter(), load_contract(root / "contract.yaml")
+    started, contract = time.perf_counter(), load_contract(root / "contract.yaml")
     if not contract["time"]:
         raise UserError(
             "replay: contract.yaml names no `time`: rows without a date cannot be replayed; name "
@@ -323,5 +323,5 @@ def run_replay(
     periods = make_periods(ends[0] or chosen[0], ends[1] or chosen[1], every)
     result = replay_span(span, periods, incidents, say)
     save_json(root / "metrics/replay.json", result)
-    note_timing(root, "replay", {"seconds": round(clock.perf_counter() - started, 1)})
+    note_timing(root, "replay", {"seconds": round(time.perf_counter() - started, 1)})
     return result

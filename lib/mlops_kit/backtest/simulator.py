@@ -208,7 +208,7 @@ def compare_on_rows(
     "Score rows by two candidates and measure the difference."
     kinds = candidates[0].features.kinds
     features = make_features(rows.loc[places], span.contract, kinds)
-    scores = [score_features(candidate, features, span.answer) for candidate in candidates]
+    scores = [score_features(candidate, features, span.spec) for candidate in candidates]
     return compare_models(span, places, *scores)
 
 

@@ -206,7 +206,7 @@ class Timeline:
     contract: dict[str, Any]  # see `load_contract`
     params: dict[str, Any]  # content of params.yaml, every section resolved
     labels: pd.Series  # of the same rows, missing where there is none
-    answer: dict[str, Any]  # "task" and "classes" of the whole span
+    spec: dict[str, Any]  # "task" and "classes" of the whole span
 
     @property
     def times(self) -> pd.Series:
@@ -239,7 +239,7 @@ class Timeline:
         "Take the labels of rows."
         labels = self.labels.iloc[places]
         return encode_labels(
-            labels.astype("bool") if self.answer["task"] == "binary" else labels, self.answer
+            labels.astype("bool") if self.spec["task"] == "binary" else labels, self.spec
         )
 
 

@@ -45,15 +45,17 @@ class Checked(NamedTuple):
 
     name: str
     ok: bool
-    words: str  # what is wrong and what to do; or what was looked at
+    words: str  # what is wrong and what to do; or what was checked
 
 
 def name_some(
     names: list[str],
-    most: int = 4,
+    limit: int = 4,
 ) -> str:
     "Name some things."
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return ", ".join(names[:limit]) + (
+        f" and {len(names) - limit} more" if len(names) > limit else ""
+    )
 
 
 # %% ../../nbs/ci/03_checks.ipynb #8cecd685
@@ -156,7 +158,7 @@ def run_tool(
     command: list[str],  # a tool and its arguments
     about: str,  # what it looks at, in words
 ) -> Checked:
-    "Let a tool look."
+    "Run a checker."
     tool = shutil.which(command[0], path=str(Path(sys.executable).parent)) or shutil.which(
         command[0]
     )
@@ -188,12 +190,12 @@ def check_code(
     lint = ["ruff", "check", "--no-cache", "--output-format", "concise", "."]
     form = ["ruff", "format", "--check", "--no-cache", "."]
     found = [
-        run_tool(root, "code", lint, "no known mistake in notebooks, modules and tests"),
+        run_tool(root, "code", lint, "no known error in notebooks, modules and tests"),
         run_tool(root, "format", form, "notebooks, modules and tests are formatted"),
     ]
     if (root / "lib/pyproject.toml").is_file():
         floors = ["lint-imports", "lib/pyproject.toml", "--no-cache"]
-        words = "rooms of the library import from lower floors only"
+        words = "packages of the library import from lower floors only"
         found.append(run_tool(root, "floors", floors, words))
     return found
 

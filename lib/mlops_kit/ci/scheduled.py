@@ -150,8 +150,8 @@ def update_drift_issue(
 ) -> None:
     "Open, update or close the issue of the incident that is open."
     incidents = open_incidents(root, hub, found)
-    least = STATES.index(read_alert_settings(read_yaml(root / "params.yaml")).min_severity)
-    if not any(STATES.index(e["severity"]) >= least for e in incidents):
+    lowest = STATES.index(read_alert_settings(read_yaml(root / "params.yaml")).min_severity)
+    if not any(STATES.index(e["severity"]) >= lowest for e in incidents):
         over = f"Over: {found['state']} on the rows up to {found['asof']}. {run_link()}"
         close_issue(hub, DRIFT_LABEL, over.strip())
         return
@@ -200,7 +200,7 @@ def report_check(
         reasons="; ".join(decision["reasons"]),
     )
     page = "monitor" if "labelled" in found else "validate"
-    hub.say(f"look: {result['folder'].relative_to(root)}/{page}.html")
+    hub.say(f"see: {result['folder'].relative_to(root)}/{page}.html")
 
 
 # %% ../../nbs/ci/06_scheduled.ipynb #b15ea1bf

@@ -30,7 +30,7 @@ from ..core.files import project_root
 
 # %% ../../nbs/cli/05_ci.ipynb #7bdc1d3c
 action_commands = typer.Typer()
-DRY = typer.Option(False, "--dry-run", help="only say what would be told, opened or pushed")
+DRY = typer.Option(False, "--dry-run", help="only print what would be sent, opened or pushed")
 
 
 @action_commands.command("check")

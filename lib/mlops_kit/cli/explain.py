@@ -151,7 +151,7 @@ def changed_code(
     "Name what differs between the code now and in the last run."
     now, kind, name = code.get(entry["path"]), entry["path"].split("/")[1], Path(entry["path"]).stem
     if kind == "kit":
-        where = f"the library's room {name}"
+        where = f"the library's package {name}"
     else:
         where = f"{package_name(root)}.{name}" if kind == "modules" else f"notebook {name}"
     if now is None:
@@ -244,7 +244,7 @@ def verdict_lines(
     if name == "gate" and (root / "metrics/gate.json").exists():
         found = load_json(root / "metrics/gate.json")
         return [
-            f"the gate said {'passed' if found['passed'] else 'NOT passed'}:",
+            f"the gate: {'passed' if found['passed'] else 'NOT passed'}:",
             *(f"  {'yes' if c['passed'] else 'NO':<4}{c['reason']}" for c in found["checks"]),
         ]
     if name == "monitor" and (root / "metrics/drift.json").exists():
@@ -252,5 +252,5 @@ def verdict_lines(
         from mlops_kit.alerting.silences import load_findings
 
         first, *more = drift_lines(load_findings(root))
-        return [f"the monitor said {first}", *more]
+        return [f"the monitor: {first}", *more]
     return []

@@ -11,7 +11,7 @@ __all__ = [
     "command_stage",
     "code",
     "clean",
-    "mend_lock",
+    "repair_lock",
     "repro",
     "summary",
     "why",
@@ -136,10 +136,10 @@ def clean() -> None:
 
 
 # %% ../../nbs/cli/07_main.ipynb #e853680b
-def mend_lock(
+def repair_lock(
     root: Path,  # the project's root
 ) -> None:
-    """Set aside a dvc.lock that does not parse.
+    """Rename a dvc.lock that does not parse.
 
     DVC writes it in place, and a kill can cut it in half.
     """
@@ -161,7 +161,7 @@ def mend_lock(
     if not whole:
         lock.replace(root / ".dvc/tmp/dvc.lock.broken")
         typer.echo(
-            "dvc.lock was cut in half by an earlier kill; it is set aside as "
+            "dvc.lock was cut in half by an earlier kill; it was renamed to "
             ".dvc/tmp/dvc.lock.broken and written anew"
         )
 
@@ -185,7 +185,7 @@ def repro(
     for name in (every := all_declared(root)):
         resolve_parameters(name, params, every)
     with only_one(root / ".dvc/tmp/repro.lock", "mlops-nb repro") as lock:
-        mend_lock(root)
+        repair_lock(root)
         remove_stale_locks(root)
         if changed := update_champion(root, lambda: not explain_rerun(root)):
             typer.echo(changed)

@@ -141,7 +141,7 @@ def command_rollback(
 ) -> None:
     """Give a stage back to the version that held it before.
 
-    Example: mlops-nb rollback prod --from v1.0.1 --why "answers too slow"
+    Example: mlops-nb rollback prod --from v1.0.1 --why "predictions are too slow"
     """
     from mlops_kit.registry.versions import rollback as run
 
@@ -218,7 +218,7 @@ def place_line(
 ) -> str:
     "Report what is missing in a place, and the command that brings it there."
     if missing is None:
-        state = "not looked at"
+        state = "not checked"
     elif missing:
         remedy = "make pull" if place == "cache" else "make push"
         state = f"{len(missing)} missing, such as {missing[0]}: `{remedy}`"

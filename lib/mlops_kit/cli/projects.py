@@ -57,13 +57,13 @@ def init(
     ),
     target: str = typer.Option(..., help="the column to predict"),
     time: str = typer.Option(
-        None, help="the column that dates the rows; none for no such column; guessed if not said"
+        None, help="the column that dates the rows; none for no such column; guessed if not given"
     ),
     task: str = typer.Option("auto", help="auto, binary, multiclass or regression"),
     positive: str = typer.Option(
-        None, help="for a binary task: the answer that means yes; guessed if not said"
+        None, help="for a binary task: the label that means yes; guessed if not given"
     ),
-    name: str = typer.Option(None, help="the project's name; the folder's if not said"),
+    name: str = typer.Option(None, help="the project's name; the folder's if not given"),
     in_place: bool = typer.Option(
         False, "--in-place", help="turn this clone of the template into the project"
     ),
@@ -90,14 +90,16 @@ FROM = typer.Option(
     "",
     "--from",
     metavar="TEMPLATE",
-    help="the template, a path or a git address; the recorded one if not said",
+    help="the template, a path or a git address; the recorded one if not given",
 )
 
 
 @project_commands.command()
 def update(
     folder: Path = typer.Argument(
-        default=None, metavar="[DIR]", help="a project that init made; the one you stand in"
+        default=None,
+        metavar="[DIR]",
+        help="a project that init made; the current folder if not given",
     ),
     template: str = FROM,
     check: bool = typer.Option(
@@ -170,11 +172,13 @@ def show_check(
 # %% ../../nbs/cli/06_projects.ipynb #653dda91
 @project_commands.command()
 def eject(
-    room: str = typer.Argument(
-        default=None, metavar="[ROOM]", help="the room you want to change, such as monitoring"
+    package: str = typer.Argument(
+        default=None,
+        metavar="[PACKAGE]",
+        help="the package of the library to change, such as monitoring",
     ),
 ) -> None:
     """Put the library's notebooks into the project, editable. Example: mlops-nb eject monitoring"""
     from mlops_kit.scaffold.eject import eject_library
 
-    typer.echo("\n".join(eject_library(project_root(), room)))
+    typer.echo("\n".join(eject_library(project_root(), package)))

@@ -45,7 +45,7 @@ import yaml
 
 # %% ../../nbs/core/01_files.ipynb #b0834c85
 class UserError(Exception):
-    """A mistake that its maker can mend.
+    """A user's mistake, reported in one line.
 
     Its text is one line that says what, where and what to do next.
     """
@@ -125,7 +125,7 @@ def writing_failed(
     free = shutil.disk_usage(folder).free / 1e6
     reason = error.strerror or str(error)
     return UserError(
-        f"cannot write {path}: {reason} ({free:,.0f} MB free); make room or mend the folder's "
+        f"cannot write {path}: {reason} ({free:,.0f} MB free); make room or fix the folder's "
         "permissions, then run again; nothing was lost"
     )
 

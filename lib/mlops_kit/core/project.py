@@ -118,10 +118,10 @@ def project_notebooks(
     "Find a folder's notebooks. Raises UserError when two share a name."
     found: dict[str, Path] = {}
     for path in sorted((folder / "nbs").rglob("*.ipynb")):
-        *rooms, file = path.relative_to(folder / "nbs").parts
-        if any(room.startswith((".", "_")) for room in rooms):
+        *packages, file = path.relative_to(folder / "nbs").parts
+        if any(package.startswith((".", "_")) for package in packages):
             continue
-        name = ".".join([*rooms, re.sub(r"^\d+[a-z]?_", "", path.stem)])
+        name = ".".join([*packages, re.sub(r"^\d+[a-z]?_", "", path.stem)])
         if name in found:
             raise UserError(
                 f"nbs/{file} and nbs/{found[name].name} are both called `{name}`; rename one of them"

@@ -157,7 +157,7 @@ def feature_kinds(
 
 # %% ../../nbs/data/07_features.ipynb #0aed78dd
 def make_features(
-    rows: pd.DataFrame,  # clean rows; other columns than the known ones are not looked at
+    rows: pd.DataFrame,  # clean rows; other columns than the known ones are ignored
     contract: dict[str, Any],  # see `load_contract`
     kinds: dict[str, str],  # see `feature_kinds`
     # Returns: one column a feature: float64 for numbers, text for categories and text, in the order

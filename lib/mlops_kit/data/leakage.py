@@ -7,7 +7,7 @@ __all__ = [
     "MAX_ROWS",
     "STOP_SCORE",
     "STOP_AHEAD",
-    "LOOK_AHEAD",
+    "REVIEW_AHEAD",
     "SCORE_NAMES",
     "predict_from_number",
     "predict_from_category",
@@ -140,7 +140,7 @@ def score_single_features(
 # %% ../../nbs/data/09_leakage.ipynb #9441f55c
 STOP_SCORE = 0.985  # a score from here on is a copy, see `score_single_features`
 STOP_AHEAD = (0.90, 0.40)  # so is a score from here on that is so far ahead of every other
-LOOK_AHEAD = (0.70, 0.30)  # worth a look: the same, milder
+REVIEW_AHEAD = (0.70, 0.30)  # worth a review: the same, milder
 SCORE_NAMES = {
     "binary": "2 · AUC − 1",
     "multiclass": "share of wrong predictions saved",
@@ -152,7 +152,7 @@ def find_leaks(
     features: pd.DataFrame,  # see `score_single_features`
     labels: pd.Series,  # see `score_single_features`
     task: str,  # binary, multiclass or regression
-    # Returns: "column", "strength" ("stop" or "look") and "evidence", strongest first
+    # Returns: "column", "strength" ("stop" or "review") and "evidence", strongest first
 ) -> list[dict[str, Any]]:
     "Name the features that look like leaks."
     scores, leaks = score_single_features(features, labels, task), []
@@ -161,12 +161,12 @@ def find_leaks(
         others = honest[honest.index != name]
         ahead = score - others.max() if len(others) else 0.0
         stop = score >= STOP_SCORE or (score >= STOP_AHEAD[0] and ahead >= STOP_AHEAD[1])
-        if not stop and (score < LOOK_AHEAD[0] or ahead < LOOK_AHEAD[1]):
+        if not stop and (score < REVIEW_AHEAD[0] or ahead < REVIEW_AHEAD[1]):
             continue
         evidence = (
             f"alone it predicts the target with {SCORE_NAMES[task]} = {score:.3f}, the best of the "
             f"others {max(score - ahead, 0):.3f}"
         )
-        strength = "stop" if stop else "look"
+        strength = "stop" if stop else "review"
         leaks.append({"column": name, "strength": strength, "evidence": evidence})
     return leaks

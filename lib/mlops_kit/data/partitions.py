@@ -54,7 +54,7 @@ def open_source(
 def end_of_day(
     asof: str,  # YYYY-MM-DD
 ) -> pd.Timestamp:  # the first moment that is not known yet
-    """Turn the clock's day into the moment at which knowledge ends.
+    """Return the first moment after the as-of date.
 
     Raises UserError for anything but a date.
     """
@@ -87,7 +87,7 @@ def row_times(
         place = int(np.flatnonzero(unread)[0])
         raise UserError(
             f"{name} is {batch[name].iloc[place]!r} in row {first_row + place} of the source, "
-            "expected a date and time; mend the row, or see `format` and `missing` of that "
+            "expected a date and time; fix the row, or see `format` and `missing` of that "
             "column in contract.yaml"
         )
     return times
@@ -98,7 +98,7 @@ def save_pieces(
     folder: Path,  # where the pieces go: one folder a month
     batches: Iterator[pd.DataFrame],  # rows as delivered
     contract: dict[str, Any],  # see `load_contract`
-    end: pd.Timestamp | None,  # rows at or after this moment are not known; None: no clock
+    end: pd.Timestamp | None,  # rows at or after this moment are not known; None: all are
 ) -> dict[str, int]:  # rows "read", "known" and "undated"
     "Cut batches into months."
     counts = {"read": 0, "known": 0, "undated": 0}
@@ -143,7 +143,7 @@ def settle_types(
 # %% ../../nbs/data/05_partitions.ipynb #4242ebd0
 def month_parts(
     folder: Path,  # one month's pieces
-    most: int,  # rows of a file at most
+    max_rows: int,  # rows of a file at most
     # Returns: the file's name, and rows as delivered, in the order of the source
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """Put a month's pieces together.
@@ -154,7 +154,7 @@ def month_parts(
 
     files = sorted(folder.glob("*.parquet"))
     sizes = np.array([read_metadata(file).num_rows for file in files])
-    numbers = (np.cumsum(sizes) - sizes) // most
+    numbers = (np.cumsum(sizes) - sizes) // max_rows
     for part, number in enumerate(np.unique(numbers), start=1):
         rows = pd.concat(
             [pd.read_parquet(file) for file, n in zip(files, numbers) if n == number],
@@ -162,7 +162,7 @@ def month_parts(
         )
         yield (
             folder.name
-            if sizes.sum() <= most and folder.name != "part"
+            if sizes.sum() <= max_rows and folder.name != "part"
             else f"{folder.name}-{part:03d}",
             rows,
         )
@@ -174,7 +174,7 @@ def save_months(
     pieces: Path,  # see `save_pieces`
     contract: dict[str, Any],  # see `load_contract`
     share: float = 1.0,  # share of the rows to keep, evenly spaced
-    most: int = 500_000,  # rows of a file at most
+    max_rows: int = 500_000,  # rows of a file at most
     # Returns: by file: rows by day, or the number of rows where they have no time
 ) -> dict[str, pd.Series | int]:
     "Write the files of a source; the folder is replaced as a whole."
@@ -182,7 +182,7 @@ def save_months(
     with replacing(folder) as partial:
         partial.mkdir(parents=True)
         for month in progress(months, "writing files", len(months)):
-            for name, rows in month_parts(month, most):
+            for name, rows in month_parts(month, max_rows):
                 rows = settle_types(rows, contract)
                 rows = rows.sort_values(time, kind="stable", ignore_index=True) if time else rows
                 kept = np.diff(np.floor(np.arange(len(rows) + 1) * share + 1e-9)) > 0

@@ -161,7 +161,7 @@ def check_window_rows(
         amount = "is empty" if labels.empty else f"has {len(labels)} labelled rows"
         raise UserError(
             f"the {name} window ({where}) {amount}, at least {min_rows} are needed "
-            f"(features.min_rows); change data.asof or features.{name}_window, or bring more data"
+            f"(features.min_rows); change data.asof or features.{name}_window, or use more data"
         )
     if labels.nunique() < 2:
         raise UserError(

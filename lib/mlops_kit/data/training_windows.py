@@ -39,7 +39,7 @@ class Features:
     target: str
     time: str | None  # the column that dates rows
     group: str  # a column whose rows stay on one side of the split; "" for none
-    answer: dict[str, Any]  # "task", and "classes" of a multiclass target
+    spec: dict[str, Any]  # "task", and "classes" of a multiclass target
     windows: dict[str, pd.DataFrame]  # labelled rows of "train", "valid" and "test"
     summary: dict[str, dict[str, Any]]  # by window: first and last day, rows, unlabelled rows
     test_rows: pd.DataFrame | None = None  # the known columns of the test rows, as delivered
@@ -61,7 +61,7 @@ class Features:
             "target": self.target,
             "time": self.time,
             "group": self.group,
-            "spec": self.answer,
+            "spec": self.spec,
             "features": self.kinds,
             "windows": self.summary,
             "labelled": self.labelled,
@@ -171,7 +171,7 @@ def cut_window(
         "from": first,
         "to": last,
         "rows": len(labelled),
-        "without an answer": len(inside) - len(labelled),
+        "without a label": len(inside) - len(labelled),
     }
     if task != "multiclass":
         label = f"{'share' if task == 'binary' else 'mean'} of {target}"

@@ -50,7 +50,7 @@ def check_estimator(
         )
     if hasattr(estimator, "staged_predict") and not has_rounds:
         raise UserError(
-            f"{what} learns in rounds: give the function a keyword argument `rounds`, the number of "
+            f"{what} is trained in rounds: give the function a keyword argument `rounds`, the number of "
             "rounds at most, and pass it on; how many are kept is chosen on validation"
         )
 

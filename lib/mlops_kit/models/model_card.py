@@ -6,7 +6,7 @@
 __all__ = [
     "bundle_provenance",
     "card_table",
-    "answer_line",
+    "target_line",
     "card_tables",
     "card_opening",
     "sample_line",
@@ -52,11 +52,11 @@ def card_table(
 
 
 # %% ../../nbs/models/17_model_card.ipynb #3df85af1
-def answer_line(
+def target_line(
     contract: dict[str, Any],  # see `load_contract`
     evaluation: dict[str, Any],  # metrics/evaluate.json
 ) -> str:  # markdown
-    "Say what the model answers."
+    "Say what the model predicts."
     target = contract["target"]
     meaning = contract["columns"][target]["meaning"]
     if evaluation["task"] == "binary":
@@ -115,11 +115,11 @@ def card_opening(
     evaluation: dict[str, Any],  # metrics/evaluate.json
     verdict: dict[str, Any],  # metrics/gate.json
 ) -> list[str]:  # markdown paragraphs
-    "Say what the model is for, what it answers, what it is, and what the gate said."
+    "Say what the model is for, what it predicts, what it is, and what the gate said."
     reasons = "; ".join(c["reason"] for c in verdict["checks"])
     return [
         f"> {contract.get('description', 'No description in contract.yaml.')}",
-        f"**The answer:** {answer_line(contract, evaluation)}",
+        f"**Prediction:** {target_line(contract, evaluation)}",
         f"**The model:** {train['model']}, {train['rounds']} rounds, fitted on {train['rows']:,} "
         "rows.",
         f"**The gate:** {'passed' if verdict['passed'] else 'NOT passed'}. {reasons}.",

@@ -61,7 +61,7 @@ def choose_threshold(
 
 # %% ../../nbs/models/13_training.ipynb #940ef07a
 def row_weights(
-    table: pd.DataFrame,  # rows to learn from, with their time
+    table: pd.DataFrame,  # rows to train on, with their time
     time: str | None,  # the column that dates them; None for rows without time
     half_life: float,  # train.half_life, days; 0: all rows count alike
 ) -> np.ndarray | None:  # see `estimators.age_weights`
@@ -110,7 +110,7 @@ class Samples:
     names: list[str]  # features
     train: tuple[pd.DataFrame, np.ndarray, np.ndarray | None]  # features, labels, weights
     valid: tuple[pd.DataFrame, np.ndarray]  # features, labels
-    answer: dict[str, Any]  # "task" and "classes"
+    spec: dict[str, Any]  # "task" and "classes"
     groups: FeatureGroups  # features by encoding, see `encoding.group_features`
 
 
@@ -120,12 +120,12 @@ def prepare_samples(
     high_cardinality: int,  # a category with more values is encoded by its mean label
 ) -> Samples:
     "Lay out the training and the validation window."
-    names, answer = features.names, features.answer
+    names, spec = features.names, features.spec
     train, valid = features.windows["train"], features.windows["valid"]
-    labels = [encode_labels(rows[features.target], answer) for rows in (train, valid)]
+    labels = [encode_labels(rows[features.target], spec) for rows in (train, valid)]
     groups = group_features(train[names], features.kinds, high_cardinality)
     return Samples(
-        names, (train[names], labels[0], weights), (valid[names], labels[1]), answer, groups
+        names, (train[names], labels[0], weights), (valid[names], labels[1]), spec, groups
     )
 
 
@@ -142,9 +142,9 @@ def choose_settings(
     )
     if plan is None or log is None:
         return given, None, []
-    name, seed, answer = params["model"], params["seed"], samples.answer
-    build = lambda settings: make_model(name, settings, samples.groups, seed, answer)
-    attempt = Objective(build, answer, samples.train, samples.valid, rounds_between(given))
+    name, seed, spec = params["model"], params["seed"], samples.spec
+    build = lambda settings: make_model(name, settings, samples.groups, seed, spec)
+    attempt = Objective(build, spec, samples.train, samples.valid, rounds_between(given))
     trials = run_search(plan, attempt, log)
     best = best_trial(trials)
     return given | best["settings"] | {"rounds": best["rounds"]}, plan, trials
@@ -173,12 +173,12 @@ def fit_by_round(
     settings: dict[str, Any],  # see `choose_settings`
 ) -> Fitted:
     "Fit the candidate to the training window and choose the number of rounds on validation."
-    answer = samples.answer
-    model = make_model(params["model"], settings, samples.groups, params["seed"], answer)
+    spec = samples.spec
+    model = make_model(params["model"], settings, samples.groups, params["seed"], spec)
     model = fit_model(model, *samples.train)
-    scores = scores_by_round(model, samples.valid[0], answer, rounds_between(params))
-    history = round_metrics(samples.valid[1], scores, answer)
-    return Fitted(model, scores, history, int(history[LOSS[answer["task"]]].round(6).idxmin()))
+    scores = scores_by_round(model, samples.valid[0], spec, rounds_between(params))
+    history = round_metrics(samples.valid[1], scores, spec)
+    return Fitted(model, scores, history, int(history[LOSS[spec["task"]]].round(6).idxmin()))
 
 
 def training_history(
@@ -190,9 +190,9 @@ def training_history(
     "Measure the training rows round by round, for the figure beside the validation curve."
     part = slice(None, None, max(1, len(samples.train[1]) // rows))
     scores = scores_by_round(
-        fitted.model, samples.train[0].iloc[part], samples.answer, rounds_between(params)
+        fitted.model, samples.train[0].iloc[part], samples.spec, rounds_between(params)
     )
-    return round_metrics(samples.train[1][part], scores, samples.answer)
+    return round_metrics(samples.train[1][part], scores, samples.spec)
 
 
 # %% ../../nbs/models/13_training.ipynb #22e73832
@@ -214,7 +214,7 @@ class Trained:
     @property
     def score(self) -> float:
         "The deciding metric on validation."
-        return float(self.fitted.history[PRIMARY[self.samples.answer["task"]]][self.rounds])
+        return float(self.fitted.history[PRIMARY[self.samples.spec["task"]]][self.rounds])
 
 
 def build_model(
@@ -226,7 +226,7 @@ def build_model(
     "Build the candidate with the chosen number of rounds."
     rounds = {"rounds": fitted.best} if len(fitted.scores) > 1 else {}
     return make_model(
-        params["model"], settings | rounds, samples.groups, params["seed"], samples.answer
+        params["model"], settings | rounds, samples.groups, params["seed"], samples.spec
     )
 
 
@@ -237,7 +237,7 @@ def build_baseline(
     "Build the baseline model, which the candidate must beat."
     name, own = params["baseline_model"], params | {"settings": {}}
     given = model_settings(name, own, "train.baseline_model")
-    return make_model(name, given, samples.groups, params["seed"], samples.answer)
+    return make_model(name, given, samples.groups, params["seed"], samples.spec)
 
 
 def load_trained(
@@ -257,7 +257,7 @@ def learning_curve(
     "Fit the same model on a tenth and a third of the training rows, evenly spaced."
     samples, result = trained.samples, {}
     features, labels, weights = samples.train
-    needed = 0 if samples.answer["task"] == "regression" else len(np.unique(labels))
+    needed = 0 if samples.spec["task"] == "regression" else len(np.unique(labels))
     for step in (10, 3):
         few = labels[::step]
         if len(few) < 50 or (needed and len(np.unique(few)) < needed):
@@ -265,6 +265,6 @@ def learning_curve(
         model = build_model(samples, params, trained.settings, trained.fitted)
         light = None if weights is None else weights[::step]
         model = fit_model(model, features.iloc[::step], few, light)
-        scores = predict_scores(model, samples.valid[0], samples.answer)
-        result[len(few)] = primary_metric(samples.valid[1], scores, samples.answer)
+        scores = predict_scores(model, samples.valid[0], samples.spec)
+        result[len(few)] = primary_metric(samples.valid[1], scores, samples.spec)
     return result | {len(labels): trained.score}

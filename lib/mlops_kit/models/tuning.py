@@ -228,22 +228,22 @@ def run_trial(
     plan: SearchPlan,  # see `search_space.plan_search`
     trials: list[dict[str, Any]],  # those that ended
     objective: Callable[[dict[str, Any], Report], Any],  # see `evaluate_settings`
-    clock: Callable[[], float],  # seconds
+    timer: Callable[[], float],  # seconds
 ) -> dict[str, Any]:  # see `trial_log.read_trials`
     "Run the next trial. Raises BudgetExceeded when the time is up; the first trial always ends."
-    settings, steps, started = propose_settings(plan, trials), {}, clock()
+    settings, steps, started = propose_settings(plan, trials), {}, timer()
     spent = sum(t["seconds"] for t in trials)
 
     def report(step: int, score: float) -> bool:
         steps[step] = round(float(score), 6)
-        if trials and plan.seconds and spent + clock() - started > plan.seconds:
+        if trials and plan.seconds and spent + timer() - started > plan.seconds:
             raise BudgetExceeded
         return bool(trials) and should_prune(plan, trials, steps)
 
     trial = {"number": len(trials), "settings": settings}
     trial |= evaluate_settings(objective, settings, report)
     trial["steps"] = {str(n): s for n, s in steps.items()}
-    trial["seconds"] = round(clock() - started, 3)
+    trial["seconds"] = round(timer() - started, 3)
     return trial
 
 
@@ -276,7 +276,7 @@ def run_search(
     plan: SearchPlan,  # see `search_space.plan_search`
     objective: Callable[[dict[str, Any], Report], Any],  # see `evaluate_settings`
     log: Path,  # see `trial_log.search_log`
-    clock: Callable[[], float] = time.monotonic,  # seconds
+    timer: Callable[[], float] = time.monotonic,  # seconds
 ) -> list[dict[str, Any]]:  # all trials, see `trial_log.read_trials`
     """Try settings until the budget is spent; resume an earlier search of the same plan.
 
@@ -287,7 +287,7 @@ def run_search(
     while not is_budget_spent(plan, trials):
         show_progress(plan, trials)
         try:
-            trial = run_trial(plan, trials, objective, clock)
+            trial = run_trial(plan, trials, objective, timer)
         except BudgetExceeded:
             break
         append_trial(log, trial)

@@ -62,7 +62,7 @@ def read_rows(
             raise UserError(str(error).removeprefix("data.source ").replace(place, file)) from None
     if not sum(map(len, parts)):
         raise UserError(
-            f"{', '.join(files)}: holds no rows, so there is nothing to compare; bring rows"
+            f"{', '.join(files)}: holds no rows, so there is nothing to compare; give a file with rows"
         )
     return pd.concat([p for p in parts if len(p)], ignore_index=True)
 
@@ -259,8 +259,8 @@ def drift_of_files(
     contract = load_contract(bundle / "contract.yaml")
     raw = read_rows(files, root, given["ingest"]["csv"])
     delivery = take_delivery(raw, contract, given["validate"])
-    most = given["validate"]["max_bad_rows"]
-    found = compare_delivery(bundle, name, delivery, given["monitor"], most)
+    max_bad_rows = given["validate"]["max_bad_rows"]
+    found = compare_delivery(bundle, name, delivery, given["monitor"], max_bad_rows)
     ours = load_contract(root / "contract.yaml")
     other = [f"another contract: {line}" for line in compare_contracts(contract, ours)]
     return found | {"notes": [*found["notes"], *other]}

@@ -146,9 +146,9 @@ def describe_change(
 ) -> str:  # "up to 10: 11.0 % → 22.3 %"
     "Describe the bin whose share changed most."
     now, before = (counts[view] / max(counts[view].sum(), 1) for counts in (window, reference))
-    most = int(np.argmax(np.abs(now - before)))
-    name = bin_names(bins)[view.start - 1 :][most]
-    return f"{name}: {before[most]:.1%} → {now[most]:.1%}"
+    largest = int(np.argmax(np.abs(now - before)))
+    name = bin_names(bins)[view.start - 1 :][largest]
+    return f"{name}: {before[largest]:.1%} → {now[largest]:.1%}"
 
 
 # %% ../../nbs/monitoring/08_checks.ipynb #2bcb6df5

@@ -26,9 +26,9 @@ def describe_decay(
     if below == len(known):
         conclusion = "decayed"
     elif len(known) > 1:
-        conclusion = f"not decayed: {below} of {len(known)} windows are surely below the limit"
+        conclusion = f"not decayed: {below} of {len(known)} windows have their whole interval below the limit"
     else:
-        conclusion = "not decayed" if last["value"] >= limit else "not surely decayed"
+        conclusion = "not decayed" if last["value"] >= limit else "decay not significant"
     measured = f"{last['value']:.3f} [{last['low']:.3f}, {last['high']:.3f}] in {last['window']}"
     return (
         f"{conclusion}: {TITLES[last['metric']]} {measured}, recorded {recorded:.3f}, limit "
@@ -78,8 +78,8 @@ def model_age(
     days = (pd.Timestamp(day).normalize() - pd.Timestamp(last)).days
     if days < 0:
         raise UserError(
-            f"data.asof is {day}, before the last day the model learnt from ({last}): that "
+            f"data.asof is {day}, before the last day the model was trained on ({last}): that "
             "day it did not exist; choose a later day, or a model made before it"
         )
-    words = f"the model learnt from days to {last}: {days} day{'s' * (days != 1)} ago"
+    words = f"the model was trained on days to {last}: {days} day{'s' * (days != 1)} ago"
     return {"trained_to": last, "days": days, "summary": words}

@@ -31,7 +31,7 @@ import pandas as pd
 from ..models.metrics import PRIMARY, TITLES, primary_metric, rank_metrics, resample_weights
 from mlops_kit.monitoring.performance import (
     Scored,
-    studentised_interval,
+    cluster_interval,
     why_not_measurable,
 )
 from .limits import LIMITS
@@ -87,7 +87,7 @@ def measure_calibration(
     weights = resample_weights(part.units, resamples, seed)
     draws = [float((w * distance).sum() / w.sum()) for w in weights]
     gap, units = float(distance.mean()), len(pd.unique(part.units))
-    low, high = studentised_interval(gap, draws, units, scored.limits)
+    low, high = cluster_interval(gap, draws, units, scored.limits)
     error, by_chance = expected_calibration_error(predicted, observed, bins)
     return {
         "predicted": float(predicted.mean()),

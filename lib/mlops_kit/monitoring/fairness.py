@@ -172,17 +172,17 @@ def largest_gaps(
         if len(known) < 2:
             continue
         own = np.array([figures[group][name] for group in known])
-        least, most = int(own.argmin()), int(own.argmax())
+        lowest, highest = int(own.argmin()), int(own.argmax())
         low, high = None, None
-        if least != most:
+        if lowest != highest:
             drawn = np.array([[d[group][name] for group in known] for d in draws])
-            low, high = simultaneous_interval(drawn, own, (least, most), units)
+            low, high = simultaneous_interval(drawn, own, (lowest, highest), units)
         result[name] = {
-            "value": float(own[most] - own[least]),
+            "value": float(own[highest] - own[lowest]),
             "low": low,
             "high": high,
-            "min": known[least],
-            "max": known[most],
+            "min": known[lowest],
+            "max": known[highest],
         }
     return result
 

@@ -22,11 +22,14 @@ from ..core.params import check_parameter
 def limit(
     default: int | float,
     meaning: str,  # with its unit
-    least: float = 0.0,  # smallest allowed value
-    most: float = math.inf,  # greatest allowed value
+    min_value: float = 0.0,  # smallest allowed value
+    max_value: float = math.inf,  # greatest allowed value
 ) -> Any:  # field of a dataclass
     "Define a limit."
-    return field(default=default, metadata={"meaning": meaning, "least": least, "most": most})
+    return field(
+        default=default,
+        metadata={"meaning": meaning, "min_value": min_value, "max_value": max_value},
+    )
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,9 @@ class Limits:
         "that a limit made from them is an extrapolation",
     )
     max_missing_jump: float = limit(
-        0.5, "share of values: a day with more missing than the median day is an outage", most=1.0
+        0.5,
+        "share of values: a day with more missing than the median day is an outage",
+        max_value=1.0,
     )
     min_independent_windows: int = limit(
         3, "reference windows without a common day: fewer give no prediction limit", 2
@@ -63,9 +68,11 @@ class Limits:
         "long run is passed by every other stretch of some hundred windows",
         1,
     )
-    share_of_inputs: float = limit(0.8, "share of the rate that the features' checks get", most=1.0)
+    share_of_inputs: float = limit(
+        0.8, "share of the rate that the features' checks get", max_value=1.0
+    )
     share_of_outcome: float = limit(
-        0.1, "share of the rate that predictions get, and that labels get", most=0.5
+        0.1, "share of the rate that predictions get, and that labels get", max_value=0.5
     )
     # a reference that is too short to fail a check
     short_reference_factor: float = limit(
@@ -76,16 +83,16 @@ class Limits:
     )
     # defects
     outage_jump: float = limit(
-        0.2, "rise of the share of missing values from which on the data are broken", most=1.0
+        0.2, "rise of the share of missing values from which on the data are broken", max_value=1.0
     )
     outage_jump_short: float = limit(
-        0.5, "the same, where the reference is too short to have a limit", most=1.0
+        0.5, "the same, where the reference is too short to have a limit", max_value=1.0
     )
     broken_unseen: float = limit(
-        0.2, "share of rows with unseen categories from which on the data are broken", most=1.0
+        0.2, "share of rows with unseen categories from which on the data are broken", max_value=1.0
     )
     broken_unseen_short: float = limit(
-        0.5, "the same, where the reference is too short to fail a check", most=1.0
+        0.5, "the same, where the reference is too short to fail a check", max_value=1.0
     )
     max_new_category_growth: float = limit(
         2.0, "times as many new categories as on the reference's worst day may come at once"
@@ -111,7 +118,7 @@ class Limits:
         0.05,
         "share of the permutation importance from which on the model relies on a column: of twenty "
         "equal columns each has so much",
-        most=1.0,
+        max_value=1.0,
     )
     min_window_rows: int = limit(
         50, "rows of a window: with fewer, a note says that only a very large change would show"
@@ -124,10 +131,10 @@ class Limits:
         30, "units from which on the percentile interval covers what it promises", 2
     )
     complete_labels: float = limit(
-        0.9, "of the usual share of labels: from here on a day counts as complete", most=1.0
+        0.9, "of the usual share of labels: from here on a day counts as complete", max_value=1.0
     )
     min_label_share: float = limit(
-        0.5, "of a window's greatest share of labels: with less it is not measured", most=1.0
+        0.5, "of a window's greatest share of labels: with less it is not measured", max_value=1.0
     )
     min_past_windows: int = limit(3, "past windows from which on an estimate's error is stated", 1)
     calibration_bins: int = limit(10, "bins of equally many rows of the calibration error", 2)
@@ -156,10 +163,10 @@ def check_limit(
     "Check a limit's type and range. Raises UserError."
     kind = next(f for f in fields(Limits) if f.name == name)
     value = check_parameter(f"monitor.limits.{name}", value, kind.type.__name__)
-    least, most = kind.metadata["least"], kind.metadata["most"]
-    if not least <= value <= most:
+    min_value, max_value = kind.metadata["min_value"], kind.metadata["max_value"]
+    if not min_value <= value <= max_value:
         raise UserError(
-            f"params.yaml: monitor.limits.{name} is {value}, allowed is {least:g} to {most:g}; it is "
+            f"params.yaml: monitor.limits.{name} is {value}, allowed is {min_value:g} to {max_value:g}; it is "
             f"{kind.default} by default: {kind.metadata['meaning']}"
         )
     return value

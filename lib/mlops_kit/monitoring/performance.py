@@ -11,7 +11,7 @@ __all__ = [
     "resampling_units",
     "join_labels",
     "cut_windows",
-    "studentised_interval",
+    "cluster_interval",
     "label_name",
     "why_not_measurable",
     "measure_rows",
@@ -83,7 +83,7 @@ def check_binary_labels(
     boolean = present.isin([True, False])
     if not boolean.all():
         raise UserError(
-            f"{present.name} is {present[~boolean].iloc[0]!r}, and the model answers true or false; "
+            f"{present.name} is {present[~boolean].iloc[0]!r}, and the model predicts true or false; "
             f"look at the type of {present.name} in contract.yaml"
         )
 
@@ -144,14 +144,14 @@ def cut_windows(
 
 
 # %% ../../nbs/monitoring/14_performance.ipynb #826344a9
-def studentised_interval(
+def cluster_interval(
     value: float,  # the figure itself
     draws: list[float],  # the figure in each resample
     units: int,  # how many were drawn from
     limits: Limits = LIMITS,
     # Returns: lower and upper end of the 95 % interval; None where it is not known
 ) -> tuple[float | None, float | None]:
-    "Compute an interval from resamples, widened by Student's t where there are few units."
+    "Compute the percentile interval of a cluster bootstrap, or by Student's t where units are few."
     known = np.array([d for d in draws if np.isfinite(d)])
     if units < 2 or len(known) < 2:
         return None, None
@@ -221,7 +221,7 @@ def measure_rows(
     metric = lambda *weights: primary_metric(part.values, part.scores, part.task, *weights)
     value = metric()
     draws = [metric(w) for w in resample_weights(part.units, resamples, seed)]
-    low, high = studentised_interval(value, draws, units, scored.limits)
+    low, high = cluster_interval(value, draws, units, scored.limits)
     reason = None if low is not None else "no interval: all labels are of one day or group"
     return result | {"value": float(value), "low": low, "high": high, "reason": reason}
 

@@ -123,12 +123,12 @@ def missing_last(
 
 # %% ../../nbs/monitoring/18_plots.ipynb #3cabb6b7
 def draw_columns(
-    look: JudgedWindow,  # the newest
+    judged_window: JudgedWindow,  # the newest
     reference: Reference,
     max_columns: int = 9,  # those nearest to an alarm
 ) -> list[str]:  # the columns
     "Draw small multiples: each column's bins in the reference and now, the missing ones last."
-    shown, counts = strongest_checks(look.checks, max_columns), look.window.counts
+    shown, counts = strongest_checks(judged_window.checks, max_columns), judged_window.window.counts
     names = [c.column for c in shown if c.column in counts]
     if not names:
         print("There is no column to show.")
@@ -161,18 +161,18 @@ def draw_history(
 
 
 def draw_over_windows(
-    looks: list[JudgedWindow],  # the oldest first
+    judged: list[JudgedWindow],  # the oldest first
     max_columns: int = 4,  # those nearest to an alarm in the newest
 ) -> pd.DataFrame | None:  # effect and limit by window and column; None with fewer than two windows
     "Draw the effect of a few columns over the windows, each with the line where an alarm begins."
-    names = [c.column for c in strongest_checks(looks[-1].checks, max_columns)]
-    if len(looks) < 2 or not names:
+    names = [c.column for c in strongest_checks(judged[-1].checks, max_columns)]
+    if len(judged) < 2 or not names:
         print("One window is no history yet.")
         return None
     rows = [
-        {"window": look.last, "column": c.column, "effect": c.effect, "limit": c.limit}
-        for look in looks
-        for c in look.checks
+        {"window": found.last, "column": c.column, "effect": c.effect, "limit": c.limit}
+        for found in judged
+        for c in found.checks
         if c.what in ("distribution", "unit") and c.column in names
     ]
     table = pd.DataFrame(rows)

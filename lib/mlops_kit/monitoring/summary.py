@@ -46,14 +46,14 @@ def window_line(
 def finding_lines(
     # some may say who holds them back, see `silences.mark_findings`
     findings: list[dict[str, Any]],
-    most: int,  # findings to show
+    limit: int,  # findings to show
 ) -> list[str]:
     "Describe the first findings, and count the others."
     lines = [
         f"  {describe_finding(f)}{' · ' + f['held'] if f.get('held') else ''}"
-        for f in findings[:most]
+        for f in findings[:limit]
     ]
-    return lines + ([f"  … and {len(findings) - most} more"] if len(findings) > most else [])
+    return lines + ([f"  … and {len(findings) - limit} more"] if len(findings) > limit else [])
 
 
 # %% ../../nbs/monitoring/20_summary.ipynb #64508c0e
@@ -88,13 +88,13 @@ def fold_lines(
 # %% ../../nbs/monitoring/20_summary.ipynb #d52796af
 ADVICE = {
     "quiet": "nothing to do",
-    "noticed": "nothing to do; look at what was noticed when you have time",
-    "changed": "look at what changed; the model does not rely on it",
-    "changed and matters": "look at the measured performance; retrain when it has decayed, or when you know the "
+    "noticed": "nothing to do now; review what was noticed when convenient",
+    "changed": "review what changed; the model does not rely on it",
+    "changed and matters": "check the measured performance; retrain when it has decayed, or when you know the "
     "change to last",
-    "broken": "mend the source: this is no change of the world, and nothing should be learnt from these "
+    "broken": "fix the source: this is no change of the world, and no model should be trained on these "
     "rows",
-    "not comparable": "mend that, nothing is watched until then; a model that does not belong to today's "
+    "not comparable": "fix that, nothing is monitored until then; a model that does not belong to today's "
     "contract gives way to one that does: `mlops-nb repro`, `mlops-nb register`, `mlops-nb "
     "promote`",
 }
@@ -102,7 +102,7 @@ ADVICE = {
 
 def drift_lines(
     result: dict[str, Any],  # content of metrics/drift.json; for its findings see `finding_lines`
-    most: int = 12,  # findings to show
+    limit: int = 12,  # findings to show
 ) -> list[str]:  # at most 40
     "Say in a terminal what the monitor found."
     if result["state"] == "not comparable":
@@ -112,7 +112,7 @@ def drift_lines(
         ]
     lines = [
         window_line(result),
-        *finding_lines(result["findings"], most),
+        *finding_lines(result["findings"], limit),
         *(f"  {note}" for note in result["notes"]),
         *false_alarm_lines(result["false_alarms"]),
     ]

@@ -48,5 +48,5 @@ def reference_of_training(
         seen, labels, times = rows[features.names], rows[features.target], None
     columns, kinds = select_monitored(seen, features.kinds)
     reference = make_reference(columns, kinds, times, {"importance": importance})
-    add_column(reference, LABEL, *label_column(labels, features.answer), times)
+    add_column(reference, LABEL, *label_column(labels, features.spec), times)
     return reference

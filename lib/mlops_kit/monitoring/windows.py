@@ -65,7 +65,7 @@ def lay_spans(
     step, day = span_length(length), pd.Timedelta(days=1)
     if look_back < 1:
         raise UserError(
-            f"params.yaml: monitor.look_back is {look_back}; write how many windows to look at, 1 "
+            f"params.yaml: monitor.look_back is {look_back}; write how many windows to compare, 1 "
             "or more"
         )
     spans, end = [], pd.Timestamp(asof) + day
@@ -167,7 +167,7 @@ def require_persistence(
     windows: list[JudgedWindow],  # the oldest first
     persist: int,  # in how many windows a finding must alarm
 ) -> list[Check]:  # the newest window's checks; what has not lasted can only warn
-    "Let only require_persistence findings fail. Raises UserError for a number that can never be reached."
+    "Let only persistent findings fail. Raises UserError for a number that can never be reached."
     if not 1 <= persist <= MAX_PERSIST:
         raise UserError(
             f"params.yaml: monitor.persist is {persist}; write in how many windows a finding must "
@@ -180,7 +180,7 @@ def require_persistence(
     for check in windows[-1].checks:
         shown = counts[check.column, check.what]
         if check.alarm and not check.broken and check.tier == "fail" and shown < persist:
-            note = f"in {shown} of {len(windows)} windows; {persist} are asked for"
+            note = f"in {shown} of {len(windows)} windows; {persist} are required"
             check = replace(check, tier="warn", words=f"{check.words} ({note})")
         result.append(check)
     return result

@@ -183,7 +183,7 @@ def render_page(
     verdict: dict[str, Any] | None = None,  # see `make_verdict`
     **more: Any,  # "stages" of the header, "intro", "footer", "style": HTML; "up", see `header_html`
 ) -> str:  # a whole page; the only script is state.js of the same folder
-    "Write a page in the look that all pages share."
+    "Write a page in the style that all pages share."
     body, up = level_headings("\n".join(part for part in parts if part)), more.get("up", "")
     return PAGE.render(
         title=re.sub(r"<.*?>", "", heading),

@@ -6,8 +6,8 @@
 __all__ = [
     "installed_package",
     "kit_modules",
-    "room_of",
-    "room_hashes",
+    "package_of",
+    "package_hashes",
     "hash_code",
     "chapter_code",
     "stage_code",
@@ -48,7 +48,7 @@ def installed_package(
 # %% ../../nbs/notebooks/03_pipeline.ipynb #f3725eec
 def kit_modules(
     root: Path,  # the project's root
-    names: set[str] | None = None,  # rooms; None: all
+    names: set[str] | None = None,  # packages; None: all
 ) -> dict[str, str]:  # text of the library's modules, by full name
     "Read the library: the project's own where it holds one, otherwise the installed one."
     own = root / "lib" / KIT
@@ -60,27 +60,27 @@ def kit_modules(
     }
 
 
-def room_of(
+def package_of(
     module: str,  # full name of a module
 ) -> str:  # "core" for "mlops_kit.core.files"; "" for what is not in the library
-    "Name the room of the library that holds a module."
+    "Name the package of the library that holds a module."
     package, _, rest = module.partition(".")
     return rest.split(".")[0] if package == KIT else ""
 
 
 # %% ../../nbs/notebooks/03_pipeline.ipynb #61dc666c
-def room_hashes(
-    root: Path,  # the project's root; .dvc/tmp/rooms.json keeps what was hashed before
-    rooms: set[str],  # names of rooms
-) -> dict[str, str]:  # SHA-256 of a room's code, by room
-    "Name the code of the installed library's rooms."
-    store, texts = root / ".dvc/tmp/rooms.json", kit_modules(root, rooms)
+def package_hashes(
+    root: Path,  # the project's root; .dvc/tmp/packages.json keeps what was hashed before
+    packages: set[str],  # names of packages
+) -> dict[str, str]:  # SHA-256 of a package's code, by package
+    "Name the code of the installed library's packages."
+    store, texts = root / ".dvc/tmp/packages.json", kit_modules(root, packages)
     known = load_json(store) if store.is_file() else {}
     hashes, seen = {}, {}
-    for room in sorted(rooms):
-        own = {name: text for name, text in texts.items() if room_of(name) == room}
+    for package in sorted(packages):
+        own = {name: text for name, text in texts.items() if package_of(name) == package}
         raw = hashlib.sha256("\0".join([*own, *own.values()]).encode()).hexdigest()
-        seen[raw] = hashes[room] = known.get(raw) or hash_code(own)
+        seen[raw] = hashes[package] = known.get(raw) or hash_code(own)
     if set(seen) - set(known) and store.parent.is_dir():
         save_json(store, seen | {k: v for k, v in list(known.items())[:50] if k not in seen})
     return hashes
@@ -113,7 +113,7 @@ def chapter_code(
 def stage_code(
     root: Path,  # the project's root
     stages: list[str],  # names of the notebooks that are stages
-    # Returns by stage: names of the chapters it imports, names of the rooms, each sorted
+    # Returns by stage: names of the chapters it imports, names of the packages, each sorted
 ) -> dict[str, tuple[list[str], list[str]]]:
     "List the code that each stage reaches besides its own notebook."
     notebooks, chapters = project_notebooks(root), chapter_code(root)
@@ -122,8 +122,8 @@ def stage_code(
     for stage in stages:
         names = import_closure(projection(read_notebook(notebooks[stage])), modules)
         own = [n.removeprefix(f"{package}.") for n in names if n in chapters]
-        rooms = {room_of(name) for name in names} - {""}
-        reached[stage] = [n for n in own if n != stage], sorted(rooms)
+        packages = {package_of(name) for name in names} - {""}
+        reached[stage] = [n for n in own if n != stage], sorted(packages)
     return reached
 
 
@@ -134,14 +134,18 @@ def projections(
 ) -> dict[str, str]:  # text by path: {"projection/notebooks/train.py": …}
     "Project the code of all stages, in memory."
     reached, notebooks = stage_code(root, stages), project_notebooks(root)
-    rooms = room_hashes(root, {room for _, rooms in reached.values() for room in rooms})
+    packages = package_hashes(
+        root, {package for _, packages in reached.values() for package in packages}
+    )
     modules = sorted({name for names, _ in reached.values() for name in names})
     texts = {
         f"modules/{name}": projection(read_notebook(notebooks[name]), True) for name in modules
     }
     texts |= {f"notebooks/{name}": projection(read_notebook(notebooks[name])) for name in stages}
     code = {f"projection/{name}.py": code_projection(text) for name, text in texts.items()}
-    return code | {f"projection/kit/{room}.txt": f"{found}\n" for room, found in rooms.items()}
+    return code | {
+        f"projection/kit/{package}.txt": f"{found}\n" for package, found in packages.items()
+    }
 
 
 def code_projection(
@@ -177,9 +181,9 @@ def code_lists(
         stage: [
             f"projection/notebooks/{stage}.py",
             *(f"projection/modules/{name}.py" for name in chapters),
-            *(f"projection/kit/{room}.txt" for room in rooms),
+            *(f"projection/kit/{package}.txt" for package in packages),
         ]
-        for stage, (chapters, rooms) in reached.items()
+        for stage, (chapters, packages) in reached.items()
     }
     every = {path for paths in lists.values() for path in paths}
     own = [lists[stage][0] for stage in stages]

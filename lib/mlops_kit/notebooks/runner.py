@@ -51,7 +51,7 @@ from mlops_kit.notebooks.pipeline import (
     chapter_code,
     installed_package,
     projections,
-    room_hashes,
+    package_hashes,
 )
 from .sample import sample_copy
 from .source import module_code, save_text
@@ -126,9 +126,9 @@ def stale_modules(
         if module_code(text, name) != module_code(held, name):
             stale.append(f"{package.name}/{module.name}")
     kit = {path.stem: path for path in (root / "projection/kit").glob("*.txt")}
-    seen = {room: path.read_text(encoding="utf-8").strip() for room, path in kit.items()}
-    now = room_hashes(root, set(seen))
-    return stale + [f"{KIT}/{room}" for room in sorted(seen) if seen[room] != now[room]]
+    seen = {package: path.read_text(encoding="utf-8").strip() for package, path in kit.items()}
+    now = package_hashes(root, set(seen))
+    return stale + [f"{KIT}/{package}" for package in sorted(seen) if seen[package] != now[package]]
 
 
 # %% ../../nbs/notebooks/09_runner.ipynb #fea0ab90

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "COPIED",
-    "STAGE_ROOMS",
+    "STAGE_PACKAGES",
     "code_hash",
     "start_sample",
     "run_in",
@@ -28,14 +28,14 @@ import yaml
 
 from ..core.files import UserError, only_one, project_root, read_yaml, remove
 from ..core.project import KIT, project_notebooks, read_notebook, stage_names
-from .pipeline import code_projection, room_hashes
+from .pipeline import code_projection, package_hashes
 from .source import projection
 
 
 # %% ../../nbs/notebooks/07_sample.ipynb #6018f267
 COPIED = ("nbs", "settings.ini", "contract.yaml", "dvc.yaml", "params.yaml")
-# the library's rooms whose code shapes what a stage makes
-STAGE_ROOMS = {"core", "notebooks", "data", "storage", "models", "registry", "monitoring"}
+# the library's packages whose code shapes what a stage makes
+STAGE_PACKAGES = {"core", "notebooks", "data", "storage", "models", "registry", "monitoring"}
 
 
 # %% ../../nbs/notebooks/07_sample.ipynb #6e90b0f6
@@ -45,7 +45,7 @@ def code_hash(
     "Name a project's code, the library's and the contract by content; prose does not count."
     notebooks = [read_notebook(path) for path in project_notebooks(root).values()]
     texts = [code_projection(projection(notebook)) for notebook in notebooks]
-    texts += room_hashes(root, STAGE_ROOMS).values()
+    texts += package_hashes(root, STAGE_PACKAGES).values()
     texts += [
         (root / name).read_text(encoding="utf-8")
         for name in ("contract.yaml", "dvc.yaml", "data/source.dvc")

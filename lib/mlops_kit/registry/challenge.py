@@ -52,7 +52,7 @@ def load_opponent(
     root: Path,  # the project's root
     rows: pd.DataFrame,  # the test rows as delivered
     contract: dict[str, Any],  # today's, see `load_contract`
-    answer: dict[str, Any],  # today's "task", "classes", "threshold"
+    spec: dict[str, Any],  # today's "task", "classes", "threshold"
     first: str | None,  # first day of the test window; None without time
 ) -> Opponent:
     "Let the champion that champion.yaml names score rows. Raises UserError when it is nowhere."
@@ -61,7 +61,7 @@ def load_opponent(
         return NO_CHAMPION
     with tempfile.TemporaryDirectory() as folder:
         bundle = fetch_champion(root, pointer, Path(folder) / "bundle")
-        scores, reason = score_champion(bundle, rows, contract, answer)
+        scores, reason = score_champion(bundle, rows, contract, spec)
         return Opponent(pointer["version"], scores, reason, is_trained_on_test(bundle, first))
 
 
@@ -69,7 +69,7 @@ def load_opponent(
 def compare_opponent(
     opponent: Opponent,
     scored: tuple[np.ndarray, np.ndarray],  # labels and the challenger's scores
-    answer: dict[str, Any],  # "task"
+    spec: dict[str, Any],  # "task"
     draws: Iterable[np.ndarray],  # see `metrics.resample_weights`
     slices: tuple[list[dict], Callable[[np.ndarray], list[dict]], str],  # the challenger's, a
     # function of scores that gives another model's, and the metric
@@ -82,6 +82,6 @@ def compare_opponent(
     mine, measure, metric = slices
     return result | {
         "seen": opponent.seen,
-        **compare_paired(values, scores, opponent.scores, answer, draws),
+        **compare_paired(values, scores, opponent.scores, spec, draws),
         "slices": compare_slices(mine, measure(opponent.scores), metric),
     }

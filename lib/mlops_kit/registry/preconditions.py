@@ -144,7 +144,7 @@ def check_committed(
     if waiting:
         raise UserError(
             f"the pipeline is not up to date ({', '.join(waiting)} would rerun): "
-            "`mlops-nb repro`, look, commit, then register"
+            "`mlops-nb repro`, review, commit, then register"
         )
     return commit
 

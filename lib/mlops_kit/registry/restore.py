@@ -128,15 +128,15 @@ def recompute_metrics(
     "Compute a version's metrics on its own test rows, with its own draws."
     schema, trained = load_record(bundle / "features.json"), load_json(bundle / "train.json")
     params = yaml.safe_load(state_text(root, commit, "params.yaml"))
-    answer = schema["spec"] | {"threshold": trained["threshold"]}
+    spec = schema["spec"] | {"threshold": trained["threshold"]}
     test, baseline = fetch_evaluated(root, store, commit)
     features = test[list(schema["features"])]
-    target = encode_labels(test[schema["target"]], answer)
-    scores = predict_scores(load_model(bundle / "model.skops"), features, answer)
-    baseline_scores = predict_scores(baseline, features, answer)
+    target = encode_labels(test[schema["target"]], spec)
+    scores = predict_scores(load_model(bundle / "model.skops"), features, spec)
+    baseline_scores = predict_scores(baseline, features, spec)
     units, _ = resample_units(test, schema["time"], schema["group"])
     weights = resample_weights(units, params["evaluate"]["resamples"], params["seed"])
-    outcome = compare_with_baseline(target, scores, baseline_scores, answer, weights)
+    outcome = compare_with_baseline(target, scores, baseline_scores, spec, weights)
     return plain({"metrics": outcome["metrics"], "gain": outcome["gain"]})
 
 

@@ -155,7 +155,7 @@ def time_length(
 def defect_objection(
     facts: dict[str, Any],  # "state" and "findings"
 ) -> str:  # in words; "" when nothing is broken
-    "Object to learning from broken data, and name what to mend."
+    "Object to training on broken data, and name what to fix."
     if facts.get("state") != "broken":
         return ""
     broken = [
@@ -164,7 +164,7 @@ def defect_objection(
         if f["severity"] == "broken"
     ]
     return (
-        "the data are broken, a model would learn the defect: mend "
+        "the data are broken, a model would be trained on the defect: fix "
         f"{', '.join(dict.fromkeys(broken)) or 'them'} first"
     )
 
@@ -261,9 +261,7 @@ def decide(
     looked["by hand"] = {
         "on": True,
         "fired": bool(facts.get("by hand")),
-        "summary": f"asked for by hand: {facts['by hand']}"
-        if facts.get("by hand")
-        else "nobody asked",
+        "summary": f"requested: {facts['by hand']}" if facts.get("by hand") else "nobody asked",
     }
     speaking = [name for name, t in looked.items() if t["on"] and t["fired"]]
     against = objections(facts, policy, history)

@@ -161,7 +161,7 @@ def record_refusal(
     save_json(root / RESULT, result)
     failed = [c["name"] for c in result["checks"] if not c["passed"]]
     say(f"refused by the gate ({', '.join(failed)}): the project and its champion are as they were")
-    say(f"look: {folder.relative_to(root)}/reports/gate.html and evaluate.html, {RESULT}")
+    say(f"see: {folder.relative_to(root)}/reports/gate.html and evaluate.html, {RESULT}")
 
 
 # %% ../../nbs/retraining/07_retrain_result.ipynb #0cee0726

@@ -120,7 +120,7 @@ def apply_candidate(
     shared = f"; `git push {remote}` shares the commit" if remote else ""
     commit = run_git(root, "rev-parse", "--short", "HEAD").strip()
     say(f"retrained{day}, commit {commit}{shared}")
-    say(f"look: reports/index.html, {RESULT}, `mlops-nb models --history`")
+    say(f"see: reports/index.html, {RESULT}, `mlops-nb models --history`")
 
 
 # %% ../../nbs/retraining/08_workflow.ipynb #c7dca4fc

@@ -154,7 +154,7 @@ def mark_leaks(
     leaks = find_leaks(features, target.astype("bool") if task == "binary" else target, task)
     for leak in leaks:
         rules = columns[leak["column"]]
-        mark = "LEAK" if leak["strength"] == "stop" else "look"
+        mark = "LEAK" if leak["strength"] == "stop" else "review"
         rules["evidence"] = f"{mark}: {leak['evidence']}; {rules['evidence']}"
         if leak["strength"] == "stop":
             rules["role"] = "suspect"
@@ -265,7 +265,7 @@ def describe_columns(
         if any(words in part for words in REPORTED_EVIDENCE)
     ]
     for leak in leaks:
-        mark = "LEAK? " if leak["strength"] == "stop" else "look: "
+        mark = "LEAK? " if leak["strength"] == "stop" else "review: "
         notes.append(f"{mark}{leak['column']!r} {leak['evidence']}")
     for role, consequence in UNUSED_ROLES.items():
         names = [name for name, rules in columns.items() if rules.get("role") == role]

@@ -26,7 +26,7 @@ from ..notebooks.source import save_text
 
 
 # %% ../../nbs/scaffold/14_flat_release.ipynb #e5d9c3b0
-# where the library's notebooks of the flat release are now: room and notebook
+# where the library's notebooks of the flat release are now: package and notebook
 MOVED_NOTEBOOKS = {
     "00_base": "core/01_files",
     "00_code": "notebooks/01_source",
@@ -125,9 +125,9 @@ def new_names() -> dict[str, str]:  # full name by the name of a module in the f
     "Name the modules of the library that a flat project imports."
     names = {}
     for old, new in MOVED_NOTEBOOKS.items():
-        room, _, file = new.partition("/")
+        part, _, file = new.partition("/")
         names[re.sub(r"^\d+[a-z]?_", "", old)] = (
-            f"{KIT}.{room}.{re.sub(r'^[0-9a-z]+_', '', file, count=1)}"
+            f"{KIT}.{part}.{re.sub(r'^[0-9a-z]+_', '', file, count=1)}"
         )
     return names
 
@@ -147,8 +147,8 @@ def new_imports(
         for part in (p.strip() for p in found[2].split(",")):
             name, _, alias = part.partition(" as ")
             if name in names:
-                room, module = names[name].rsplit(".", 1)
-                lines.append(f"{found[1]}from {room} import {module} as {alias or name}")
+                part, module = names[name].rsplit(".", 1)
+                lines.append(f"{found[1]}from {part} import {module} as {alias or name}")
             else:
                 kept.append(part)
         own = [f"{found[1]}from {package} import {', '.join(kept)}"] if kept else []

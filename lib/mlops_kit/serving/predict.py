@@ -29,9 +29,9 @@ def predict_file(
     source: str,  # files, a query, an address; relative ones from the folder one is in
     out: Path,  # a .csv or .parquet file; what is there is replaced
 ) -> int:  # rows
-    """Answer every row of a source, batch by batch.
+    """Predict every row of a source, batch by batch.
 
-    Raises UserError and writes nothing when a row cannot be answered.
+    Raises UserError and writes nothing when a row cannot be predicted.
     """
     if out.suffix not in WRITERS:
         raise UserError(f"--out {out}: expected a file that ends in {' or '.join(WRITERS)}")
@@ -42,10 +42,11 @@ def predict_file(
         )
     known, parts = known_columns(load_contract(bundle / "contract.yaml")), []
     for rows in read_batches(source, Path.cwd(), {}):
-        answers = predict_rows(bundle, rows)
+        predictions = predict_rows(bundle, rows)
         parts.append(
             pd.concat(
-                [rows[[c for c in rows if c in known]], answers.add_prefix("predicted_")], axis=1
+                [rows[[c for c in rows if c in known]], predictions.add_prefix("predicted_")],
+                axis=1,
             )
         )
     table = pd.concat(parts, ignore_index=True)
