@@ -277,6 +277,8 @@ def fold_code(
     if not source:
         return ""
     code = highlight(source, PythonLexer(), HtmlFormatter(nowrap=True))
+    # without the marks of names and signs, which the style sheet does not colour: half the size
+    code = re.sub(r'<span class="(?:n|nb|nn|o|p|w)">([^<]*)</span>', r"\1", code)
     opened = " open" if unfolded else ""
     return f"<details{opened}><summary>{title}</summary><pre>{code}</pre></details>"
 
