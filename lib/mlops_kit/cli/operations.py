@@ -146,12 +146,13 @@ def command_retrain(
 ) -> None:
     """Advance the as-of date, run the pipeline, judge against the champion; commit, register and promote, or refuse.
 
-    It works in a copy, so you can go on editing; only when the gate passes does the project change, and then commit, version and stage together. Killed at any moment, the next run completes or undoes what it had begun. Exit code 0: retrained, or nothing to do; 1: refused by the gate, or an error. The reasons, check by check: metrics/retrain.json.
+    It works in a copy, so you can go on editing; only when the gate passes does the project change, and then commit, version and stage together. Killed at any moment, the next run completes or undoes what it had begun. Exit code 0: retrained, or nothing to do; 1: refused by the gate, or an error. The reasons, check by check: metrics/retrain.json and reports/retrain.html.
 
     Example: mlops-nb retrain --asof 2013-08-31 --why "August is complete"
     """
     from mlops_kit.retraining.workflow import recover as complete
     from mlops_kit.retraining.workflow import run_retraining
+    from mlops_kit.notebooks.runner import stage_command
     from mlops_kit.retraining.plan import Request
 
     root, decision = project_root(), None
@@ -163,8 +164,10 @@ def command_retrain(
 
         decision = is_due(root)
         typer.echo(decision_line(decision))
-    request = Request(asof, why, stage, dry_run)
-    raise typer.Exit(run_retraining(root, request, decision, typer.echo))
+    code = run_retraining(root, Request(asof, why, stage, dry_run), decision, typer.echo)
+    if not dry_run:
+        stage_command("retrain")  # the report; where it fails, the reason is on stderr
+    raise typer.Exit(code)
 
 
 # %% ../../nbs/cli/03_operations.ipynb #4485b048
