@@ -93,6 +93,7 @@ def features(
         summary,
         delivered.loc[rows.index].reset_index(drop=True),
         rows=len(table),
+        labelled=int(clean[target].notna().sum()),
         copies=int(copies.sum()),
         overlap=count_overlap(windows, [*kinds, target], groups),
         leaks=judge_leaks(windows["train"], list(kinds), contract, params["accepted_leaks"]),

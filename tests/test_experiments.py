@@ -56,7 +56,7 @@ def test_dvc_runs_the_temporary_copys_own_code_and_a_failing_gate_is_a_result(
         '"Judge a model against the limits."',
         '"Judge a model against the limits."\n    assert True',
     )
-    assert ran(repro(project)) == ["code", "gate"]
+    assert ran(repro(project)) == ["code", "gate", "index"]
     before = git(project, "status", "--porcelain")
     result = run(
         ["dvc", "exp", "run", "--temp", "--name", "strict", "-S", "gate.min_score=1.01"], project

@@ -103,8 +103,8 @@ def decide_period(
     history: list[dict[str, Any]],  # earlier attempts: "asof" and "outcome"
 ) -> dict[str, Any]:  # see `policy.decide`
     "Let the stage `retrain` decide on what the monitor found."
-    listing = {"windows": {"known": {"rows": len(span.known(seen["asof"]))}}}
-    return stage("retrain")(gather_facts(seen, listing), span.params["retrain"], history)
+    facts = gather_facts(seen, len(span.known(seen["asof"])))
+    return stage("retrain")(facts, span.params["retrain"], history)
 
 
 # %% ../../nbs/backtest/03_simulator.ipynb #00065b16

@@ -260,7 +260,8 @@ def failure_line(
     "Find the line that tells why an experiment failed."
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     end = next((i for i, line in enumerate(lines) if "failed to reproduce" in line), len(lines))
-    progress = ("> ", "Running stage", "Stage '", "Updating lock", "Reproducing")
+    progress = ("> ", "Running stage", "Stage '", "Updating lock", "Generating lock", "Reproducing")
+    progress += ("To track the changes", "git add", "Use `dvc push`")
     printed = [line for line in lines[:end] if not line.startswith(progress)]
     errors = [line for line in printed if re.match(r"ERROR|fatal|\w+Error", line)]
     line = (errors or printed[-1:] or lines[end : end + 1] or ["it ended without a word"])[-1]

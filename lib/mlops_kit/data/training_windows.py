@@ -44,6 +44,7 @@ class Features:
     summary: dict[str, dict[str, Any]]  # by window: first and last day, rows, unlabelled rows
     test_rows: pd.DataFrame | None = None  # the known columns of the test rows, as delivered
     rows: int = 0  # clean rows that were used
+    labelled: int = 0  # clean rows that have a label, in no matter which window
     copies: int = 0  # rows that are exact copies of an earlier one
     overlap: dict[str, Any] = field(default_factory=dict)  # see `splitting.count_overlap`
     leaks: list[dict[str, Any]] = field(default_factory=list)  # see `judge_leaks`
@@ -63,6 +64,7 @@ class Features:
             "spec": self.answer,
             "features": self.kinds,
             "windows": self.summary,
+            "labelled": self.labelled,
         }
 
     @property
@@ -103,6 +105,7 @@ def load_features(
         {name: load_table(folder / f"{name}.parquet") for name in windows},
         known["windows"],
         load_table(folder / "test_rows.parquet") if "test" in windows else None,
+        labelled=known["labelled"],
     )
 
 

@@ -35,7 +35,7 @@ def encode_labels(
     """
     if spec["task"] != "multiclass":
         return labels.to_numpy("bool" if spec["task"] == "binary" else "float64")
-    codes = pd.Categorical(labels, categories=spec["classes"]).codes.astype("int64")
+    codes = pd.Index(spec["classes"]).get_indexer(labels).astype("int64")
     if (codes < 0).any():
         raise UserError(
             f"{labels.name} is {labels[codes < 0].iloc[0]!r}, which is not among the model's "

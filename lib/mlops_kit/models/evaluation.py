@@ -78,18 +78,13 @@ def permutation_importance(
     seed: int,
 ) -> pd.Series:  # mean loss of the deciding metric by feature, of two shuffles, the largest first
     "Measure what the score loses when one feature is shuffled."
-    rng = np.random.default_rng(seed)
-    base, losses = primary_metric(values, predict_scores(model, rows, answer), answer), {}
-    for name in rows:
-        shuffled = pd.concat(
-            [
-                rows.assign(**{name: rows[name].to_numpy()[rng.permutation(len(rows))]})
-                for _ in range(2)
-            ],
-            ignore_index=True,
-        )
-        parts = np.array_split(predict_scores(model, shuffled, answer), 2)
-        losses[name] = round(
-            base - np.mean([primary_metric(values, part, answer) for part in parts]), 6
-        )
-    return pd.Series(losses, dtype="float64").sort_values(ascending=False, kind="stable")
+    from sklearn import inspection
+
+    def score(model: Any, rows: pd.DataFrame, values: np.ndarray) -> float:
+        return primary_metric(values, predict_scores(model, rows, answer), answer)
+
+    found = inspection.permutation_importance(
+        model, rows, values, scoring=score, n_repeats=2, random_state=seed
+    )
+    losses = pd.Series(found.importances_mean.round(6), index=list(rows))
+    return losses.sort_values(ascending=False, kind="stable")

@@ -206,6 +206,7 @@ def measure_case(
         "labels": label_lag(scored, 1 - usual[0] / max(usual.sum(), 1), limits.complete_labels),
         "age": model_age(case.listing["windows"], params["asof"] or ""),
         "trained_rows": load_json(case.bundle / "train.json")["rows"],
+        "labelled_then": case.listing.get("labelled"),
         "estimate": estimate_performance(scored, windows, last, limits.min_labels),
         "calibration": calibration_over_time(scored, windows, limits.min_labels),
         "slices": measure_window_slices(

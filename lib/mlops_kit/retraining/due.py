@@ -46,7 +46,7 @@ def read_performance(
 # %% ../../nbs/retraining/04_due.ipynb #b5be1951
 def gather_facts(
     seen: dict[str, Any],  # content of metrics/drift.json
-    listing: dict[str, Any],  # content of data/features/features.json
+    labelled: int,  # clean rows that have a label by now
 ) -> dict[str, Any]:  # see `policy.decide`
     """Turn what the monitor found into facts for the policy.
 
@@ -69,9 +69,10 @@ def gather_facts(
         "state": seen["state"],
         "findings": seen["findings"],
         "recorded": {"value": seen["decay"]["recorded"]},
-        "rows": sum(w["rows"] for w in listing["windows"].values()),
-        "rows then": seen["trained_rows"],
     }
+    if (then := seen.get("labelled_then")) is not None:
+        trained_on = seen["trained_rows"]
+        facts |= {"rows": trained_on + max(labelled - then, 0), "rows then": trained_on}
     return facts | read_performance(seen)
 
 
@@ -118,7 +119,7 @@ def read_facts(
             "it; `mlops-nb retrain` trains by hand"
         )
     seen, listing = root / "metrics/drift.json", root / "data/features/features.json"
-    return gather_facts(load_record(seen), load_json(listing))
+    return gather_facts(load_record(seen), load_json(listing).get("labelled", 0))
 
 
 # %% ../../nbs/retraining/04_due.ipynb #91387dc3

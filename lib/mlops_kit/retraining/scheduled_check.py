@@ -228,7 +228,7 @@ def decide_from_check(
     policy = resolve_parameters("retrain", read_yaml(root / "params.yaml"), all_declared(root))
     if scheduled:
         policy["triggers"] = policy["triggers"] | {"schedule": True}
-    facts = gather_facts(found, {"windows": {"known": {"rows": found["labelled"]}}})
+    facts = gather_facts(found, found["labelled"])
     return stage("retrain")(facts, policy, past_attempts(root, others=refusals))
 
 

@@ -117,7 +117,7 @@ MOVED_NOTEBOOKS = {
     "13_guess": "scaffold/10_params_draft",
     "13_init": "scaffold/13_init",
     "13_merge": "scaffold/20_update",
-    "13_project": "cli/06_main",
+    "13_project": "cli/07_main",
 }
 
 
