@@ -9,6 +9,7 @@ __all__ = [
     "send_findings",
     "drift",
     "warn_interrupted",
+    "retrain_and_report",
     "command_retrain",
     "replay",
 ]
@@ -19,6 +20,7 @@ import os
 import tempfile
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -123,6 +125,22 @@ def warn_interrupted(
         typer.echo(f"mlops-nb: {line}", err=True)
 
 
+# %% ../../nbs/cli/03_operations.ipynb #19ba9972
+def retrain_and_report(
+    root: Path,  # the project's root
+    request: Any,  # see `plan.Request`
+    decision: dict[str, Any] | None,  # see `policy.decide`; None: a person wants it
+) -> int:  # exit code
+    "Retrain, and write the report of the chapter `retrain`; where that fails, stderr says why."
+    from mlops_kit.notebooks.runner import stage_command
+    from mlops_kit.retraining.workflow import run_retraining
+
+    code = run_retraining(root, request, decision, typer.echo)
+    if not request.dry:
+        stage_command("retrain")
+    return code
+
+
 # %% ../../nbs/cli/03_operations.ipynb #ca156294
 @operation_commands.command("retrain")
 def command_retrain(
@@ -151,8 +169,6 @@ def command_retrain(
     Example: mlops-nb retrain --asof 2013-08-31 --why "August is complete"
     """
     from mlops_kit.retraining.workflow import recover as complete
-    from mlops_kit.retraining.workflow import run_retraining
-    from mlops_kit.notebooks.runner import stage_command
     from mlops_kit.retraining.plan import Request
 
     root, decision = project_root(), None
@@ -164,10 +180,7 @@ def command_retrain(
 
         decision = is_due(root)
         typer.echo(decision_line(decision))
-    code = run_retraining(root, Request(asof, why, stage, dry_run), decision, typer.echo)
-    if not dry_run:
-        stage_command("retrain")  # the report; where it fails, the reason is on stderr
-    raise typer.Exit(code)
+    raise typer.Exit(retrain_and_report(root, Request(asof, why, stage, dry_run), decision))
 
 
 # %% ../../nbs/cli/03_operations.ipynb #4485b048
