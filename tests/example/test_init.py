@@ -220,6 +220,9 @@ def test_other_tasks_run(tmp_path: Path, target: str, task: str, metric: str) ->
         and evaluation["metrics"][metric]["value"] > 0.3
         and "roc_auc" not in evaluation["metrics"]
     )
+    for name in ("registry", "retrain"):  # no version and no time: each report says so
+        done = run(["mlops-nb", "stage", name], tmp_path / "p")
+        assert done.returncode == 0, done.stdout + done.stderr
     plots = run(["dvc", "plots", "show", "--json", "-o", str(tmp_path / "plots")], tmp_path / "p")
     assert plots.returncode == 0 and not json.loads(plots.stdout).get("errors"), plots.stderr
 

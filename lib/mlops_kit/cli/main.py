@@ -98,7 +98,11 @@ app = typer.Typer(
 
 # %% ../../nbs/cli/07_main.ipynb #bff8a449
 @app.command("stage")
-def command_stage(name: str = typer.Argument(help="a stage of dvc.yaml, such as train")) -> None:
+def command_stage(
+    name: str = typer.Argument(
+        help="a stage of dvc.yaml, or a chapter that runs on demand: retrain, registry"
+    ),
+) -> None:
     "Run one notebook as a stage and write its report. Example: mlops-nb stage train"
     from mlops_kit.notebooks.runner import stage_command
 

@@ -153,6 +153,7 @@ def command_rollback(
 @more_commands.command()
 def models(
     history: bool = typer.Option(False, "--history", help="every entry, with who and why"),
+    report: bool = typer.Option(False, "--report", help="write reports/registry.html as well"),
 ) -> None:
     "List versions, stages and scores. Example: mlops-nb models --history"
     from mlops_kit.registry.tags import model_name, synchronise
@@ -164,6 +165,10 @@ def models(
     except UserError as error:
         typer.echo(f"mlops-nb: shown is what is known here: {error}", err=True)
     typer.echo("\n".join(model_lines(root, history)))
+    if report:
+        from mlops_kit.notebooks.runner import stage_command
+
+        raise typer.Exit(stage_command("registry"))
 
 
 # %% ../../nbs/cli/04_models.ipynb #f93685d8

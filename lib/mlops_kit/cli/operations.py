@@ -9,6 +9,7 @@ __all__ = [
     "send_findings",
     "drift",
     "warn_interrupted",
+    "retrain_and_report",
     "command_retrain",
     "replay",
 ]
@@ -19,6 +20,7 @@ import os
 import tempfile
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -123,6 +125,22 @@ def warn_interrupted(
         typer.echo(f"mlops-nb: {line}", err=True)
 
 
+# %% ../../nbs/cli/03_operations.ipynb #19ba9972
+def retrain_and_report(
+    root: Path,  # the project's root
+    request: Any,  # see `plan.Request`
+    decision: dict[str, Any] | None,  # see `policy.decide`; None: a person wants it
+) -> int:  # exit code
+    "Retrain, and write the report of the chapter `retrain`; where that fails, stderr says why."
+    from mlops_kit.notebooks.runner import stage_command
+    from mlops_kit.retraining.workflow import run_retraining
+
+    code = run_retraining(root, request, decision, typer.echo)
+    if not request.dry:
+        stage_command("retrain")
+    return code
+
+
 # %% ../../nbs/cli/03_operations.ipynb #ca156294
 @operation_commands.command("retrain")
 def command_retrain(
@@ -146,12 +164,11 @@ def command_retrain(
 ) -> None:
     """Advance the as-of date, run the pipeline, judge against the champion; commit, register and promote, or refuse.
 
-    It works in a copy, so you can go on editing; only when the gate passes does the project change, and then commit, version and stage together. Killed at any moment, the next run completes or undoes what it had begun. Exit code 0: retrained, or nothing to do; 1: refused by the gate, or an error. The reasons, check by check: metrics/retrain.json.
+    It works in a copy, so you can go on editing; only when the gate passes does the project change, and then commit, version and stage together. Killed at any moment, the next run completes or undoes what it had begun. Exit code 0: retrained, or nothing to do; 1: refused by the gate, or an error. The reasons, check by check: metrics/retrain.json and reports/retrain.html.
 
     Example: mlops-nb retrain --asof 2013-08-31 --why "August is complete"
     """
     from mlops_kit.retraining.workflow import recover as complete
-    from mlops_kit.retraining.workflow import run_retraining
     from mlops_kit.retraining.plan import Request
 
     root, decision = project_root(), None
@@ -163,8 +180,7 @@ def command_retrain(
 
         decision = is_due(root)
         typer.echo(decision_line(decision))
-    request = Request(asof, why, stage, dry_run)
-    raise typer.Exit(run_retraining(root, request, decision, typer.echo))
+    raise typer.Exit(retrain_and_report(root, Request(asof, why, stage, dry_run), decision))
 
 
 # %% ../../nbs/cli/03_operations.ipynb #4485b048

@@ -12,6 +12,7 @@ __all__ = [
     "execute",
     "save_report",
     "describe_failure",
+    "runnable_notebooks",
     "run_stage",
     "stage_command",
 ]
@@ -21,6 +22,7 @@ __all__ = [
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 import traceback
@@ -218,6 +220,19 @@ def describe_failure(
     )
 
 
+# %% ../../nbs/notebooks/09_runner.ipynb #af2e7add
+def runnable_notebooks(
+    root: Path,  # the project's root
+) -> list[str]:  # the stages in the pipeline's order, then the other chapters with a part *Run*
+    "List what `mlops-nb stage` can run."
+    notebooks, stages = project_notebooks(root), stage_names(root)
+    found = [name for name in stages if name in notebooks]
+    for name in (n for n in notebooks if n not in stages):
+        text = ["".join(c["source"]) for c in read_notebook(notebooks[name])["cells"]]
+        found += [name] if any(re.search(r"(?m)^## Run\b", source) for source in text) else []
+    return found
+
+
 # %% ../../nbs/notebooks/09_runner.ipynb #2d9ecad4
 def run_stage(
     name: str,  # the stage
@@ -228,13 +243,11 @@ def run_stage(
     Raises UserError with one line when it cannot start or a cell fails.
     """
     started = time.perf_counter()
-    if name not in stage_names(root) or name not in project_notebooks(root):
-        raise UserError(
-            f"unknown stage {name}; dvc.yaml and nbs/ know: "
-            f"{', '.join(n for n in stage_names(root) if n in project_notebooks(root))}"
-        )
+    if name not in (known := runnable_notebooks(root)):
+        raise UserError(f"unknown stage {name}; dvc.yaml and nbs/ know: {', '.join(known)}")
     notebook = read_notebook(project_notebooks(root)[name])
-    parameters = resolve_parameters(name, read_yaml(root / "params.yaml"), all_declared(root))
+    declared = {name: {}} | all_declared(root)
+    parameters = resolve_parameters(name, read_yaml(root / "params.yaml"), declared)
     if stale := stale_modules(root):
         raise UserError(
             f"{stale[0]} differs from its notebook, or from what the last `mlops-nb code` saw: "

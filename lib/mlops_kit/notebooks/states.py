@@ -57,7 +57,7 @@ def stage_verdict(
 
 
 # %% ../../nbs/notebooks/08_states.ipynb #8bd76933
-OTHER_PAGES = ("experiments", "replay", "retrain")  # pages that commands write
+OTHER_PAGES = ("experiments", "replay", "retrain", "registry")  # written on demand
 SCRIPT = """(function () {
   var nav = document.querySelector("header nav");
   if (!nav) return;
@@ -89,7 +89,11 @@ def write_states(
     entries = [(name, stage_verdict(root, name)) for name in stage_names(root)]
     states = [{"name": name} | {k: found[k] for k in keys} for name, found in entries]
     others = [name for name in OTHER_PAGES if (root / f"reports/{name}.html").is_file()]
-    states += [{"name": name, "page": f"{name}.html"} for name in others]
+    for name in others:
+        seen = run_verdict(root, name) or {}  # only of a chapter
+        states.append(
+            {"name": name, "page": f"{name}.html"} | {k: seen[k] for k in keys if k in seen}
+        )
     lines = ",\n".join(map(json.dumps, states))
     with replacing(file) as temporary:
         temporary.write_text(f"var states = [\n{lines}\n];\n{SCRIPT}", encoding="utf-8")
@@ -99,7 +103,7 @@ def write_states(
 # %% ../../nbs/notebooks/08_states.ipynb #f15fbf60
 def save_page(
     root: Path,  # the project's root
-    name: str,  # one of OTHER_PAGES
+    name: str,  # "experiments" or "replay"
     heading: str,  # HTML of its h1
     parts: list[str],  # HTML
     verdict: dict[str, Any],  # see `page.make_verdict`

@@ -4,13 +4,10 @@
 
 # %% auto #0
 __all__ = [
-    "OUTCOMES",
     "summarise_evaluation",
     "make_result",
     "evaluation_line",
     "result_lines",
-    "retrain_verdict",
-    "write_retrain_page",
     "record_refusal",
     "commit_candidate",
 ]
@@ -19,7 +16,6 @@ __all__ = [
 # %% ../../nbs/retraining/07_retrain_result.ipynb #f5066738
 import json
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +26,6 @@ from ..core.git import run_git
 from .run import trials_line
 from ..storage.objects import state_text
 from ..registry.versions import score_line
-from ..notebooks.page import make_verdict
-from ..notebooks.states import save_page
 
 
 # %% ../../nbs/retraining/07_retrain_result.ipynb #77390b02
@@ -98,54 +92,6 @@ def result_lines(
     elif champion.get("reason"):
         lines.append(f"champion: {champion['reason']}")
     return lines + [f"{'yes' if c['passed'] else 'NO':<4}{c['reason']}" for c in result["checks"]]
-
-
-# %% ../../nbs/retraining/07_retrain_result.ipynb #20e2394f
-OUTCOMES = {
-    "retrained": ("passed", "A new model was trained, and it passed the gate"),
-    "refused": ("failed", "A new model was trained, and the gate refused it"),
-    "not retrained": ("neutral", "No new model is due"),
-}
-
-
-def retrain_verdict(
-    result: dict[
-        str, Any
-    ],  # see `make_result`; of a decision not to retrain: "outcome", "decision"
-) -> dict[str, Any]:  # see `page.make_verdict`
-    "Say in a banner what came of a retraining."
-    state, words = OUTCOMES[result["outcome"]]
-    decision, metrics, checks = result["decision"], result.get("metrics", {}), result.get("checks")
-    why = decision["reasons"] if decision["retrain"] else decision.get("against", [])
-    figures = {"decision": "retrain" if decision["retrain"] else "wait"}
-    figures["reasons"] = (
-        ", ".join(k for k, v in decision.get("triggers", {}).items() if v) or "none"
-    )
-    for label, name in (("before", "before"), ("candidate", "after")):
-        if evaluation := metrics.get(name):
-            figures[label] = score_line(evaluation)
-    if checks:
-        figures["checks passed"] = f"{sum(c['passed'] for c in checks)} of {len(checks)}"
-    return make_verdict(state, f"{words}: {why[0] if why else 'no reason to'}.", figures)
-
-
-# %% ../../nbs/retraining/07_retrain_result.ipynb #266b5063
-def write_retrain_page(
-    root: Path,  # the project's root
-    result: dict[str, Any],  # see `retrain_verdict`
-) -> Path:  # reports/retrain.html
-    "Write the page that says what came of a retraining."
-    decision, parts = result["decision"], []
-    said = {"Reasons to retrain": decision["reasons"], "Reasons to wait": decision.get("against")}
-    for title, lines in said.items():
-        if lines:
-            items = "".join(f"<li>{escape(str(line))}</li>" for line in lines)
-            parts.append(f'<h2 id="{title.split()[-1]}">{title}</h2><ul>{items}</ul>')
-    if "checks" in result:
-        items = "".join(f"<li>{escape(line)}</li>" for line in result_lines(result))
-        parts.append(f'<h2 id="measured">Measured and judged</h2><ul>{items}</ul>')
-    verdict = retrain_verdict(result)
-    return save_page(root, "retrain", "Retraining", parts, verdict)
 
 
 # %% ../../nbs/retraining/07_retrain_result.ipynb #7d8b3bb6

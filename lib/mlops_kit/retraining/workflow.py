@@ -43,7 +43,6 @@ from mlops_kit.retraining.retrain_result import (
     commit_candidate,
     make_result,
     record_refusal,
-    write_retrain_page,
     result_lines,
 )
 from ..storage.sync import push
@@ -173,7 +172,6 @@ def run_plan(
         say(line)
     if result["outcome"] == "refused":
         record_refusal(root, clone, result, say)
-        write_retrain_page(root, result)
         if plan["offer"]:
             commit_candidate(clone, result)
             push_refusal(root, clone, plan["asof"] or "now")
@@ -184,7 +182,6 @@ def run_plan(
         save_reports(clone, root / "reports/proposed" / (plan["asof"] or "candidate"))
     else:
         apply_candidate(root, clone, plan, result, say)
-    write_retrain_page(root, result)
     return 0
 
 
@@ -257,7 +254,6 @@ def run_retraining(
         if not decision["retrain"]:
             result = {"outcome": "not retrained", "decision": decision}
             save_json(root / RESULT, result)
-            write_retrain_page(root, result)
             say(f"not retrained: {'; '.join(decision['against']) or 'no reason to'} ({RESULT})")
             return 0
         return retrain_locked(root, request, decision, say)
