@@ -74,7 +74,7 @@ def compare_splits(
     judged = judged[:scored]
     size = min(rows, len(past))
     pair = lambda chosen: (matrix[chosen], labels[chosen])
-    task = features.answer["task"]
+    task = features.spec["task"]
     scores = {
         name: round(quick_score(pair(pool[:size]), pair(judged), task), 4)
         for name, pool in (("random", mixed), ("time", past))

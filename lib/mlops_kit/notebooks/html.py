@@ -6,6 +6,7 @@
 __all__ = [
     "VERDICT",
     "CAPTION",
+    "UNSTYLED",
     "stable_text",
     "stable_notebook",
     "stable_output",
@@ -267,6 +268,10 @@ def title_and_intro(
 
 
 # %% ../../nbs/notebooks/06_html.ipynb #da340db6
+# names, operators, punctuation and spaces, which the style sheet leaves as they are
+UNSTYLED = re.compile(r'<span class="(?:n|nn|nb|nf|fm|o|p|w)">([^<]*)</span>')
+
+
 def fold_code(
     sources: list[str],  # of one or more cells
     title: str = "Code",
@@ -277,8 +282,7 @@ def fold_code(
     if not source:
         return ""
     code = highlight(source, PythonLexer(), HtmlFormatter(nowrap=True))
-    # without the marks of names and signs, which the style sheet does not colour: half the size
-    code = re.sub(r'<span class="(?:n|nb|nn|o|p|w)">([^<]*)</span>', r"\1", code)
+    code = re.sub(UNSTYLED, r"\1", code)
     opened = " open" if unfolded else ""
     return f"<details{opened}><summary>{title}</summary><pre>{code}</pre></details>"
 
