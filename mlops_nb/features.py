@@ -13,7 +13,7 @@ import pandas as pd
 
 from mlops_kit.core.contract import column_kind, encode_target, load_contract
 from mlops_kit.data.features import DERIVED, feature, feature_kinds
-from mlops_kit.data.splitting import count_overlap
+from mlops_kit.data.duplicates import count_overlap, handle_duplicates
 from mlops_kit.notebooks.runner import collect_parameters, stage_parameters, stage_root
 from mlops_kit.data.training_windows import (
     Features,
@@ -73,9 +73,7 @@ def features(
     kinds = feature_kinds(contract, params["derived"], params["dropped"], params["calendar"])
     groups = group_columns(contract, params["group"], list(clean))
     table, delivered = feature_table(clean, contract, kinds, groups)
-    copies = table.duplicated()
-    if params["duplicates"] == "drop":
-        table, delivered = (part[~copies].reset_index(drop=True) for part in (table, delivered))
+    table, delivered, copies = handle_duplicates(table, delivered, params["duplicates"])
     place, windows, summary = place_rows(table, contract, kinds, params), {}, {}
     for name in ("train", "valid", "test"):
         rows, summary[name] = cut_window(
@@ -94,7 +92,7 @@ def features(
         delivered.loc[rows.index].reset_index(drop=True),
         rows=len(table),
         labelled=int(clean[target].notna().sum()),
-        copies=int(copies.sum()),
+        copies=copies,
         overlap=count_overlap(windows, [*kinds, target], groups),
         leaks=judge_leaks(windows["train"], list(kinds), contract, params["accepted_leaks"]),
     )

@@ -101,7 +101,7 @@ def release(template: Path) -> None:
     append_cells(template / "lib/nbs/scaffold/18_migrations.ipynb", ("code", MIGRATION))
     edit(template / "nbs/04_train.ipynb", "# Train", "# Train, anew")
     edit(template / "nbs/11_retrain.ipynb", "# ", "# Anew: ")
-    splitting = template / "lib/nbs/data/08_splitting.ipynb"
+    splitting = template / "lib/nbs/data/09_splitting.ipynb"
     edit(splitting, "#| export\\n", '#| export\\n",\n    "NEW = 1\\n')
     assert mlops(template, "code").returncode == 0
     edit(template / "params.yaml", "show_slices: 8", "show_slices: 9")
@@ -405,10 +405,10 @@ def test_the_library_is_ejected_and_updated(made: Made, project: Path, tmp_path:
     assert git(project, "status", "--porcelain") == "" and not (project / "vendor").exists()
     assert "deps: [nbs, lib/nbs]" in (project / "dvc.yaml").read_text()
     assert "./vendor/" not in (project / "requirements.txt").read_text()
-    edit(project / "lib/nbs/data/08_splitting.ipynb", "# ", "# Ours: ")
+    edit(project / "lib/nbs/data/09_splitting.ipynb", "# ", "# Ours: ")
     git(project, "commit", "-qam", "the library as we like it")
     assert "conflict" not in update(made.later, project)
-    text = (project / "lib/nbs/data/08_splitting.ipynb").read_text()
+    text = (project / "lib/nbs/data/09_splitting.ipynb").read_text()
     assert "Ours: " in text and "NEW = 1" in text
     assert "NEW = 1" in (project / "lib/mlops_kit/data/splitting.py").read_text()
 

@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from conftest import make_project  # noqa: E402
 
 from mlops_kit.core.files import load_json, read_yaml, remove, save_json  # noqa: E402
-from mlops_kit.core.git_locks import find_git_locks  # noqa: E402
+from mlops_kit.core.locks import find_git_locks  # noqa: E402
 from mlops_kit.localci.local_run import copy_stand_ins  # noqa: E402
 from mlops_kit.localci.pull_requests import change_hub, merge_pull_request  # noqa: E402
 from mlops_kit.registry.tags import find_holder, read_entries, stage_stack

@@ -34,7 +34,7 @@ from dvc.repo import Repo  # noqa: E402
 from mlops_kit.retraining.workflow import RETRAIN_MARK, recover, run_retraining  # noqa: E402
 from mlops_kit.core.sandbox import set_parameters  # noqa: E402
 from mlops_kit.core.files import UserError, read_yaml  # noqa: E402
-from mlops_kit.core.git_locks import find_git_locks  # noqa: E402
+from mlops_kit.core.locks import find_git_locks  # noqa: E402
 from mlops_kit.retraining.apply import STEPS  # noqa: E402
 from mlops_kit.retraining.plan import Request  # noqa: E402
 from mlops_kit.registry.tags import find_holder, read_entries, stage_stack

@@ -181,7 +181,7 @@ def repro(
     from mlops_kit.cli.explain import explain_rerun
     from mlops_kit.core.params import all_declared, resolve_parameters
     from mlops_kit.notebooks.states import write_states
-    from mlops_kit.storage.sync import remove_stale_locks
+    from mlops_kit.core.locks import remove_dvc_locks
     from mlops_kit.registry.versions import update_champion
 
     root, started, params = project_root(), time.time(), read_yaml(project_root() / "params.yaml")
@@ -190,7 +190,7 @@ def repro(
         resolve_parameters(name, params, every)
     with only_one(root / ".dvc/tmp/repro.lock", "mlops-nb repro") as lock:
         repair_lock(root)
-        remove_stale_locks(root)
+        remove_dvc_locks(root)
         if changed := update_champion(root, lambda: not explain_rerun(root)):
             typer.echo(changed)
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

@@ -26,7 +26,8 @@ from ..core.files import UserError
 from ..core.git import head_commit, run_git
 from ..models.metrics import TITLES
 from ..storage.objects import Output, Store, list_output_files, list_outputs, read_content
-from ..storage.sync import capture_dvc_log, remove_stale_locks
+from ..core.locks import remove_dvc_locks
+from ..storage.sync import capture_dvc_log
 
 
 # %% ../../nbs/registry/05_preconditions.ipynb #2f883147
@@ -138,7 +139,7 @@ def check_committed(
             'commit, and what is registered is a commit: `git commit -am "…"` first, or `git '
             "stash`"
         )
-    remove_stale_locks(root)
+    remove_dvc_locks(root)
     with capture_dvc_log():
         waiting = stages_to_run(Repo(str(root)).status())
     if waiting:

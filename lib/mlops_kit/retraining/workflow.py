@@ -26,7 +26,7 @@ from typing import Any
 
 from ..core.sandbox import kill_orphans
 from ..core.files import UserError, only_one, remove, save_json
-from ..core.git_locks import remove_git_locks
+from ..core.locks import remove_git_locks
 from .apply import RESULT, apply_commit, read_log, work_folder
 from .plan import Request, check_start, make_plan, plan_lines
 from mlops_kit.retraining.proposal import (

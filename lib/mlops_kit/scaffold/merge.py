@@ -35,7 +35,7 @@ from typing import NamedTuple
 
 from ..core.files import UserError, remove
 from ..core.git import fallback_identity, head_commit, run_git, start_git, try_git
-from ..core.git_locks import remove_git_locks
+from ..core.locks import remove_git_locks
 from ..core.project import read_notebook
 from mlops_kit.scaffold.flat_release import (
     added_cells,

@@ -9,8 +9,6 @@ __all__ = [
     "remote_problem",
     "check_remote",
     "check_storage",
-    "is_dvc",
-    "remove_stale_locks",
     "capture_dvc_log",
     "push_outputs",
     "fetch_outputs",
@@ -151,38 +149,6 @@ def check_storage(
     if store.remote is not None:
         check_remote(store, files, deep, report)
     return report
-
-
-# %% ../../nbs/storage/03_sync.ipynb #b4fb0e83
-def is_dvc(
-    pid: int,  # a process's id
-) -> bool:
-    "Tell whether a living process is DVC or this project's command."
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        return any(Path(word).stem in ("dvc", "mlops-nb") for word in process.cmdline())
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False
-
-
-# %% ../../nbs/storage/03_sync.ipynb #27091c7a
-def remove_stale_locks(
-    root: Path,  # the project's root
-) -> None:
-    "Remove DVC's list of held paths when no DVC process that it names is alive."
-    path = root / ".dvc/tmp/rwlock"
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        holders = [h for readers in held.get("read", {}).values() for h in readers]
-        holders += held.get("write", {}).values()
-    except (OSError, ValueError, AttributeError):
-        holders = []
-    if not any(is_dvc(h["pid"]) for h in holders):
-        path.unlink(missing_ok=True)
 
 
 # %% ../../nbs/storage/03_sync.ipynb #9fc0de41
