@@ -92,7 +92,7 @@ def test_a_hand_edit_of_a_module_is_neither_used_nor_lost(project: Path) -> None
         and "nbdev_update" in result.stderr
         and len(result.stderr.strip().splitlines()) == 1
     )
-    edit(project, "gate", "## Is it good enough?", "## Is it good?")
+    edit(project, "gate", "## Minimum score", "## Minimum of the score")
     assert repro(project).returncode != 0 and "gate_differently" in module.read_text()
     module.write_text(before)
     assert repro(project).returncode == 0

@@ -94,7 +94,7 @@ def rename_for_the_test(project: Path) -> list[str]:
 def release(template: Path) -> None:
     "Make a later release: prose, a chapter's cell, a function, values, a renamed parameter."
     gate = template / "nbs/06_gate.ipynb"
-    edit(gate, "## The verdict", "## The verdict of all checks")
+    edit(gate, "## All checks together", "## All checks together, anew")
     gate.write_text(gate.read_text(encoding="utf-8").replace(OLD, NEW), encoding="utf-8")
     limit = f"  {NEW}: 0.01    # sure: "
     edit(template / "params.yaml", f"  {OLD}: 0.01            # ", limit)
@@ -137,7 +137,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     edit(params, f"  {OLD}: {read_yaml(params)['gate'][OLD]} ", f"  {OLD}: 0.03 ")
     edit(params, "gate:\n", "# limits that we agreed on\ngate:\n")
     edit(project / "contract.yaml", "meaning: to be written", "meaning: how much")
-    edit(gate, "## Is it good enough?", "## Is it good enough, as we see it?")
+    edit(gate, "## Minimum score", "## Minimum score, as we see it")
     edit(gate, f"{OLD}: float = -", f"{OLD}: float = -1")
     own = f'print("our limit", {OLD}, params["{OLD}"])  # {OLD}, as ever'
     append_cells(gate, ("markdown", f"We like `{OLD}`."), ("code", own))
@@ -191,7 +191,7 @@ def test_edits_are_kept_and_the_release_arrives(made: Made, project: Path) -> No
     assert "# limits that we agreed on\ngate:\n" in text and "# sure: " in text
     resolve_parameters("gate", params, all_declared(project))
     assert "how much" in (project / "contract.yaml").read_text()
-    assert "Is it good enough, as we see it?" in gate and "The verdict of all checks" in gate
+    assert "Minimum score, as we see it" in gate and "All checks together, anew" in gate
     assert f"{NEW}: float = -1" in gate and f"We like `{OLD}`." in gate
     assert f'print("our limit", {NEW}, params["{NEW}"])  # {OLD}, as ever' in gate
     assert f'limits["{NEW}"]' in (project / "mine/gate.py").read_text()
@@ -243,7 +243,7 @@ def test_deleted_chapters_stay_away_and_line_ends_are_no_edit(made: Made, projec
     assert "nbs/11_retrain.ipynb: you deleted it, and it stays away" in said, said
     assert "conflict" not in said and not (project / "nbs/11_retrain.ipynb").exists()
     gate = cell_sources(project / "nbs/06_gate.ipynb")
-    assert "The verdict of all checks" in gate and "as we see it" in gate
+    assert "All checks together, anew" in gate and "as we see it" in gate
     params = read_yaml(project / "params.yaml")
     assert params["gate"][NEW] == 0.03 and params["index"]["show_slices"] == 9
     assert git(project, "status", "--porcelain") == ""
