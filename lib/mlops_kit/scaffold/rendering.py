@@ -5,10 +5,12 @@
 # %% auto #0
 __all__ = [
     "RENDERINGS",
+    "SCRATCH",
     "rendering_commit",
     "rendered_state",
     "last_rendering",
     "known_params",
+    "remove_dead_trees",
     "scratch_tree",
     "commit_tree",
     "next_rendering",
@@ -19,6 +21,7 @@ __all__ = [
 
 
 # %% ../../nbs/scaffold/19_rendering.ipynb #6494fff9
+import os
 import re
 import shutil
 import subprocess
@@ -40,6 +43,7 @@ from .render import fill_params, format_notebooks, render
 # %% ../../nbs/scaffold/19_rendering.ipynb #f3abca91
 # titles of the commits that hold exactly what the template gave
 RENDERINGS = r"^(Start .* from its data|Template [\w.]+|Library of .*)$"
+SCRATCH = "mlops_nb-update-"  # scratch folders; the id of the process follows
 
 
 def rendering_commit(
@@ -100,14 +104,27 @@ def known_params(
 
 
 # %% ../../nbs/scaffold/19_rendering.ipynb #a7cf0472
+def remove_dead_trees(
+    project: Path,  # a repository
+) -> None:
+    "Remove the scratch trees of updates that were killed; those of living processes stay."
+    import psutil
+
+    for line in run_git(project, "worktree", "list", "--porcelain").splitlines():
+        found = re.match(rf"worktree (.*/{SCRATCH}(\d+)-[^/]*)/tree$", line)
+        if found and not psutil.pid_exists(int(found[2])):
+            remove(Path(found[1]), quiet=True)
+    run_git(project, "worktree", "prune")
+
+
 @contextmanager
 def scratch_tree(
     project: Path,  # a repository
     commit: str,  # what is checked out, on no branch
 ) -> Iterator[Path]:  # a working tree of its own; removed at the end
     "Check a commit out beside the project, so that nothing in the project changes."
-    run_git(project, "worktree", "prune")  # of an update that was killed
-    work = Path(tempfile.mkdtemp(prefix="mlops_nb-update-")).resolve()
+    remove_dead_trees(project)
+    work = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-")).resolve()
     try:
         run_git(project, "worktree", "add", "-q", "--detach", str(work / "tree"), commit)
         yield work / "tree"
