@@ -52,8 +52,8 @@ docs-serve: docs  ## show the site at http://127.0.0.1:8000; PORT=8080 chooses a
 bench: setup  ## measure: start-up, cost of notebooks, nothing to do, memory
 	@$(BIN)/python tests/bench/bench.py
 
-proofs: setup  ## slow proofs: the same bytes everywhere, kill -9 anywhere
-	@for proof in $$(ls tests/proofs/*.py | grep -v servers); do echo "$$proof"; $(BIN)/python $$proof || exit 1; done
+proofs: setup  ## run the slow proofs, all or WITH="bytes kill"; tests/proofs/last_run.csv says how each ended
+	@$(BIN)/python tests/proofs/run.py $(WITH)
 
 lock: setup  ## update requirements.txt to the newest versions that settings.ini allows
 	@sh scripts/lock.sh

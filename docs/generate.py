@@ -6,6 +6,7 @@ A chapter is taken as the pipeline executed it (reports/NAME.ipynb), or from nbs
 """
 
 import ast
+import csv
 import inspect
 import json
 import re
@@ -415,16 +416,29 @@ def tracked() -> set[str]:
     return {Path(line).stem for line in done.stdout.splitlines()}
 
 
+def last_runs() -> str:
+    "Write when each proof ran last and how it ended, as tests/proofs/run.py noted it."
+    with open(ROOT / "tests/proofs/last_run.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    lines = ["| proof | last run | commit | seconds | result |", "|---|---|---|---:|---|"]
+    lines += [
+        f"| [{r['proof']}](#{r['proof'].replace('_', '-')}) | {r['day']} | `{r['commit']}` "
+        f"| {r['seconds']} | {r['result']} |"
+        for r in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def proofs_page() -> str:
     "Write what each slow proof shows and how it is run, as its own docstring says."
     text = (
         "# Proofs\n\nA proof is a slow test of a claim: it repeats, kills, damages or replays, and "
         "fails when the claim does not hold. `make proofs` runs them one after another; each can be "
         "run by itself, in the environment of `make setup`. A proof prints its figures; none are "
-        "copied here, because they belong to the machine that ran it.\n"
+        "copied here, because they belong to the machine that ran it.\n\n" + last_runs()
     )
     for path in sorted((ROOT / "tests/proofs").glob("*.py")):
-        if path.stem == "servers":
+        if path.stem in ("run", "servers"):
             continue  # what proofs share
         doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         head, _, rest = doc.partition("\n\n")

@@ -42,6 +42,13 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
+def library_notebook(folder: Path, module: str) -> Path:
+    "Find the notebook of a library module, whatever its number."
+    room, name = module.split(".")
+    (path,) = (folder / "lib/nbs" / room).glob(f"[0-9]*_{name}.ipynb")
+    return path
+
+
 def append_cells(path: Path, *cells: tuple[str, str]) -> None:
     "Add cells (kind, source) to a notebook."
     notebook = json.loads(path.read_text(encoding="utf-8"))
@@ -98,10 +105,10 @@ def release(template: Path) -> None:
     gate.write_text(gate.read_text(encoding="utf-8").replace(OLD, NEW), encoding="utf-8")
     limit = f"  {NEW}: 0.01    # sure: "
     edit(template / "params.yaml", f"  {OLD}: 0.01            # ", limit)
-    append_cells(template / "lib/nbs/scaffold/18_migrations.ipynb", ("code", MIGRATION))
+    append_cells(library_notebook(template, "scaffold.migrations"), ("code", MIGRATION))
     edit(template / "nbs/04_train.ipynb", "# Train", "# Train, anew")
     edit(template / "nbs/11_retrain.ipynb", "# ", "# Anew: ")
-    splitting = template / "lib/nbs/data/09_splitting.ipynb"
+    splitting = library_notebook(template, "data.splitting")
     edit(splitting, "#| export\\n", '#| export\\n",\n    "NEW = 1\\n')
     assert mlops(template, "code").returncode == 0
     edit(template / "params.yaml", "show_slices: 8", "show_slices: 9")
@@ -202,7 +209,8 @@ def test_edits_are_kept_and_the_release_arrives(made: Made, project: Path) -> No
     assert "99.0.0" in wheel.name and wheel.name not in before
     with zipfile.ZipFile(wheel) as held:
         assert b"NEW = 1" in held.read("mlops_kit/data/splitting.py")
-        assert b"NEW = 1" in held.read("mlops_kit/_source/nbs/data/08_splitting.ipynb")
+        (source,) = (n for n in held.namelist() if n.endswith("_splitting.ipynb"))
+        assert b"NEW = 1" in held.read(source)
     assert git(project, "status", "--porcelain") == ""
     assert git(project, "worktree", "list").count("\n") == 1
     assert len(git(project, "ls-files").splitlines()) <= 80
@@ -405,10 +413,10 @@ def test_the_library_is_ejected_and_updated(made: Made, project: Path, tmp_path:
     assert git(project, "status", "--porcelain") == "" and not (project / "vendor").exists()
     assert "deps: [nbs, lib/nbs]" in (project / "dvc.yaml").read_text()
     assert "./vendor/" not in (project / "requirements.txt").read_text()
-    edit(project / "lib/nbs/data/09_splitting.ipynb", "# ", "# Ours: ")
+    edit(library_notebook(project, "data.splitting"), "# ", "# Ours: ")
     git(project, "commit", "-qam", "the library as we like it")
     assert "conflict" not in update(made.later, project)
-    text = (project / "lib/nbs/data/09_splitting.ipynb").read_text()
+    text = library_notebook(project, "data.splitting").read_text()
     assert "Ours: " in text and "NEW = 1" in text
     assert "NEW = 1" in (project / "lib/mlops_kit/data/splitting.py").read_text()
 
