@@ -3,7 +3,7 @@
     python tests/proofs/run.py                 every proof
     python tests/proofs/run.py bytes kill      some of them
 
-All are run, even after one that failed. What a proof prints goes to the terminal and to `tests/proofs/logs/NAME.log`.
+The pipeline is brought up to date first; all proofs are run, even after one that failed. What a proof prints goes to the terminal and to `tests/proofs/logs/NAME.log`.
 """
 
 import csv
@@ -27,8 +27,11 @@ def proofs() -> list[str]:
 
 def current_commit() -> str:
     "Name the commit that is checked out, with a mark where files differ from it."
-    words = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    git = lambda *words: subprocess.run(
+        ["git", *words], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    changed = git("status", "--porcelain", "--", ".", f":!{RECORD.relative_to(ROOT)}")
+    return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
 
 
 def run_proof(name: str) -> dict[str, str]:
@@ -71,6 +74,7 @@ def main() -> int:
     if unknown := [name for name in names if name not in proofs()]:
         print(f"no such proof: {', '.join(unknown)}; there are {', '.join(proofs())}")
         return 2
+    subprocess.run([Path(sys.executable).parent / "mlops-nb", "repro"], cwd=ROOT, check=True)
     ended = []
     for number, name in enumerate(names, 1):
         print(f"== {name} ({number} of {len(names)})", flush=True)
