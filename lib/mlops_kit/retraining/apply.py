@@ -9,6 +9,8 @@ __all__ = [
     "diff_files",
     "hash_files",
     "write_file",
+    "list_waiting",
+    "set_executable",
     "write_files",
     "undo_files",
     "move_branch",
@@ -18,7 +20,9 @@ __all__ = [
     "log_path",
     "read_log",
     "interrupted_line",
+    "meanwhile_line",
     "register_and_promote",
+    "move_or_forget",
     "apply_commit",
 ]
 
@@ -33,7 +37,7 @@ from typing import Any
 
 from ..core.files import UserError, load_json, remove, replacing, save_json
 from ..core.records import existing_file
-from ..registry.tags import find_holder, model_name, read_entries
+from ..registry.tags import Entry, find_holder, model_name, read_entries
 from ..core.git import run_git
 from ..core.git import try_git
 from ..storage.sync import capture_dvc_log
@@ -89,6 +93,32 @@ def write_file(
         temporary.write_bytes(done.stdout)
 
 
+# %% ../../nbs/retraining/02_apply.ipynb #122c7832
+def list_waiting(
+    now: dict[str, str],  # see `hash_files`
+    changes: dict[str, tuple[str, str, str, str]],  # see `diff_files`
+) -> list[str]:  # paths
+    "List the files that are not yet the new ones. Raises UserError for one that somebody edited."
+    edited = [p for p, (old, new, *_) in changes.items() if now[p] not in (old, new)]
+    if edited := [p for p in edited if p != RESULT]:
+        raise UserError(
+            f"{', '.join(edited[:4])} was edited while the retraining was under way: keep a copy, "
+            f"`git checkout {edited[0]}`, then `mlops-nb retrain --recover`"
+        )
+    return [path for path, (_, new, *_) in changes.items() if now[path] != new]
+
+
+# %% ../../nbs/retraining/02_apply.ipynb #84e8b78b
+def set_executable(
+    path: Path,  # a file
+    executable: bool,
+) -> None:
+    "Make a file executable, or not, where it is otherwise."
+    bits = path.stat().st_mode
+    if bool(bits & 0o100) != executable:
+        path.chmod(bits & ~0o111 | (0o111 if executable else 0))
+
+
 # %% ../../nbs/retraining/02_apply.ipynb #b74157ec
 def write_files(
     root: Path,  # the project's root
@@ -98,26 +128,12 @@ def write_files(
 
     Raises UserError for one that somebody edited; then nothing was written.
     """
-    now = hash_files(root, list(changes))
-    waiting, edited = [], []
-    for path, (before, after, *_) in changes.items():
-        if now[path] not in (before, after) and path != RESULT:
-            edited.append(path)
-        if now[path] != after:
-            waiting.append(path)
-    if edited:
-        raise UserError(
-            f"{', '.join(edited[:4])} was edited while the retraining was under way: keep a copy, "
-            f"`git checkout {edited[0]}`, then `mlops-nb retrain --recover`"
-        )
+    waiting = list_waiting(hash_files(root, list(changes)), changes)
     for path in waiting:
         write_file(root, path, changes[path][1])
     for path, (_, after, _, mode) in changes.items():
-        if not after:
-            continue
-        bits, executable = (root / path).stat().st_mode, mode == "100755"
-        if bool(bits & 0o100) != executable:
-            (root / path).chmod(bits & ~0o111 | (0o111 if executable else 0))
+        if after:
+            set_executable(root / path, mode == "100755")
     return len(waiting)
 
 
@@ -244,6 +260,19 @@ def interrupted_line(
     return "an interrupted retraining waits: `mlops-nb retrain --recover` brings it to its end"
 
 
+# %% ../../nbs/retraining/02_apply.ipynb #fc28c4ce
+def meanwhile_line(
+    entries: list[Entry],  # see `read_entries`
+    log: dict[str, Any],  # "stage", "holder", see `apply_commit`
+    version: str,  # the applied one
+) -> str:  # "" when nobody has
+    "Report that a person has given the stage to another version meanwhile."
+    now = find_holder(entries, log["stage"])
+    if not now or now.version in (log["holder"], version):
+        return ""
+    return f"{log['stage']} was given to {now.version} meanwhile and stays there"
+
+
 # %% ../../nbs/retraining/02_apply.ipynb #3bac3ff8
 def register_and_promote(
     root: Path,  # the project's root
@@ -264,13 +293,25 @@ def register_and_promote(
     entries = [e for e in read_entries(root, name) if not e.stage]
     version = next(e.version for e in entries if find_bundle(root, e.commit).md5 == wanted)
     save_json(log_path(root), log | {"step": "stage"})
-    stage = log["stage"]
-    if not stage:
+    if not log["stage"]:
         return registered
-    now = find_holder(read_entries(root, name), stage)
-    if now and now.version not in (log["holder"], version):
-        return f"{registered}; {stage} was given to {now.version} meanwhile and stays there"
-    return f"{registered}\n{promote(root, version, stage, log['why'])}"
+    if given := meanwhile_line(read_entries(root, name), log, version):
+        return f"{registered}; {given}"
+    return f"{registered}\n{promote(root, version, log['stage'], log['why'])}"
+
+
+# %% ../../nbs/retraining/02_apply.ipynb #f7279176
+def move_or_forget(
+    root: Path,  # the project's root
+    log: dict[str, Any],  # "old", "new", "branch", see `apply_commit`
+) -> None:
+    "Move the branch to the new commit; forget a move that was undone. Raises UserError."
+    try:
+        move_branch(root, log["old"], log["new"], log["branch"])
+    except UserError as error:
+        if "it is undone" in str(error):
+            remove(log_path(root))
+        raise
 
 
 # %% ../../nbs/retraining/02_apply.ipynb #1db28870
@@ -287,12 +328,7 @@ def apply_commit(
     """
     save = lambda step: save_json(log_path(root), log | {"step": step})
     save(STEPS[0])
-    try:
-        move_branch(root, log["old"], log["new"], log["branch"])
-    except UserError as error:
-        if "it is undone" in str(error):
-            remove(log_path(root))
-        raise
+    move_or_forget(root, log)
     save(STEPS[1])
     checkout_outputs(root)
     save(STEPS[2])
