@@ -117,9 +117,7 @@ def check_exports(
 
 
 # %% ../../nbs/ci/03_checks.ipynb #d7e94a81
-def check_listed(
-    root: Path,  # the project's root
-) -> Checked:
+def check_listed(root: Path) -> Checked:
     "See that dvc.yaml lists the code that its stages import."
     if listed := list_modules(root, stage_names(root), write=False):
         words = (
@@ -131,9 +129,7 @@ def check_listed(
 
 
 # %% ../../nbs/ci/03_checks.ipynb #5b016a82
-def check_notebooks(
-    root: Path,  # the project's root
-) -> list[Checked]:
+def check_notebooks(root: Path) -> list[Checked]:
     """See that notebooks are saved without outputs, that the packages are what they export, and
     that dvc.yaml lists what they import.
     """
@@ -162,9 +158,7 @@ def stale_words(
 
 
 # %% ../../nbs/ci/03_checks.ipynb #ab6992fd
-def check_results(
-    root: Path,  # the project's root
-) -> Checked:
+def check_results(root: Path) -> Checked:
     """See that dvc.lock and the committed metrics are those of this code, these parameters and this
     data.
     """
@@ -224,9 +218,7 @@ def run_tool(
     return Checked(name, False, f"{said[:200]} (`{' '.join(command)}` says more)")
 
 
-def check_code(
-    root: Path,  # the project's root
-) -> list[Checked]:
+def check_code(root: Path) -> list[Checked]:
     "Let ruff and import-linter read the code."
     lint = ["ruff", "check", "--no-cache", "--output-format", "concise", "."]
     form = ["ruff", "format", "--check", "--no-cache", "."]
@@ -241,9 +233,7 @@ def check_code(
     return found
 
 
-def check_workflows(
-    root: Path,  # the project's root
-) -> list[Checked]:  # [] where there are none
+def check_workflows(root: Path) -> list[Checked]:  # [] where there are none
     "Let actionlint and zizmor read the workflows."
     if not (root / ".github/workflows").is_dir():
         return []
@@ -254,9 +244,7 @@ def check_workflows(
     ]
 
 
-def check_all(
-    root: Path,  # the project's root
-) -> list[Checked]:
+def check_all(root: Path) -> list[Checked]:
     "Run every check. Raises UserError where nothing has been run yet."
     if not (root / "dvc.lock").exists():
         raise UserError(

@@ -232,10 +232,7 @@ def roll_back_version(
 
 
 # %% ../../nbs/ci/05_release.ipynb #2d4ebdab
-def holding_version(
-    root: Path,  # the project's root
-    stage: str,
-) -> str:  # a version; "" for none
+def holding_version(root: Path, stage: str) -> str:  # a version; "" for none
     "Find the version that holds a stage."
     now = find_holder(read_entries(root, model_name(root)), stage)
     return now.version if now else ""

@@ -141,9 +141,7 @@ def list_combinations(
 
 
 # %% ../../nbs/experiments/06_grid.ipynb #2b23cf4c
-def given_inputs(
-    root: Path,  # the project's root
-) -> list[str]:  # paths from the root, sorted
+def given_inputs(root: Path) -> list[str]:  # paths from the root, sorted
     "List the inputs of the pipeline that no stage makes and that git does not fix."
     stages = read_yaml(root / "dvc.yaml")["stages"].values()
     needed = {d for s in stages for d in s.get("deps", [])} - {"nbs", "contract.yaml"}
@@ -158,9 +156,7 @@ def given_inputs(
     ]
 
 
-def workspace_key(
-    root: Path,  # the project's root
-) -> str:  # SHA-256 in hex
+def workspace_key(root: Path) -> str:  # SHA-256 in hex
     """Name what an experiment depends on besides its parameters.
 
     Code, contract, pipeline, data that no stage makes.
@@ -199,9 +195,7 @@ def complete_experiments(
 
 
 # %% ../../nbs/experiments/06_grid.ipynb #496c20e1
-def cache_folder(
-    root: Path,  # the project's root
-) -> str:
+def cache_folder(root: Path) -> str:
     "Ask DVC where its cache is."
     command = [sys.executable, "-m", "dvc", "cache", "dir"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)

@@ -208,9 +208,7 @@ def used_parameters(
 
 
 # %% ../../nbs/experiments/01_history.ipynb #46d4c38a
-def read_workspace(
-    root: Path,  # the project's root
-) -> dict[str, Any]:  # see `read_state`
+def read_workspace(root: Path) -> dict[str, Any]:  # see `read_state`
     "Read the state of the folder as it is."
     paths = {name: root / name for name in STATE_FILES}
     texts = {

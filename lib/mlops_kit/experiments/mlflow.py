@@ -152,9 +152,7 @@ def read_curves(
 
 
 # %% ../../nbs/experiments/08_mlflow.ipynb #c64aced0
-def git_tags(
-    root: Path,  # the project's root
-) -> dict[str, str]:  # tag by name
+def git_tags(root: Path) -> dict[str, str]:  # tag by name
     "Name the commit a run came from."
     try:
         head = head_commit(root)
@@ -220,9 +218,7 @@ def read_run(
 
 
 # %% ../../nbs/experiments/08_mlflow.ipynb #3b296bb1
-def changed_since(
-    root: Path,  # the project's root
-) -> str:  # a parameter's full name; "" if none
+def changed_since(root: Path) -> str:  # a parameter's full name; "" if none
     "Name a parameter that has changed since the stage that reads it ran."
     lock = root / "dvc.lock"
     stages = (read_yaml(lock).get("stages") or {}) if lock.is_file() else {}

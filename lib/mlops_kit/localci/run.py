@@ -41,9 +41,7 @@ from .fake_github import World, fill_storage, open_world
 
 
 # %% ../../nbs/localci/07_run.ipynb #ebe2dd8d
-def uncommitted_line(
-    root: Path,  # the project's root
-) -> str:  # "" when everything is committed
+def uncommitted_line(root: Path) -> str:  # "" when everything is committed
     "Warn of edits that are not part of a run."
     done = subprocess.run(
         ["git", "status", "--porcelain", "-z", "--no-renames"],

@@ -180,9 +180,7 @@ def move_branch(
 
 
 # %% ../../nbs/retraining/02_apply.ipynb #85b6cf37
-def list_unsaved_outputs(
-    root: Path,  # the project's root
-) -> list[str]:  # paths of files, from the root
+def list_unsaved_outputs(root: Path) -> list[str]:  # paths of files, from the root
     "List edited outputs, and a source that `dvc add` has not seen: DVC's cache lacks them."
     from dvc.repo import Repo
     from dvc.repo.index import build_data_index, index_from_targets
@@ -205,9 +203,7 @@ def list_unsaved_outputs(
 
 
 # %% ../../nbs/retraining/02_apply.ipynb #6351b7b6
-def checkout_outputs(
-    root: Path,  # the project's root
-) -> None:
+def checkout_outputs(root: Path) -> None:
     """Bring the outputs that dvc.lock names into the folder.
 
     Raises UserError when the cache lacks one.
@@ -229,16 +225,12 @@ def checkout_outputs(
 STEPS = ("files and branch", "outputs", "version", "stage", "done")
 
 
-def work_folder(
-    root: Path,  # the project's root
-) -> Path:
+def work_folder(root: Path) -> Path:
     "Name the folder in which a retraining works."
     return root / ".dvc/tmp/retrain/work"
 
 
-def log_path(
-    root: Path,  # the project's root
-) -> Path:
+def log_path(root: Path) -> Path:
     "Name the file of the write-ahead log."
     return existing_file(work_folder(root).with_name("write_ahead_log.json"))
 
@@ -251,9 +243,7 @@ def read_log(
     return load_json(log_path(root)) if log_path(root).exists() else None
 
 
-def interrupted_line(
-    root: Path,  # the project's root
-) -> str:  # "" when nothing waits
+def interrupted_line(root: Path) -> str:  # "" when nothing waits
     "Report a retraining that was interrupted while its result was applied."
     if not log_path(root).exists():
         return ""

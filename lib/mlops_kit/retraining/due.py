@@ -118,9 +118,7 @@ def past_attempts(
 
 
 # %% ../../nbs/retraining/04_due.ipynb #067fab14
-def read_facts(
-    root: Path,  # the project's root
-) -> dict[str, Any]:  # see `policy.decide`
+def read_facts(root: Path) -> dict[str, Any]:  # see `policy.decide`
     "Read the facts of the present state. Raises UserError where they are missing."
     if not (root / "metrics/drift.json").exists():
         raise UserError(
@@ -132,9 +130,7 @@ def read_facts(
 
 
 # %% ../../nbs/retraining/04_due.ipynb #91387dc3
-def is_due(
-    root: Path,  # the project's root
-) -> dict[str, Any]:  # see `policy.decide`
+def is_due(root: Path) -> dict[str, Any]:  # see `policy.decide`
     "Let the policy decide whether to retrain. Raises UserError where facts are missing."
     facts = read_facts(root)
     policy = resolve_parameters("retrain", read_yaml(root / "params.yaml"), all_declared(root))

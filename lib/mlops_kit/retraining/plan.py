@@ -178,9 +178,7 @@ def retrain_parameters(
 
 
 # %% ../../nbs/retraining/03_plan.ipynb #711fb957
-def list_open_edits(
-    root: Path,  # the project's root
-) -> list[str]:  # files, from the root
+def list_open_edits(root: Path) -> list[str]:  # files, from the root
     "List uncommitted edits of tracked files, and files unknown to git where the pipeline reads."
     lines = run_git(root, "status", "--porcelain", "-z", "-uno", "--no-renames").split("\0")
     found = {line[3:] for line in lines}
@@ -196,9 +194,7 @@ def list_open_edits(
 
 
 # %% ../../nbs/retraining/03_plan.ipynb #466208cd
-def check_start(
-    root: Path,  # the project's root
-) -> str:  # the last commit
+def check_start(root: Path) -> str:  # the last commit
     "Check that a retraining can start from the last commit. Raises UserError."
     head = (try_git(root, "rev-parse", "-q", "--verify", "HEAD") or "").strip()
     if not head:
@@ -222,9 +218,7 @@ def check_start(
 
 
 # %% ../../nbs/retraining/03_plan.ipynb #30f9092c
-def check_needs(
-    root: Path,  # the project's root
-) -> None:
+def check_needs(root: Path) -> None:
     "Check that git knows who commits, and that DVC's remote takes files. Raises UserError."
     if try_git(root, "var", "GIT_COMMITTER_IDENT") is None:
         raise UserError(

@@ -54,9 +54,7 @@ from ..storage.sync import push
 
 # %% ../../nbs/retraining/08_workflow.ipynb #214da27e
 @contextmanager
-def lock_retraining(
-    root: Path,  # the project's root
-) -> Iterator[None]:
+def lock_retraining(root: Path) -> Iterator[None]:
     "Hold the lock of retraining while the block runs. Raises UserError when another run holds it."
     path = work_folder(root).with_name("lock")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -252,9 +252,7 @@ def check_sendable(
 
 
 # %% ../../nbs/storage/03_sync.ipynb #e775d9a9
-def push(
-    root: Path,  # the project's root
-) -> str:  # what was done, a line
+def push(root: Path) -> str:  # what was done, a line
     """Send what dvc.lock names to the remote.
 
     Raises UserError when something is missing or damaged here, or does not arrive.
