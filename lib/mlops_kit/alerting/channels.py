@@ -15,6 +15,7 @@ __all__ = [
     "captured_log",
     "open_address",
     "known_schemes",
+    "scheme_hint",
     "unusable_address",
     "read_severity",
     "read_destinations",
@@ -130,6 +131,18 @@ def known_schemes() -> tuple[set[str], set[str]]:
     return usable, disabled
 
 
+# %% ../../nbs/alerting/01_channels.ipynb #e2497e86
+def scheme_hint(
+    scheme: str,  # one that Apprise does not know
+    usable: set[str],  # see `known_schemes`
+) -> str:  # "" for no idea
+    "Guess which scheme was meant."
+    if scheme in ("http", "https"):
+        return "; a plain webhook is jsons://host/path"
+    near = difflib.get_close_matches(scheme, sorted(usable), 1)
+    return f"; did you mean {near[0]}://?" if near else ""
+
+
 # %% ../../nbs/alerting/01_channels.ipynb #4e905a66
 def unusable_address(
     number: int,  # of the entry, from 1
@@ -148,11 +161,7 @@ def unusable_address(
             f"{entry}, but what follows (hidden: it may be secret) is not what Apprise needs for "
             f"it; its page on {scheme} shows the parts; correct the variable"
         )
-    hint = ""
-    if scheme in ("http", "https"):
-        hint = "; a plain webhook is jsons://host/path"
-    elif near := difflib.get_close_matches(scheme, sorted(usable), 1):
-        hint = f"; did you mean {near[0]}://?"
+    hint = scheme_hint(scheme, usable)
     return UserError(
         f"{entry}, a scheme Apprise does not know{hint}; allowed are {', '.join(COMMON_SCHEMES)} "
         f"and {len(usable) - len(COMMON_SCHEMES)} more that Apprise's documentation lists"

@@ -177,9 +177,7 @@ def parse_incidents(
     return log
 
 
-def load_incidents(
-    root: Path,  # the project's root
-) -> IncidentLog:
+def load_incidents(root: Path) -> IncidentLog:
     "Read the record; no file is an empty one. Raises UserError when it is damaged."
     path = existing_file(root / INCIDENTS_FILE)
     if not path.exists():
@@ -197,10 +195,7 @@ def load_incidents(
 
 
 # %% ../../nbs/alerting/02_incidents.ipynb #fe99c954
-def save_incidents(
-    root: Path,  # the project's root
-    log: IncidentLog,
-) -> None:
+def save_incidents(root: Path, log: IncidentLog) -> None:
     "Write the record; the same incidents are the same bytes."
     ordered = sorted(log.incidents, key=lambda i: (i.since, i.column, i.kind))
     incidents = [asdict(i) | {"told": dict(sorted(i.told.items()))} for i in ordered]

@@ -12,6 +12,7 @@ __all__ = [
     "describe_held",
     "open_news",
     "send_all",
+    "older_line",
     "alert_lines",
     "send_alerts",
 ]
@@ -170,6 +171,20 @@ def send_all(
     return lines
 
 
+# %% ../../nbs/alerting/05_notify.ipynb #4e1b77b6
+def older_line(
+    day: str,  # the last day of the window, YYYY-MM-DD
+    done: str,  # the last day of the newest window that was dealt with; "" for none
+) -> str:  # "" for a window that is not older
+    "Explain why nothing is sent for an older window."
+    if day >= done:
+        return ""
+    return (
+        f"nothing sent: the window that ends on {day} is older than that of "
+        f"{done}, which has been dealt with"
+    )
+
+
 # %% ../../nbs/alerting/05_notify.ipynb #8065cdf3
 def alert_lines(
     root: Path,  # the project's root
@@ -196,10 +211,7 @@ def send_alerts(
     asof: str,  # the as-of date of the data, such as 2013-07-15
     dry_run: bool = False,  # True: nothing is sent or written; the lines say what would be
 ) -> list[str]:  # lines that say what was sent, held back and why
-    """Tell everybody what they do not know yet.
-
-    Raises UserError for settings that cannot be used, never for a server that is away.
-    """
+    "Tell everybody what is new. Raises UserError for bad settings, not for a server that is away."
     params, today = read_yaml(root / "params.yaml"), date.fromisoformat(str(asof))
     settings, rules = read_alert_settings(params), read_rules(root)
     destinations = read_destinations(os.environ.get(ADDRESSES_VARIABLE, ""), settings.min_severity)
@@ -207,11 +219,8 @@ def send_alerts(
     model = (params.get("package") or {}).get("name") or "model"
     with only_one(root / ".dvc/tmp/alerts.lock", "sending alerts"):
         log = load_incidents(root)
-        if day < log.window:
-            return [
-                f"nothing sent: the window that ends on {day} is older than that of "
-                f"{log.window}, which has been dealt with"
-            ]
+        if line := older_line(day, log.window):
+            return [line]
         update_incidents(log, verdict["findings"], day, settings.quiet_windows)
         lines = describe_held(log, rules, today)
         free = lambda destination: open_news(log, destination, rules, today)

@@ -174,9 +174,7 @@ def read_section(
     return [kind(**read_entry(section, n, entry)) for n, entry in enumerate(entries, 1)]
 
 
-def read_rules(
-    root: Path,  # the project's root
-) -> AlertRules:
+def read_rules(root: Path) -> AlertRules:
     "Read alerts.yaml; without it there are no rules. Raises UserError for what cannot be meant."
     if not (root / RULES_FILE).exists():
         return AlertRules()

@@ -7,6 +7,7 @@ __all__ = [
     "SPELT",
     "UnitChange",
     "other_unit",
+    "number_columns",
     "choose_incident",
     "arrive",
     "offer_bad_release",
@@ -34,7 +35,7 @@ from ..models.metrics import primary_metric
 from ..monitoring.limits import read_limits
 from ..monitoring.null_distribution import design_effects
 from ..retraining.policy import regretted
-from ..monitoring.reference import load_reference
+from ..monitoring.reference import Reference, load_reference
 from .timeline import Period, Timeline
 from ..data.validation import column_problems
 from .simulator import Deployed
@@ -68,6 +69,23 @@ def other_unit(
     return "thousands", 1 / 1000, 0.0
 
 
+# %% ../../nbs/backtest/04_faults.ipynb #01fc22f6
+def number_columns(
+    kinds: dict[str, str],  # of the features, by name
+    columns: dict[str, Any],  # the contract's
+    reference: Reference,  # of the model that was trained on them
+) -> list[str]:
+    "List the features that are numbers of the source and take more than a few values."
+    return [
+        c
+        for c, kind in kinds.items()
+        if kind == "number"
+        and c not in DERIVED
+        and columns.get(c, {}).get("type") in ("number", "integer")
+        and reference.bins[c].size > 2
+    ]
+
+
 # %% ../../nbs/backtest/04_faults.ipynb #4b4ad560
 def choose_incident(
     span: Timeline,
@@ -80,14 +98,7 @@ def choose_incident(
     """
     columns, reference = span.contract["columns"], load_reference(deployed.bundle)
     shares = importance_shares(reference.about["importance"])
-    numbers = [
-        c
-        for c, kind in deployed.candidate.features.kinds.items()
-        if kind == "number"
-        and c not in DERIVED
-        and columns.get(c, {}).get("type") in ("number", "integer")
-        and reference.bins[c].size > 2
-    ]
+    numbers = number_columns(deployed.candidate.features.kinds, columns, reference)
     if not numbers:
         return None
     named = lambda c: other_unit(columns[c].get("unit"))[0] != "thousands"

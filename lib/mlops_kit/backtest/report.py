@@ -10,6 +10,8 @@ __all__ = [
     "event",
     "incident_line",
     "release_lines",
+    "score_cell",
+    "period_line",
     "incident_words",
     "count_words",
     "replay_lines",
@@ -23,6 +25,8 @@ __all__ = [
     "mark_keys",
     "marks",
     "replay_plot",
+    "period_remarks",
+    "period_row",
     "period_rows",
     "replay_verdict",
     "write_replay",
@@ -93,10 +97,30 @@ def release_lines(
     return lines
 
 
-# %% ../../nbs/backtest/06_report.ipynb #f97fff28
+# %% ../../nbs/backtest/06_report.ipynb #e9f8d144
 SHORT = {"changed and matters": "matters"}
 
 
+def score_cell(
+    value: float | None,  # None: there is none
+) -> str:  # 7 characters
+    "Write a score for the table."
+    return f"{value:7.3f}" if value is not None else "      –"
+
+
+# %% ../../nbs/backtest/06_report.ipynb #29d06580
+def period_line(
+    record: dict[str, Any],  # of a period, see `walk.Walk.step`
+) -> str:
+    "Write a period as a line of the table."
+    r = record
+    scores = "".join(map(score_cell, (r["ours"]["value"], r["never"], r["always"], r["best"])))
+    state = SHORT.get(r["state"], r["state"])
+    line = f"{r['period']:<10}{r['labelled']:>8,}  {r['model']:<10}{scores}  {state:<8} {event(r)}"
+    return line.rstrip()
+
+
+# %% ../../nbs/backtest/06_report.ipynb #f97fff28
 def incident_words(
     result: dict[str, Any],  # content of metrics/replay.json
 ) -> list[str]:  # a sentence or two for the incident and for the bad release
@@ -124,29 +148,19 @@ def replay_lines(
     result: dict[str, Any],  # content of metrics/replay.json
 ) -> list[str]:  # of 80 columns at most
     "Print a replay as a table."
-    number = lambda v: f"{v:7.3f}" if v is not None else "      –"
     head = (
         f"{'period':<10}{'rows':>8}  "
         f"{'model of':<10}{'ours':>7}{'never':>7}{'always':>7}{'best':>7}  {'drift':<8} {'then'}"
     )
+    means = "".join(score_cell(result["means"][k]) for k in ("ours", "never", "always", "best"))
     lines = [
         f"{TITLES[result['metric']]} by period; first model of {result['first model']}",
         "",
         head,
         "-" * 78,
-    ]
-    for r in result["periods"]:
-        scores = "".join(
-            number(v) for v in (r["ours"]["value"], r["never"], r["always"], r["best"])
-        )
-        lines.append(
-            f"{r['period']:<10}{r['labelled']:>8,}  {r['model']:<10}{scores}  "
-            f"{SHORT.get(r['state'], r['state']):<8} {event(r)}".rstrip()
-        )
-    lines += [
+        *map(period_line, result["periods"]),
         "-" * 78,
-        f"{'mean':<30}"
-        + "".join(number(result["means"][k]) for k in ("ours", "never", "always", "best")),
+        f"{'mean':<30}{means}",
         "",
     ]
     for words in [count_words(result), *incident_words(result)]:
@@ -308,30 +322,46 @@ def replay_plot(
     return svg(parts, 860, height, f"{TITLES[result['metric']]} by period and policy")
 
 
+# %% ../../nbs/backtest/06_report.ipynb #3fe124a4
+def period_remarks(
+    record: dict[str, Any],  # of a period, see `walk.Walk.step`
+) -> list[str]:
+    "List why something was done at the end of a period or not, and what the monitor found."
+    return [
+        *record["decision"]["reasons"],
+        *record["decision"]["against"],
+        *((record["attempt"] or {}).get("why", [])),
+        *([record["undone"]] if record["undone"] else []),
+        *record["findings"],
+    ]
+
+
+# %% ../../nbs/backtest/06_report.ipynb #fc2a5a66
+def period_row(
+    record: dict[str, Any],  # of a period, see `walk.Walk.step`
+) -> list[str]:  # HTML, one row of a table or two
+    "Write a period as a row of the table, and its remarks as a second one."
+    scores = [record["ours"]["value"], *(record[k] for k in ("never", "always", "best"))]
+    shown = ["" if s is None else f"{s:.4f}" for s in scores]
+    cells = "".join(
+        f"<td>{escape(str(c))}</td>" for c in (record["period"], record["model"], *shown)
+    )
+    words = "".join(
+        f'<td class="words">{escape(w)}</td>'
+        for w in (record["best window"], record["state"], event(record))
+    )
+    rows = [f"<tr>{cells}{words}</tr>"]
+    if said := "; ".join(period_remarks(record)):
+        rows.append(f'<tr><td></td><td class="words wide" colspan="8">{escape(said)}</td></tr>')
+    return rows
+
+
 # %% ../../nbs/backtest/06_report.ipynb #bc5468a8
 def period_rows(
     result: dict[str, Any],  # content of metrics/replay.json
 ) -> str:  # HTML
     "Write what happened in each period, and why."
-    rows = []
-    for r in result["periods"]:
-        why = [
-            *r["decision"]["reasons"],
-            *r["decision"]["against"],
-            *((r["attempt"] or {}).get("why", [])),
-            *([r["undone"]] if r["undone"] else []),
-        ]
-        scores = [r["ours"]["value"], *(r[k] for k in ("never", "always", "best"))]
-        cells = [r["period"], r["model"], *("" if s is None else f"{s:.4f}" for s in scores)]
-        rows.append(
-            "<tr>"
-            + "".join(f"<td>{escape(str(c))}</td>" for c in cells)
-            + f'<td class="words">{escape(r["best window"])}</td><td '
-            f'class="words">{escape(r["state"])}</td><td '
-            f'class="words">{escape(event(r))}</td></tr>'
-        )
-        if said := "; ".join([*why, *r["findings"]]):
-            rows.append(f'<tr><td></td><td class="words wide" colspan="8">{escape(said)}</td></tr>')
+    rows = [row for record in result["periods"] for row in period_row(record)]
     head = "".join(
         f"<th>{h}</th>" for h in ("period", "model of", "ours", "never", "always", "best")
     ) + "".join(f"<th class=words>{h}</th>" for h in ("best window", "drift", "then"))

@@ -11,6 +11,7 @@ __all__ = [
     "hindsight_jobs",
     "other_policies",
     "place_faults",
+    "describe_incident",
     "Faults",
     "offer_release",
     "play_period",
@@ -47,7 +48,13 @@ from mlops_kit.backtest.candidate import (
 )
 from ..core.contract import load_contract
 from ..data.features import make_features
-from .faults import arrive, choose_incident, force_release, offer_bad_release
+from mlops_kit.backtest.faults import (
+    UnitChange,
+    arrive,
+    choose_incident,
+    force_release,
+    offer_bad_release,
+)
 from ..models.metrics import PRIMARY, primary_metric
 from ..core.params import all_declared, resolve_parameters
 from ..retraining.policy import Recipe, better, training_recipes
@@ -147,6 +154,25 @@ def place_faults(
     return incident, bad if incident is not None and bad > incident else None
 
 
+# %% ../../nbs/backtest/05_run.ipynb #01edaaaf
+def describe_incident(
+    period: Period,
+    change: UnitChange,  # what was put in
+    problems: str,  # what the contract found
+    record: dict[str, Any],  # of the period
+) -> dict[str, Any]:
+    "Say what was put into a period, and whether it was named and trained on."
+    return {
+        "period": period.name,
+        "column": change.column,
+        "kind": "unit",
+        "summary": change.words,
+        "caught": [change.column, "unit"] in record["named"],
+        "contract": problems,
+        "trained on": bool(record["attempt"]),
+    }
+
+
 # %% ../../nbs/backtest/05_run.ipynb #91af9e8a
 @dataclass
 class Faults:
@@ -192,15 +218,7 @@ def play_period(
         faults.offered, faults.release = faults.offered | {"forced": forced}, None
     record = walk.step(period, rows) | other_policies(span, period, features, first, walk.fits)
     if change:
-        faults.incident = {
-            "period": period.name,
-            "column": change.column,
-            "kind": "unit",
-            "summary": change.words,
-            "caught": [change.column, "unit"] in record["named"],
-            "contract": problems,
-            "trained on": bool(record["attempt"]),
-        }
+        faults.incident = describe_incident(period, change, problems, record)
     if period.name == faults.bad_in:
         offer_release(walk, period, before, faults)
     return record

@@ -8,6 +8,7 @@ __all__ = [
     "deploy",
     "monitor_period",
     "decide_period",
+    "train_recipes",
     "attempt",
     "Walk",
     "compare_on_rows",
@@ -107,6 +108,21 @@ def decide_period(
     return stage("retrain")(facts, span.params["retrain"], history)
 
 
+# %% ../../nbs/backtest/03_simulator.ipynb #3e40b647
+def train_recipes(
+    span: Timeline,
+    asof: str,  # the as-of date
+    fits: dict[tuple[str, str], Candidate],  # those made already; new ones are added
+) -> dict[str, Candidate]:  # by the name of the recipe
+    "Train a candidate by each recipe of params.yaml, where it is not made already."
+    made = {}
+    for recipe in training_recipes(span.params["retrain"]):
+        if (asof, recipe[0]) not in fits:
+            fits[asof, recipe[0]] = train_candidate(span, asof, recipe)
+        made[recipe[0]] = fits[asof, recipe[0]]
+    return made
+
+
 # %% ../../nbs/backtest/03_simulator.ipynb #00065b16
 def attempt(
     span: Timeline,
@@ -116,11 +132,7 @@ def attempt(
     # Returns: what happened; the new model, None where the gate refused
 ) -> tuple[dict[str, Any], Deployed | None]:
     "Train, evaluate, and promote or refuse."
-    made = {}
-    for recipe in training_recipes(span.params["retrain"]):
-        if (asof, recipe[0]) not in fits:
-            fits[asof, recipe[0]] = train_candidate(span, asof, recipe)
-        made[recipe[0]] = fits[asof, recipe[0]]
+    made = train_recipes(span, asof, fits)
     chosen = made[better({name: c.trained.score for name, c in made.items()})]
     evaluation = evaluate_candidate(span, chosen, deployed.version)
     verdict = pass_gate(span, chosen, evaluation)

@@ -37,10 +37,7 @@ from ..storage.sync import pull
 
 
 # %% ../../nbs/ci/02_bootstrap.ipynb #621e61f8
-def run_dvc(
-    root: Path,  # the project's root
-    *words: str,
-) -> subprocess.CompletedProcess:
+def run_dvc(root: Path, *words: str) -> subprocess.CompletedProcess:
     "Run a DVC command and capture what it prints."
     command = [sys.executable, "-m", "dvc", *words]
     return subprocess.run(command, cwd=root, capture_output=True, text=True)
@@ -94,9 +91,7 @@ ACTIONS_BOT = (
 )
 
 
-def set_identity(
-    root: Path,  # the project's root
-) -> None:
+def set_identity(root: Path) -> None:
     "Set who commits and tags, where git knows nobody; only in this clone."
     identity = try_git(root, "var", "GIT_COMMITTER_IDENT")
     if identity is None or not try_git(root, "config", "user.email"):
@@ -104,9 +99,7 @@ def set_identity(
             subprocess.run(["git", "config", "--local", key, value], cwd=root, check=True)
 
 
-def set_credentials(
-    root: Path,  # the project's root
-) -> None:
+def set_credentials(root: Path) -> None:
     "Let git take its token from gh, which reads GH_TOKEN, in a workflow at GitHub."
     if os.environ.get("GITHUB_ACTIONS") == "true" and not os.environ.get("MLOPS_NB_ACT"):
         helper = ["credential.helper", "!gh auth git-credential"]

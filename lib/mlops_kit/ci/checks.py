@@ -8,8 +8,14 @@ __all__ = [
     "Checked",
     "name_some",
     "other_modules",
+    "check_outputs",
+    "check_exports",
+    "check_listed",
     "check_notebooks",
+    "stale_words",
     "check_results",
+    "find_tool",
+    "telling_line",
     "run_tool",
     "check_code",
     "check_workflows",
@@ -83,45 +89,76 @@ def other_modules(
     return sorted((wanted.keys() | held.keys()) - same)
 
 
+# %% ../../nbs/ci/03_checks.ipynb #3a3008cc
+def check_outputs(
+    paths: list[Path],  # of notebooks
+) -> Checked:
+    "See that notebooks are saved without outputs."
+    noisy = [path.stem for path in paths if clear_outputs(read_notebook(path))]
+    if noisy:
+        words = f"{name_some(noisy)}: saved with outputs; `make export` clears them"
+        return Checked("clean", False, words)
+    return Checked("clean", True, f"{len(paths)} notebooks without outputs")
+
+
+# %% ../../nbs/ci/03_checks.ipynb #46575756
+def check_exports(
+    folders: list[Path],  # see `project.code_folders`
+) -> Checked:
+    "See that packages hold what their notebooks export."
+    if other := [name for folder in folders for name in other_modules(folder)]:
+        words = (
+            f"{name_some(other)}: notebook and module differ; `make export` exports, "
+            "`nbdev_update` carries a hand edit back"
+        )
+        return Checked("exported", False, words)
+    packages = " and ".join(map(package_name, folders))
+    return Checked("exported", True, f"modules of {packages} are as their notebooks say")
+
+
+# %% ../../nbs/ci/03_checks.ipynb #d7e94a81
+def check_listed(root: Path) -> Checked:
+    "See that dvc.yaml lists the code that its stages import."
+    if listed := list_modules(root, stage_names(root), write=False):
+        words = (
+            f"dvc.yaml lists other code than the notebooks import, in {name_some(listed)}; `make "
+            "export` corrects it"
+        )
+        return Checked("listed", False, words)
+    return Checked("listed", True, "dvc.yaml lists what the notebooks import")
+
+
 # %% ../../nbs/ci/03_checks.ipynb #5b016a82
-def check_notebooks(
-    root: Path,  # the project's root
-) -> list[Checked]:
+def check_notebooks(root: Path) -> list[Checked]:
     """See that notebooks are saved without outputs, that the packages are what they export, and
     that dvc.yaml lists what they import.
     """
     folders = code_folders(root)
     paths = [path for folder in folders for path in project_notebooks(folder).values()]
-    noisy = [path.stem for path in paths if clear_outputs(read_notebook(path))]
-    other = [name for folder in folders for name in other_modules(folder)]
-    listed = list_modules(root, stage_names(root), write=False)
-    wrong = [
-        f"{name_some(noisy)}: saved with outputs; `make export` clears them",
-        f"{name_some(other)}: notebook and module differ; `make export` exports, `nbdev_update` carries "
-        "a hand edit back",
-        f"dvc.yaml lists other code than the notebooks import, in {name_some(listed)}; `make export` "
-        "corrects it",
-    ]
-    right = [
-        f"{len(paths)} notebooks without outputs",
-        f"modules of {' and '.join(map(package_name, folders))} are as their notebooks say",
-        "dvc.yaml lists what the notebooks import",
-    ]
-    return [
-        Checked(name, not found, bad if found else good)
-        for name, found, bad, good in zip(
-            ("clean", "exported", "listed"), (noisy, other, listed), wrong, right, strict=True
-        )
-    ]
+    return [check_outputs(paths), check_exports(folders), check_listed(root)]
 
 
-# %% ../../nbs/ci/03_checks.ipynb #ab6992fd
+# %% ../../nbs/ci/03_checks.ipynb #ffe88ccf
 UP_TO_DATE = "Data and pipelines are up to date."
 
 
-def check_results(
-    root: Path,  # the project's root
-) -> Checked:
+def stale_words(
+    code: int,  # the exit code of `dvc repro --dry`
+    out: str,  # what it printed
+    err: str,  # its error output
+) -> str:  # "" when nothing would run
+    "Say which stages a dry run would run."
+    lines = [line.strip() for line in out.splitlines() if line.strip()] or [""]
+    if code == 0 and lines[-1] == UP_TO_DATE:
+        return ""
+    stages = [line.split("'")[1] for line in lines if line.startswith("Running stage '")]
+    if stages:
+        return f"{name_some(stages)} would run anew"
+    return (err.strip().splitlines() or ["dvc cannot say"])[-1][:200]
+
+
+# %% ../../nbs/ci/03_checks.ipynb #ab6992fd
+def check_results(root: Path) -> Checked:
     """See that dvc.lock and the committed metrics are those of this code, these parameters and this
     data.
     """
@@ -132,23 +169,33 @@ def check_results(
         text=True,
         stdin=subprocess.DEVNULL,
     )
-    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()] or [""]
-    if done.returncode == 0 and lines[-1] == UP_TO_DATE:
+    if not (why := stale_words(done.returncode, done.stdout, done.stderr)):
         return Checked(
             "results", True, "dvc.lock belongs to this code, these parameters and this data"
         )
-    stages = [line.split("'")[1] for line in lines if line.startswith("Running stage '")]
-    why = (
-        f"{name_some(stages)} would run anew"
-        if stages
-        else (done.stderr.strip().splitlines() or ["dvc cannot say"])[-1][:200]
-    )
-    return Checked(
-        "results",
-        False,
+    words = (
         f"{why}: `mlops-nb repro`, then commit dvc.lock and metrics/ (`mlops-nb why` says what "
-        "changed)",
+        "changed)"
     )
+    return Checked("results", False, words)
+
+
+# %% ../../nbs/ci/03_checks.ipynb #1457d661
+def find_tool(
+    name: str,  # of a program
+) -> str | None:  # its path
+    "Find a program beside the Python that runs, then in PATH."
+    return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+
+
+# %% ../../nbs/ci/03_checks.ipynb #f024d55c
+def telling_line(
+    output: str,  # of a checker
+) -> str:  # "" when it printed nothing
+    "Find the first line that names a place or an error, or else the first line."
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    telling = re.compile(r"\.github|[\w/]+\.(py|ipynb)|error|warning|Would")
+    return next((line for line in lines if telling.match(line)), lines[0] if lines else "")
 
 
 # %% ../../nbs/ci/03_checks.ipynb #e806d50f
@@ -159,33 +206,19 @@ def run_tool(
     about: str,  # what it looks at, in words
 ) -> Checked:
     "Run a checker."
-    tool = shutil.which(command[0], path=str(Path(sys.executable).parent)) or shutil.which(
-        command[0]
-    )
+    tool = find_tool(command[0])
     if tool is None:
         return Checked(
             name, False, f"{command[0]} is not installed: `make extra WITH=actions`, then again"
         )
     done = subprocess.run([tool, *command[1:]], cwd=root, capture_output=True, text=True)
-    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    said = next(
-        (
-            line
-            for line in lines
-            if re.match(r"\.github|[\w/]+\.(py|ipynb)|error|warning|Would", line)
-        ),
-        lines[0] if lines else f"exit code {done.returncode}",
-    )
-    return Checked(
-        name,
-        done.returncode == 0,
-        about if done.returncode == 0 else f"{said[:200]} (`{' '.join(command)}` says more)",
-    )
+    if done.returncode == 0:
+        return Checked(name, True, about)
+    said = telling_line(done.stdout + done.stderr) or f"exit code {done.returncode}"
+    return Checked(name, False, f"{said[:200]} (`{' '.join(command)}` says more)")
 
 
-def check_code(
-    root: Path,  # the project's root
-) -> list[Checked]:
+def check_code(root: Path) -> list[Checked]:
     "Let ruff and import-linter read the code."
     lint = ["ruff", "check", "--no-cache", "--output-format", "concise", "."]
     form = ["ruff", "format", "--check", "--no-cache", "."]
@@ -200,9 +233,7 @@ def check_code(
     return found
 
 
-def check_workflows(
-    root: Path,  # the project's root
-) -> list[Checked]:  # [] where there are none
+def check_workflows(root: Path) -> list[Checked]:  # [] where there are none
     "Let actionlint and zizmor read the workflows."
     if not (root / ".github/workflows").is_dir():
         return []
@@ -213,9 +244,7 @@ def check_workflows(
     ]
 
 
-def check_all(
-    root: Path,  # the project's root
-) -> list[Checked]:
+def check_all(root: Path) -> list[Checked]:
     "Run every check. Raises UserError where nothing has been run yet."
     if not (root / "dvc.lock").exists():
         raise UserError(

@@ -17,6 +17,7 @@ __all__ = [
     "parameter_changes",
     "change_lines",
     "gate_lines",
+    "review_opening",
     "make_review",
 ]
 
@@ -270,6 +271,19 @@ def gate_lines(
     return [f"**Gate: {verdict}**", "", *checks]
 
 
+# %% ../../nbs/ci/04_pr_report.ipynb #94753ad0
+def review_opening(
+    before: dict[str, Any],  # see `load_state`
+    after: dict[str, Any],
+    stale: str = "",  # why the committed results are not those of this code; "" when they are
+) -> list[str]:  # Markdown
+    "Open a report: the gate's verdict, the change of the score, a warning about stale results."
+    verdict = "passed" if after["gate"].get("passed") else "NOT passed"
+    score = compare_scores(before["evaluate"], after["evaluate"])
+    warning = [f"> **The figures are not those of this code**: {stale}", ""] if stale else []
+    return [f"### Gate {verdict} · {score}", "", *warning]
+
+
 # %% ../../nbs/ci/04_pr_report.ipynb #237f51b9
 def make_review(
     root: Path,  # the project's root
@@ -286,10 +300,7 @@ def make_review(
             "metrics/evaluate.json is missing: nothing has been evaluated; `mlops-nb repro`, then "
             "commit metrics/ and dvc.lock"
         )
-    verdict = "passed" if after["gate"].get("passed") else "NOT passed"
-    lines = [f"### Gate {verdict} · {compare_scores(old, new)}", ""]
-    if stale:
-        lines += [f"> **The figures are not those of this code**: {stale}", ""]
+    lines = review_opening(before, after, stale)
     lines += [*compare_score_rows(old, new), "", *gate_lines(after["gate"]), ""]
     lines += change_lines(before, after, changed_notebooks(root, start, head))
     if slices := slice_table(old, new):

@@ -7,9 +7,11 @@ __all__ = [
     "registered_version",
     "was_rolled_back",
     "Release",
+    "judge_release",
     "prepare_release",
     "compare_predictions",
     "predict_golden_rows",
+    "check_golden_rows",
     "smoke_test",
     "roll_back_version",
     "holding_version",
@@ -66,7 +68,7 @@ def was_rolled_back(
     return version in undone
 
 
-# %% ../../nbs/ci/05_release.ipynb #f8f1e5bc
+# %% ../../nbs/ci/05_release.ipynb #8433bdff
 class Release(NamedTuple):
     "A version to test and to promote."
 
@@ -75,6 +77,30 @@ class Release(NamedTuple):
     words: str
 
 
+# %% ../../nbs/ci/05_release.ipynb #44fda049
+def judge_release(
+    root: Path,  # the project's root
+    version: str,  # a registered one
+    stage: str,  # the stage that a release ends in
+) -> Release:
+    "Judge whether a version is to be released: not one that holds the stage or was rolled back."
+    entries = read_entries(root, model_name(root))
+    now, stack = find_holder(entries, stage), stage_stack(entries, stage)
+    if now and now.version == version:
+        return Release(version, False, f"{version} holds {stage} already: nothing to release")
+    if was_rolled_back(root, version):
+        words = (
+            f"{version} was rolled back from {stage} before ({', '.join(stack) or 'none'} held it "
+            f"since): it is not released again; `mlops-nb promote {version} {stage}` does so by "
+            "hand"
+        )
+        return Release(version, False, words)
+    held = now.version if now else "no version"
+    words = f"{version} is registered, and {stage} holds {held}: it is to be released"
+    return Release(version, True, words)
+
+
+# %% ../../nbs/ci/05_release.ipynb #f8f1e5bc
 def prepare_release(
     root: Path,  # the project's root
     stage: str,  # the stage that a release ends in: "prod"
@@ -91,21 +117,8 @@ def prepare_release(
         words = "would register the bundle of the last commit, if its gate is open, and release it"
         return Release("", True, words)
     words = "" if known else register(root, os.environ.get("MLOPS_NB_WHY", ""))
-    version = known or registered_version(root)
-    entries = read_entries(root, model_name(root))
-    now, stack = find_holder(entries, stage), stage_stack(entries, stage)
-    if now and now.version == version:
-        return Release(version, False, f"{version} holds {stage} already: nothing to release")
-    if known and was_rolled_back(root, version):
-        words = (
-            f"{version} was rolled back from {stage} before ({', '.join(stack) or 'none'} held it "
-            f"since): it is not released again; `mlops-nb promote {version} {stage}` does so by "
-            "hand"
-        )
-        return Release(version, False, words)
-    held = now.version if now else "no version"
-    words = words or f"{version} is registered, and {stage} holds {held}: it is to be released"
-    return Release(version, True, words)
+    found = judge_release(root, known or registered_version(root), stage)
+    return found._replace(words=words) if words and found.new else found
 
 
 # %% ../../nbs/ci/05_release.ipynb #65969224
@@ -151,6 +164,22 @@ def predict_golden_rows(
         raise UserError(f"smoke test of {version} failed: {reason[:300]}")
 
 
+# %% ../../nbs/ci/05_release.ipynb #bcb86126
+def check_golden_rows(
+    version: str,  # "v1.0.0"
+    bundle: Path,  # its fetched bundle
+    out: Path,  # the file for the predictions
+) -> int:  # how many there are
+    "Check that a bundle's golden rows get their recorded predictions. Raises UserError."
+    predict_golden_rows(version, bundle, out)
+    if wrong := compare_predictions(load_golden_predictions(bundle), out):
+        raise UserError(
+            f"smoke test of {version} failed: {wrong}; `mlops-nb rebuild {version}` says "
+            "whether code or libraries changed"
+        )
+    return len(load_table(out))
+
+
 # %% ../../nbs/ci/05_release.ipynb #1441d021
 def smoke_test(
     root: Path,  # the project's root
@@ -167,13 +196,7 @@ def smoke_test(
         bundle, out = Path(place) / "bundle", Path(place) / "predictions.parquet"
         found = fetch(root, version, bundle)
         started = time.perf_counter()
-        predict_golden_rows(version, bundle, out)
-        if wrong := compare_predictions(load_golden_predictions(bundle), out):
-            raise UserError(
-                f"smoke test of {version} failed: {wrong}; `mlops-nb rebuild {version}` says "
-                "whether code or libraries changed"
-            )
-        rows = len(load_table(out))
+        rows = check_golden_rows(version, bundle, out)
     return (
         f"smoke test passed: {rows} golden rows get their recorded predictions through `mlops-nb "
         f"predict` ({time.perf_counter() - started:.1f} s, start-up included); {found}"
@@ -209,10 +232,7 @@ def roll_back_version(
 
 
 # %% ../../nbs/ci/05_release.ipynb #2d4ebdab
-def holding_version(
-    root: Path,  # the project's root
-    stage: str,
-) -> str:  # a version; "" for none
+def holding_version(root: Path, stage: str) -> str:  # a version; "" for none
     "Find the version that holds a stage."
     now = find_holder(read_entries(root, model_name(root)), stage)
     return now.version if now else ""

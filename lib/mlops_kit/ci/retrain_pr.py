@@ -88,9 +88,7 @@ def format_proposal(
 
 
 # %% ../../nbs/ci/08_retrain_pr.ipynb #869f7100
-def format_refusal(
-    root: Path,  # the project's root
-) -> tuple[str, str]:  # title; Markdown
+def format_refusal(root: Path) -> tuple[str, str]:  # title; Markdown
     "Write what the gate refused, and why."
     result = load_json(root / "metrics/retrain.json")
     day = result["asof"]["after"] or "now"
@@ -146,10 +144,7 @@ def decide_retraining(
 REFUSED_LABEL = "mlops-nb-refused"  # the label of the issue about a refused candidate
 
 
-def report_refusal(
-    root: Path,  # the project's root
-    hub: Hub,
-) -> None:
+def report_refusal(root: Path, hub: Hub) -> None:
     "Open or update the issue about a refused candidate, and report it on the page of the run."
     title, body = format_refusal(root)
     upsert_issue(hub, REFUSED_LABEL, title, body)
@@ -158,9 +153,7 @@ def report_refusal(
 
 
 # %% ../../nbs/ci/08_retrain_pr.ipynb #992382bf
-def base_branch(
-    root: Path,  # the project's root
-) -> str:
+def base_branch(root: Path) -> str:
     "Name the branch that a pull request goes into: the workflow's, or the one checked out."
     current = (try_git(root, "branch", "--show-current") or "").strip()
     return os.environ.get("GITHUB_REF_NAME") or current or "main"

@@ -14,6 +14,7 @@ __all__ = [
     "update_drift_issue",
     "notify",
     "report_check",
+    "report_timeless",
     "run_scheduled_check",
 ]
 
@@ -203,6 +204,18 @@ def report_check(
     hub.say(f"see: {result['folder'].relative_to(root)}/{page}.html")
 
 
+# %% ../../nbs/ci/06_scheduled.ipynb #6185f58c
+def report_timeless(
+    hub: Hub,
+) -> None:
+    "Report, to later jobs too, that rows without time have no newer ones to check."
+    hub.say(
+        "these rows have no time, so there are no newer ones to check; `mlops-nb drift FILE` "
+        "compares a file with the reference"
+    )
+    write_output(hub, state="no time", alarm=False, due=False, asof="")
+
+
 # %% ../../nbs/ci/06_scheduled.ipynb #b15ea1bf
 def run_scheduled_check(
     root: Path,  # the project's root
@@ -212,11 +225,7 @@ def run_scheduled_check(
     "Check the newest rows, notify, and hand on whether to retrain. Raises UserError."
     params, refusals = read_yaml(root / "params.yaml"), fetch_refusals(root)
     if (params.get("data") or {}).get("asof") is None and not given:
-        hub.say(
-            "these rows have no time, so there are no newer ones to check; `mlops-nb drift FILE` "
-            "compares a file with the reference"
-        )
-        write_output(hub, state="no time", alarm=False, due=False, asof="")
+        report_timeless(hub)
         return False
     day = choose_asof(params, given)
     result = check_new_rows(root, day, refusals, hub.say)

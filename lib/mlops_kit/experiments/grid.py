@@ -17,6 +17,9 @@ __all__ = [
     "run_tasks",
     "make_tasks",
     "run_missing",
+    "check_grid",
+    "grid_end_lines",
+    "grid_start_line",
     "run_grid",
 ]
 
@@ -138,9 +141,7 @@ def list_combinations(
 
 
 # %% ../../nbs/experiments/06_grid.ipynb #2b23cf4c
-def given_inputs(
-    root: Path,  # the project's root
-) -> list[str]:  # paths from the root, sorted
+def given_inputs(root: Path) -> list[str]:  # paths from the root, sorted
     "List the inputs of the pipeline that no stage makes and that git does not fix."
     stages = read_yaml(root / "dvc.yaml")["stages"].values()
     needed = {d for s in stages for d in s.get("deps", [])} - {"nbs", "contract.yaml"}
@@ -155,9 +156,7 @@ def given_inputs(
     ]
 
 
-def workspace_key(
-    root: Path,  # the project's root
-) -> str:  # SHA-256 in hex
+def workspace_key(root: Path) -> str:  # SHA-256 in hex
     """Name what an experiment depends on besides its parameters.
 
     Code, contract, pipeline, data that no stage makes.
@@ -196,9 +195,7 @@ def complete_experiments(
 
 
 # %% ../../nbs/experiments/06_grid.ipynb #496c20e1
-def cache_folder(
-    root: Path,  # the project's root
-) -> str:
+def cache_folder(root: Path) -> str:
     "Ask DVC where its cache is."
     command = [sys.executable, "-m", "dvc", "cache", "dir"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
@@ -276,6 +273,46 @@ def run_missing(
     return failed
 
 
+# %% ../../nbs/experiments/06_grid.ipynb #45252017
+def check_grid(
+    given: list[str],  # see `parse_sets`
+    jobs: int,  # how many experiments run at once
+) -> None:
+    "Check that a grid has parameters and somebody to run it. Raises UserError."
+    if not given:
+        raise UserError("a grid needs parameters: -S train.rounds=20,40")
+    if jobs < 1:
+        raise UserError(f"--jobs {jobs}: at least 1 experiment runs at once")
+
+
+# %% ../../nbs/experiments/06_grid.ipynb #bb31f7c4
+def grid_end_lines(
+    count: int,  # experiments of the grid
+    failed: dict[str, str],  # see `run_missing`
+    seconds: float,
+) -> list[str]:
+    "Sum up a grid: how many experiments are there, and where the log of a failed one is."
+    return [
+        f"{count - len(failed)} of {count} experiments are there, "
+        f"{seconds:.0f} s; `mlops-nb experiments` ranks them",
+        *(
+            f"{name} failed: {error} · log: .dvc/tmp/grid/failed/{name}/log.txt"
+            for name, error in failed.items()
+        ),
+    ]
+
+
+# %% ../../nbs/experiments/06_grid.ipynb #5c152f00
+def grid_start_line(
+    count: int,  # experiments of the grid
+    missing: int,  # those that are not there yet
+    jobs: int,  # how many run at once
+) -> str:
+    "Announce a grid."
+    there = count - missing
+    return f"grid: {count} experiments, {there} there already, {missing} to run, {jobs} at a time"
+
+
 # %% ../../nbs/experiments/06_grid.ipynb #1a55502c
 def run_grid(
     root: Path,  # the project's root
@@ -284,10 +321,7 @@ def run_grid(
     say: Callable[[str], None],  # prints a line
 ) -> int:  # how many failed
     "Run the experiments of a grid that are not there yet. Raises UserError before anything starts."
-    if not given:
-        raise UserError("a grid needs parameters: -S train.rounds=20,40")
-    if jobs < 1:
-        raise UserError(f"--jobs {jobs}: at least 1 experiment runs at once")
+    check_grid(given, jobs)
     started, declared, failed = time.perf_counter(), all_declared(root), {}
     chosen = list_combinations(parse_sets(given), read_yaml(root / "params.yaml"), declared)
     with only_one(root / ".dvc/tmp/grid.lock", "mlops-nb grid"):
@@ -295,18 +329,11 @@ def run_grid(
         named = {experiment_name(baseline, key, whole): values for values, whole in chosen}
         there = complete_experiments(root, baseline)
         missing = {name: values for name, values in named.items() if name not in there}
-        say(
-            f"grid: {len(named)} experiments, {len(named) - len(missing)} there already, "
-            f"{len(missing)} to run, {jobs} at a time"
-        )
+        say(grid_start_line(len(named), len(missing), jobs))
         if missing:
             tasks = make_tasks(root, work, baseline, missing)
             failed = run_missing(root, tasks, jobs, len(named), say)
         remove(work)
-    say(
-        f"{len(named) - len(failed)} of {len(named)} experiments are there, "
-        f"{time.perf_counter() - started:.0f} s; `mlops-nb experiments` ranks them"
-    )
-    for name, error in failed.items():
-        say(f"{name} failed: {error} · log: .dvc/tmp/grid/failed/{name}/log.txt")
+    for line in grid_end_lines(len(named), failed, time.perf_counter() - started):
+        say(line)
     return len(failed)

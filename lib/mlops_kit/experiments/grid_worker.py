@@ -105,9 +105,7 @@ def start_worker(
 
 
 # %% ../../nbs/experiments/05_grid_worker.ipynb #81e7ff8d
-def remove_leftovers(
-    root: Path,  # the project's root
-) -> Path:  # an empty folder to work in
+def remove_leftovers(root: Path) -> Path:  # an empty folder to work in
     "Remove what an interrupted grid left: processes, clones, locks of git on experiments."
     kill_orphans(root, GRID_VARIABLE)
     work = root / ".dvc/tmp/grid/work"

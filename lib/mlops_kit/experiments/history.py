@@ -22,6 +22,7 @@ __all__ = [
     "describe_differences",
     "read_commits",
     "deciding_metric",
+    "champion_row",
     "collect_experiments",
 ]
 
@@ -207,9 +208,7 @@ def used_parameters(
 
 
 # %% ../../nbs/experiments/01_history.ipynb #46d4c38a
-def read_workspace(
-    root: Path,  # the project's root
-) -> dict[str, Any]:  # see `read_state`
+def read_workspace(root: Path) -> dict[str, Any]:  # see `read_state`
     "Read the state of the folder as it is."
     paths = {name: root / name for name in STATE_FILES}
     texts = {
@@ -302,6 +301,17 @@ def deciding_metric(
     return ""
 
 
+# %% ../../nbs/experiments/01_history.ipynb #7a492aa7
+def champion_row(
+    champion: dict[str, Any],  # see `read_champion_version`
+    state: dict[str, Any] | None,  # of its commit, see `read_state`; None where git lacks it
+) -> dict[str, Any]:
+    "Describe the champion as a row of the table."
+    commit = champion["commit"]
+    row = {"name": f"champion {champion['version']}", "kind": "champion", "when": 0}
+    return row | {"baseline": commit, "commit": commit} | (state or read_state({}))
+
+
 # %% ../../nbs/experiments/01_history.ipynb #a9bef87b
 def collect_experiments(
     root: Path,  # the project's root
@@ -319,12 +329,10 @@ def collect_experiments(
     rows.append(workspace | {"when": 0} | read_workspace(root))
     basis, reference = states[head], f"HEAD ({head[:7]})"
     if champion:
-        name = f"champion {champion['version']}"
-        row = {"name": name, "kind": "champion", "baseline": compared, "commit": compared}
-        rows.append(row | {"when": 0} | (states.get(compared) or read_state({})))
+        rows.append(champion_row(champion, states.get(compared)))
         basis = states.get(compared) or basis
         if rows[-1]["params"] is not None:
-            reference = f"the {name}"
+            reference = f"the {rows[-1]['name']}"
     for row in rows:
         row["differs"] = describe_differences(row, basis)
     metric = deciding_metric(rows)

@@ -16,8 +16,11 @@ __all__ = [
     "read_curves",
     "git_tags",
     "result_key",
+    "parameter_texts",
     "read_run",
     "changed_since",
+    "mirrors_here",
+    "trouble_line",
     "mirror_run",
 ]
 
@@ -149,9 +152,7 @@ def read_curves(
 
 
 # %% ../../nbs/experiments/08_mlflow.ipynb #c64aced0
-def git_tags(
-    root: Path,  # the project's root
-) -> dict[str, str]:  # tag by name
+def git_tags(root: Path) -> dict[str, str]:  # tag by name
     "Name the commit a run came from."
     try:
         head = head_commit(root)
@@ -177,6 +178,19 @@ def result_key(
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+# %% ../../nbs/experiments/08_mlflow.ipynb #2ca9b26c
+def parameter_texts(
+    params: dict[str, Any],  # value by full name
+) -> dict[str, str]:  # at most 6,000 characters each, which is MLflow's limit
+    "Write parameters as MLflow keeps them: text under a name that it allows."
+    texts = {}
+    for name, value in params.items():
+        if not isinstance(value, str):
+            value = json.dumps(value, ensure_ascii=False, default=str)
+        texts[valid_name(name)] = value[:6000]
+    return texts
+
+
 # %% ../../nbs/experiments/08_mlflow.ipynb #741eed44
 def read_run(
     root: Path,  # the project's root
@@ -190,11 +204,6 @@ def read_run(
     shown = flatten({k: v for k, v in params.items() if k != "index"})
     key, model = result_key(shown, results), results["train"]["model"]
     trial = environment.get("DVC_EXP_NAME")
-    texts = {}
-    for name, value in shown.items():
-        if not isinstance(value, str):
-            value = json.dumps(value, ensure_ascii=False, default=str)
-        texts[valid_name(name)] = value[:6000]
     gate = "passed" if results["gate"]["passed"] else "NOT passed"
     tags = {"result": key, "model": model, "gate": gate} | git_tags(root)
     values = [(name, 0, value) for name, value in metric_values(results).items()]
@@ -202,16 +211,14 @@ def read_run(
         "experiment": params["package"]["name"],
         "name": trial or f"{model}-{key[:8]}",
         "key": key,
-        "params": texts,
+        "params": parameter_texts(shown),
         "metrics": values + read_curves(root / "reports/live"),
         "tags": tags | ({"experiment": trial} if trial else {}),
     }
 
 
 # %% ../../nbs/experiments/08_mlflow.ipynb #3b296bb1
-def changed_since(
-    root: Path,  # the project's root
-) -> str:  # a parameter's full name; "" if none
+def changed_since(root: Path) -> str:  # a parameter's full name; "" if none
     "Name a parameter that has changed since the stage that reads it ran."
     lock = root / "dvc.lock"
     stages = (read_yaml(lock).get("stages") or {}) if lock.is_file() else {}
@@ -224,21 +231,37 @@ def changed_since(
     return ""
 
 
-# %% ../../nbs/experiments/08_mlflow.ipynb #9e5edc51
+# %% ../../nbs/experiments/08_mlflow.ipynb #7386c075
 # `off` in the environment: nothing is mirrored, whatever params.yaml says
 SWITCH = "MLOPS_NB_MIRROR"
 
 
+def mirrors_here(
+    environment: dict[str, str],  # the process's environment
+) -> bool:
+    "Tell whether this process is a stage of the pipeline whose result is to be mirrored."
+    return bool(environment.get("MLOPS_NB_STAGE")) and environment.get(SWITCH) != "off"
+
+
+# %% ../../nbs/experiments/08_mlflow.ipynb #b3da7bce
+def trouble_line(
+    address: str,  # index.mlflow in params.yaml
+    trouble: str,  # see `deliver`
+    waiting: int,  # runs that are still to be sent
+) -> str:
+    "Say why a run was not mirrored, and what tries again."
+    more = f", {waiting} runs wait" if waiting > 1 else ""
+    return f"not mirrored to {address}: {trouble}; `mlops-nb stage index` tries again{more}"
+
+
+# %% ../../nbs/experiments/08_mlflow.ipynb #9e5edc51
 def mirror_run(
     root: Path,  # the project's root
     address: str,  # index.mlflow in params.yaml; "" mirrors nothing
 ) -> None:
-    """Mirror the last run.
-
-    Raises UserError for an address that cannot be used and when MLflow is not installed.
-    """
+    "Mirror the last run. Raises UserError for an unusable address and when MLflow is missing."
     environment = dict(os.environ)
-    if not address or not environment.get("MLOPS_NB_STAGE") or environment.get(SWITCH) == "off":
+    if not address or not mirrors_here(environment):
         return
     home = find_home(root, environment)
     uri, database = resolve_address(address, home)
@@ -252,11 +275,7 @@ def mirror_run(
     run = read_run(root, environment)
     save_run(root, run, box / run["key"])
     sent, trouble = deliver(mlflow, uri, database, box)
-    waiting = len(list(box.glob("[!.]*/run.json")))
     if trouble:
-        return tell(
-            f"not mirrored to {address}: {trouble}; `mlops-nb stage index` tries again"
-            + (f", {waiting} runs wait" if waiting > 1 else "")
-        )
+        return tell(trouble_line(address, trouble, len(list(box.glob("[!.]*/run.json")))))
     outcome = {0: "there already", 1: "new"}.get(sent, f"{sent} runs new")
     tell(f"mirrored to {address}: {run['name']} in {run['experiment']}, {outcome}")

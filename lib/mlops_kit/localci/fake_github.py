@@ -178,9 +178,7 @@ def world_git(
 
 
 # %% ../../nbs/localci/01_fake_github.ipynb #b966d90c
-def repository_slug(
-    root: Path,  # the project's root
-) -> str:  # owner/name
+def repository_slug(root: Path) -> str:  # owner/name
     "Name the project's repository at GitHub; `local/project` where it has none."
     found = re.search(
         r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?\s*$",

@@ -9,7 +9,10 @@ __all__ = [
     "RunRequest",
     "likely_event",
     "checkout_request",
+    "repository_facts",
+    "event_details",
     "event_payload",
+    "platform_options",
     "act_command",
     "next_run",
     "make_outcome",
@@ -118,6 +121,34 @@ def checkout_request(
     return checkout_ref(world, request.ref)
 
 
+# %% ../../nbs/localci/06_local_run.ipynb #cc761a30
+def repository_facts(
+    slug: str,  # owner/name
+) -> dict[str, Any]:
+    "Describe a repository as every event does."
+    owner, name = slug.split("/")
+    return {
+        "name": name,
+        "full_name": slug,
+        "default_branch": "main",
+        "owner": {"login": owner},
+        "html_url": f"https://github.com/{slug}",
+    }
+
+
+# %% ../../nbs/localci/06_local_run.ipynb #86841c97
+def event_details(
+    path: Path,  # the workflow
+    request: RunRequest,  # its event is filled in
+) -> dict[str, Any]:  # "inputs" or "schedule"; {} for other events
+    "Write what only this kind of event holds. Raises UserError for an unknown event or input."
+    inputs = check_inputs(path, request.event, request.inputs or {})
+    crons = [c["cron"] for c in read_workflow(path)["on"].get("schedule") or []]
+    if request.event == "workflow_dispatch":
+        return {"inputs": inputs}
+    return {"schedule": crons[0]} if request.event == "schedule" and crons else {}
+
+
 # %% ../../nbs/localci/06_local_run.ipynb #8121d483
 def event_payload(
     world: World,
@@ -132,27 +163,23 @@ def event_payload(
     heads = world_git(
         world, world.bare, "for-each-ref", "--format=%(refname:short)", "refs/heads"
     ).splitlines()
-    owner, name = world.slug.split("/")
-    repository = {
-        "name": name,
-        "full_name": world.slug,
-        "default_branch": "main",
-        "owner": {"login": owner},
-        "html_url": f"https://github.com/{world.slug}",
-    }
     payload = {
         "ref": f"refs/{'heads' if request.base in heads else 'tags'}/{request.base}",
         "after": commit,
         "sender": {"login": BOT[0]},
-        "repository": repository,
+        "repository": repository_facts(world.slug),
     }
-    inputs = check_inputs(path, request.event, request.inputs or {})
-    crons = [c["cron"] for c in read_workflow(path)["on"].get("schedule") or []]
-    if request.event == "workflow_dispatch":
-        payload["inputs"] = inputs
-    elif request.event == "schedule" and crons:
-        payload["schedule"] = crons[0]
-    return payload | (request.payload or {})
+    return payload | event_details(path, request) | (request.payload or {})
+
+
+# %% ../../nbs/localci/06_local_run.ipynb #a3301c3b
+def platform_options(
+    jobs: list[ExpectedJob],
+) -> list[str]:
+    "Let act run the jobs on this machine, except those for another system."
+    labels = sorted({label for job in jobs for label in job.labels})
+    foreign = ("macos", "windows")
+    return [f"--platform={x}=-self-hosted" for x in labels if not x.lower().startswith(foreign)]
 
 
 # %% ../../nbs/localci/06_local_run.ipynb #e5cf0106
@@ -164,8 +191,6 @@ def act_command(
     place: Path,  # where act copies the clone to
 ) -> list[str]:
     "Write the call of act. Raises UserError for an action without a stand-in."
-    labels = sorted({label for job in jobs for label in job.labels})
-    foreign = ("macos", "windows")
     actions = find_stand_ins(world.clone, world.folder / "act")
     workflow, payload = path.relative_to(world.clone).as_posix(), str(world.folder / "event.json")
     options = ["--json", "--rm", "--pull=false", "--no-cache-server"]
@@ -179,7 +204,7 @@ def act_command(
         f"--var=MLOPS_NB_STORAGE={world.storage}",
         *(f"--{kind}-file={os.devnull}" for kind in ("env", "var", "secret", "input")),
         *(f"--secret={name}={TOKEN}" for name in ("GITHUB_TOKEN", "GH_TOKEN")),
-        *(f"--platform={x}=-self-hosted" for x in labels if not x.lower().startswith(foreign)),
+        *platform_options(jobs),
         *(f"--local-repository={ref}={folder}" for ref, folder in actions.items()),
     ]
 

@@ -12,6 +12,8 @@ __all__ = [
     "printed_lines",
     "percent_done",
     "JobNotes",
+    "parse_record",
+    "run_errors",
     "LogReader",
     "list_steps",
     "list_jobs",
@@ -192,6 +194,29 @@ class JobNotes:
             )
 
 
+# %% ../../nbs/localci/03_log.ipynb #89f79487
+def parse_record(
+    line: str,  # of act's log
+) -> dict[str, Any] | None:  # "msg" and more; None for a line that is no record
+    "Parse one line of act's log."
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and "msg" in record else None
+
+
+# %% ../../nbs/localci/03_log.ipynb #65d483d7
+def run_errors(
+    line: str,  # of act's log, which belongs to no job
+    record: dict[str, Any] | None,  # see `parse_record`
+) -> list[str]:  # one, or none
+    "Find the error of the whole run that a line reports."
+    if record is None:
+        return [line.strip()] if line.startswith("Error") else []
+    return [record["msg"].strip()] if record.get("level") in ("error", "fatal") else []
+
+
 # %% ../../nbs/localci/03_log.ipynb #b6f7b49a
 class LogReader:
     "Reads act's log line by line (`--json`) and keeps what it holds of jobs and steps."
@@ -218,21 +243,14 @@ class LogReader:
         # Returns: a line for the terminal when a step begins, and when one says that it is 5 % further
     ) -> str | None:
         "Read one line."
-        try:
-            record = json.loads(line)
-            message = record["msg"]
-        except (ValueError, KeyError, TypeError):
-            if line.startswith("Error"):
-                self.errors.append(line.strip())
-            return None
-        if "jobID" not in record:
-            if record.get("level") in ("error", "fatal"):
-                self.errors.append(message.strip())
+        record = parse_record(line)
+        if record is None or "jobID" not in record:
+            self.errors += run_errors(line, record)
             return None
         job = self.find_job(record)
         self.note(job, record)
         key = step_key(record)
-        begins = key is not None and "--" not in key and message.startswith("⭐ Run Main")
+        begins = key is not None and "--" not in key and record["msg"].startswith("⭐ Run Main")
         share = job.progress(record) if record.get("raw_output") else ""
         if not begins and not share:
             return None

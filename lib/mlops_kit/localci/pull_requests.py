@@ -5,10 +5,13 @@
 # %% auto #0
 __all__ = [
     "list_refs",
+    "checkout_start",
+    "detach_clone",
     "checkout_ref",
     "change_hub",
     "read_pull_request",
     "pull_request_payload",
+    "merge_branch",
     "merge_pull_request",
 ]
 
@@ -38,6 +41,37 @@ def list_refs(
     return branches, tags
 
 
+# %% ../../nbs/localci/05_pull_requests.ipynb #66e694e7
+def checkout_start(
+    world: World,
+    ref: str,  # a branch or a tag of the world's repository
+    onto: str = "",  # of a pull request: the branch that it goes into
+) -> str:  # origin/BRANCH or refs/tags/TAG
+    "Choose what a checkout starts from. Raises UserError for what is not there."
+    branches, tags = list_refs(world)
+    if ref not in branches + tags or onto not in ["", *branches]:
+        there = ", ".join([b for b in branches if b != "HEAD"] + tags)
+        raise UserError(
+            f"--ref {onto if ref in branches else ref}: no branch or tag of the world "
+            f"{world.folder}; it has {there[:300]}"
+        )
+    return f"origin/{onto or ref}" if ref in branches else f"refs/tags/{ref}"
+
+
+# %% ../../nbs/localci/05_pull_requests.ipynb #1fd227b8
+def detach_clone(
+    world: World,
+    start: str,  # a commit or a ref
+) -> None:
+    "Check out a commit in the clone, and leave no merge and no local branch there."
+    git = lambda *words: world_git(world, world.clone, *words)
+    if (world.clone / ".git/MERGE_HEAD").exists():
+        git("merge", "--abort")
+    git("checkout", "--quiet", "--force", "--detach", start)
+    for branch in git("for-each-ref", "--format=%(refname:short)", "refs/heads").splitlines():
+        git("branch", "--quiet", "-D", branch)
+
+
 # %% ../../nbs/localci/05_pull_requests.ipynb #d29986c0
 def checkout_ref(
     world: World,
@@ -50,20 +84,9 @@ def checkout_ref(
     """
     (world.clone / ".git/index.lock").unlink(missing_ok=True)
     git = lambda *words: world_git(world, world.clone, *words)
-    branches, tags = list_refs(world)
-    if ref not in branches + tags or onto not in ["", *branches]:
-        there = ", ".join([b for b in branches if b != "HEAD"] + tags)
-        raise UserError(
-            f"--ref {onto if ref in branches else ref}: no branch or tag of the world "
-            f"{world.folder}; it has {there[:300]}"
-        )
-    if (world.clone / ".git/MERGE_HEAD").exists():
-        git("merge", "--abort")
-    start = f"origin/{onto or ref}" if ref in branches else f"refs/tags/{ref}"
-    git("checkout", "--quiet", "--force", "--detach", start)
-    for branch in git("for-each-ref", "--format=%(refname:short)", "refs/heads").splitlines():
-        git("branch", "--quiet", "-D", branch)
-    if ref in branches and not onto:
+    start = checkout_start(world, ref, onto)
+    detach_clone(world, start)
+    if start.startswith("origin/") and not onto:
         git("checkout", "--quiet", "-b", ref, "--track", f"origin/{ref}")
     git("reset", "--quiet", "--hard"), git("clean", "-ffdxq")
     if onto:
@@ -122,6 +145,29 @@ def pull_request_payload(
     return {"action": "opened", "number": pull["number"], "pull_request": facts}
 
 
+# %% ../../nbs/localci/05_pull_requests.ipynb #876ad8b6
+def merge_branch(
+    world: World,
+    number: int,  # of the pull request
+    head: str,  # its branch
+    base: str,  # the branch that it goes into
+) -> str:  # the commit that the base is on now
+    "Merge a branch into another one and push. Raises UserError when they conflict."
+    git = lambda *words: world_git(world, world.clone, *words)
+    checkout_ref(world, base)
+    message = f"Merge pull request #{number} from {head}"
+    try:
+        git("merge", "--quiet", "--ff", "-m", message, f"origin/{head}")
+    except UserError:
+        git("merge", "--abort")
+        raise UserError(
+            f"pull request {number}: {head} conflicts with {base}; push a {head} without the "
+            f"conflict to {world.bare}"
+        ) from None
+    git("push", "--quiet", "origin", f"HEAD:refs/heads/{base}")
+    return git("rev-parse", "HEAD")
+
+
 # %% ../../nbs/localci/05_pull_requests.ipynb #deef341b
 def merge_pull_request(
     world: World,
@@ -135,19 +181,7 @@ def merge_pull_request(
             f"pull request {number} in {world.folder} is {pull['state'].lower()}, and only an "
             "open one can be merged"
         )
-    git = lambda *words: world_git(world, world.clone, *words)
-    checkout_ref(world, base)
-    message = f"Merge pull request #{number} from {head}"
-    try:
-        git("merge", "--quiet", "--ff", "-m", message, f"origin/{head}")
-    except UserError:
-        git("merge", "--abort")
-        raise UserError(
-            f"pull request {number}: {head} conflicts with {base}; push a {head} without the "
-            f"conflict to {world.bare}"
-        ) from None
-    git("push", "--quiet", "origin", f"HEAD:refs/heads/{base}")
-    commit = git("rev-parse", "HEAD")
+    commit = merge_branch(world, number, head, base)
     with change_hub(world) as hub:
         found = next(p for p in hub["pulls"] if p["number"] == number)
         found.update(state="MERGED", merge_commit=commit)

@@ -4,12 +4,21 @@
 
 # %% auto #0
 __all__ = [
+    "WorkflowArgument",
+    "EventOption",
+    "InputOption",
+    "RefOption",
+    "WorldOption",
+    "KeepOption",
+    "SkipOption",
+    "MinutesOption",
     "act_commands",
     "uncommitted_line",
     "parse_inputs",
     "path_lines",
     "run_and_report",
     "interrupt",
+    "run_until_stopped",
     "run_in_world",
     "act",
 ]
@@ -20,7 +29,7 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -32,9 +41,7 @@ from .fake_github import World, fill_storage, open_world
 
 
 # %% ../../nbs/localci/07_run.ipynb #ebe2dd8d
-def uncommitted_line(
-    root: Path,  # the project's root
-) -> str:  # "" when everything is committed
+def uncommitted_line(root: Path) -> str:  # "" when everything is committed
     "Warn of edits that are not part of a run."
     done = subprocess.run(
         ["git", "status", "--porcelain", "-z", "--no-renames"],
@@ -100,6 +107,23 @@ def interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
+# %% ../../nbs/localci/07_run.ipynb #c6cb91a8
+def run_until_stopped(
+    root: Path,  # the project's root
+    folder: Path,  # the world's
+    workflow: str,  # see `run_workflow`
+    request: RunRequest,
+) -> RunOutcome:
+    "Run a workflow and print its result. Raises UserError, when it is stopped by a signal too."
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        return run_and_report(open_world(root, folder), workflow, request)
+    except KeyboardInterrupt:
+        raise UserError(
+            f"act: {workflow} stopped, no process of it is left; the same command starts it again"
+        ) from None
+
+
 # %% ../../nbs/localci/07_run.ipynb #018f4bb8
 def run_in_world(
     root: Path,  # the project's root
@@ -112,15 +136,10 @@ def run_in_world(
 
     Raises UserError.
     """
-    signal.signal(signal.SIGTERM, interrupt)
     temporary, ok = folder is None and not keep, True
     folder = folder or Path(tempfile.mkdtemp(prefix="mlops-nb-act-"))
     try:
-        ok = run_and_report(open_world(root, folder), workflow, request).ok
-    except KeyboardInterrupt:
-        raise UserError(
-            f"act: {workflow} stopped, no process of it is left; the same command starts it again"
-        ) from None
+        ok = run_until_stopped(root, folder, workflow, request).ok
     finally:
         if temporary and ok:
             remove(folder, quiet=True)
@@ -129,37 +148,57 @@ def run_in_world(
     return ok
 
 
+# %% ../../nbs/localci/07_run.ipynb #1e45938c
+# the options of `mlops-nb act`
+WorkflowArgument = Annotated[
+    str, typer.Argument(help="a workflow of .github/workflows: ci, drift, retrain, release")
+]
+EventOption = Annotated[
+    str,
+    typer.Option(
+        help="push, schedule, workflow_dispatch, pull_request (the world's newest open one); chosen "
+        "by the workflow if not given"
+    ),
+]
+InputOption = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="NAME=VALUE", help="an input of workflow_dispatch"),
+]
+RefOption = Annotated[
+    str, typer.Option(metavar="BRANCH", help="branch or tag of the world's repository")
+]
+WorldOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--world", metavar="FOLDER", help="a world to make or reuse; temporary if not given"
+    ),
+]
+KeepOption = Annotated[bool, typer.Option("--keep", help="keep the world when all went well")]
+SkipOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--may-skip",
+        metavar="JOB",
+        help="a job that may be skipped; if none is named, those with an if:",
+    ),
+]
+MinutesOption = Annotated[float, typer.Option(help="how long it may take")]
+
+
 # %% ../../nbs/localci/07_run.ipynb #5293f16a
 act_commands = typer.Typer()
 
 
 @act_commands.command()
 def act(
-    workflow: str = typer.Argument(
-        help="a workflow of .github/workflows: ci, drift, retrain, release"
-    ),
-    event: str = typer.Option(
-        "",
-        help="push, schedule, workflow_dispatch, pull_request (the world's newest open one); chosen "
-        "by the workflow if not given",
-    ),
-    given: list[str] = typer.Option(
-        None, "--input", metavar="NAME=VALUE", help="an input of workflow_dispatch"
-    ),
-    ref: str = typer.Option(
-        "main", metavar="BRANCH", help="branch or tag of the world's repository"
-    ),
-    folder: Path = typer.Option(
-        None, "--world", metavar="FOLDER", help="a world to make or reuse; temporary if not given"
-    ),
-    keep: bool = typer.Option(False, "--keep", help="keep the world when all went well"),
-    may_skip: list[str] = typer.Option(
-        None,
-        "--may-skip",
-        metavar="JOB",
-        help="a job that may be skipped; if none is named, those with an if:",
-    ),
-    minutes: float = typer.Option(60.0, help="how long it may take"),
+    workflow: WorkflowArgument,
+    event: EventOption = "",
+    given: InputOption = None,
+    ref: RefOption = "main",
+    folder: WorldOption = None,
+    keep: KeepOption = False,
+    may_skip: SkipOption = None,
+    minutes: MinutesOption = 60.0,
 ) -> None:
     """Run a GitHub workflow on this machine: the last commit, no Docker, no network, nothing of yours touched.
 

@@ -9,6 +9,8 @@ __all__ = [
     "read_events",
     "read_workflow",
     "check_input",
+    "declared_inputs",
+    "input_value",
     "check_inputs",
     "ExpectedJob",
     "name_pattern",
@@ -16,6 +18,7 @@ __all__ = [
     "runner_labels",
     "step_names",
     "Caller",
+    "describe_job",
     "expected_jobs",
     "Pin",
     "action_pins",
@@ -95,6 +98,39 @@ def check_input(
         raise UserError(f"--input {name}={value}: {path.name} takes {', '.join(allowed)}")
 
 
+# %% ../../nbs/localci/02_workflows.ipynb #da4c1ebc
+def declared_inputs(
+    path: Path,  # a workflow
+    event: str,  # the event that starts it
+) -> dict[str, dict[str, Any]]:  # declarations by name; {} for other events than workflow_dispatch
+    "List the inputs that a workflow takes on an event. Raises UserError for another event."
+    events = read_workflow(path)["on"]
+    if event not in events:
+        raise UserError(
+            f"{path.name} does not start on {event!r}; it starts on {', '.join(events)}: "
+            f"`mlops-nb act {path.stem} --event …`"
+        )
+    if event != "workflow_dispatch":
+        return {}
+    inputs = (events[event] or {}).get("inputs") or {}
+    return {name: declared or {} for name, declared in inputs.items()}
+
+
+# %% ../../nbs/localci/02_workflows.ipynb #2fafaff3
+def input_value(
+    path: Path,  # a workflow
+    name: str,  # of an input
+    declared: dict[str, Any],  # its declaration, see `check_input`
+    inputs: dict[str, str],  # what is given, by name
+) -> str:  # a boolean as "true" or "false"
+    "Choose the value of one input, the given one or the default. Raises UserError."
+    value = inputs.get(name, declared.get("default", ""))
+    if declared.get("type") == "boolean":
+        value = value or False
+    check_input(path, name, declared, value, name in inputs)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 # %% ../../nbs/localci/02_workflows.ipynb #816822fd
 def check_inputs(
     path: Path,  # a workflow
@@ -103,28 +139,14 @@ def check_inputs(
     # Returns: the inputs as an event holds them: defaults filled in, a boolean as "true" or "false"
 ) -> dict[str, str]:
     "Check that a workflow knows an event and its inputs. Raises UserError."
-    events = read_workflow(path)["on"]
-    if event not in events:
-        raise UserError(
-            f"{path.name} does not start on {event!r}; it starts on {', '.join(events)}: "
-            f"`mlops-nb act {path.stem} --event …`"
-        )
-    known = (events[event] or {}).get("inputs") or {} if event == "workflow_dispatch" else {}
+    known = declared_inputs(path, event)
     if unknown := [name for name in inputs if name not in known]:
         hint = "" if known else "; inputs come with --event workflow_dispatch"
         raise UserError(
             f"--input {unknown[0]}: {path.name} takes {', '.join(known) or 'no inputs'} on {event}"
             f"{hint}"
         )
-    values = {}
-    for name, declared in known.items():
-        declared = declared or {}
-        value = inputs.get(name, declared.get("default", ""))
-        if declared.get("type") == "boolean":
-            value = value or False
-        check_input(path, name, declared, value, name in inputs)
-        values[name] = str(value).lower() if isinstance(value, bool) else str(value)
-    return values
+    return {name: input_value(path, name, declared, inputs) for name, declared in known.items()}
 
 
 # %% ../../nbs/localci/02_workflows.ipynb #836414af
@@ -218,6 +240,28 @@ class Caller(NamedTuple):
         return "/".join([*parts, re.escape(workflow), name_pattern(job)])
 
 
+# %% ../../nbs/localci/02_workflows.ipynb #dc6b2418
+def describe_job(
+    workflow: str,  # the workflow's name
+    name: str,  # the job's id in it
+    job: dict[str, Any],  # a job
+    caller: Caller,  # of the workflow
+) -> ExpectedJob:
+    "Describe one job of a workflow as a run should show it."
+    needed = job.get("needs") or []
+    needed = [needed] if isinstance(needed, str) else needed
+    return ExpectedJob(
+        key=caller.key_of(name),
+        id=name,
+        pattern=caller.pattern_of(workflow, str(job.get("name") or name)),
+        labels=runner_labels(job),
+        needs=(*map(caller.key_of, needed), *caller.needs),
+        steps=step_names(job),
+        conditional=caller.conditional or "if" in job,
+        tolerant=job.get("continue-on-error", False) is True,
+    )
+
+
 # %% ../../nbs/localci/02_workflows.ipynb #d0f536ad
 def expected_jobs(
     root: Path,  # the project's root, or a clone of it
@@ -227,25 +271,17 @@ def expected_jobs(
     "List the jobs of a workflow and of those that it calls. Raises UserError."
     workflow, found = read_workflow(path), []
     for name, job in workflow["jobs"].items():
-        needed = job.get("needs") or []
-        needed = [needed] if isinstance(needed, str) else needed
-        needs = (*map(caller.key_of, needed), *caller.needs)
-        conditional, shown = caller.conditional or "if" in job, str(job.get("name") or name)
-        key, uses = caller.key_of(name), job.get("uses")
+        expected, uses = describe_job(workflow["name"], name, job, caller), job.get("uses")
         if not uses:
-            pattern = caller.pattern_of(workflow["name"], shown)
-            labels, steps = runner_labels(job), step_names(job)
-            tolerant = job.get("continue-on-error", False) is True
-            found.append(
-                ExpectedJob(key, name, pattern, labels, needs, steps, conditional, tolerant)
-            )
+            found.append(expected)
             continue
         if not uses.startswith("./.github/workflows/"):
             raise UserError(
                 f"{path.name}: job {name} calls {uses}, and a local run knows only workflows of "
                 "this project (./.github/workflows/…)"
             )
-        inner = Caller(key, shown, needs, conditional)
+        shown = str(job.get("name") or name)
+        inner = Caller(expected.key, shown, expected.needs, expected.conditional)
         found += expected_jobs(root, find_workflow(root, uses), inner)
     return found
 

@@ -21,6 +21,8 @@ __all__ = [
     "metric",
     "own_metrics",
     "compute_own",
+    "first_with_interval",
+    "paired_gains",
     "compare_with_baseline",
 ]
 
@@ -275,6 +277,27 @@ def compute_own(
     return found
 
 
+# %% ../../nbs/models/06_metrics.ipynb #de35a2d4
+def first_with_interval(
+    found: list[float],  # a value on all rows, then on each draw
+) -> dict[str, float | None]:  # see `with_interval`
+    "Give the value on all rows with the interval of its draws."
+    return with_interval(found[0], found[1:])
+
+
+# %% ../../nbs/models/06_metrics.ipynb #6585428a
+def paired_gains(
+    ours: list[dict[str, float]],  # metrics by name, on all rows, then on each draw
+    theirs: list[dict[str, float]],  # the baseline's, on the same draws
+    signs: dict[str, int],  # by name: 1 where higher is better, -1 where lower is
+) -> dict[str, dict[str, float | None]]:  # value, low, high by name; above 0: the model is better
+    "Measure how much better a model is than a baseline on the same draws."
+    return {
+        m: first_with_interval([sign * (a[m] - b[m]) for a, b in zip(ours, theirs)])
+        for m, sign in signs.items()
+    }
+
+
 # %% ../../nbs/models/06_metrics.ipynb #43352071
 def compare_with_baseline(
     values: np.ndarray,  # labels
@@ -296,11 +319,7 @@ def compare_with_baseline(
         drawn.append(compute_metrics(values, scores, spec, weights) | ours)
         baseline.append({name: primary_metric(values, simple, spec, weights)} | theirs)
     signs = {e.name: 1 if e.options["higher_is_better"] else -1 for e in own} | {name: 1}
-    interval = lambda found: with_interval(found[0], found[1:])
-    gains = {
-        m: interval([sign * (d[m] - b[m]) for d, b in zip(drawn, baseline)])
-        for m, sign in signs.items()
-    }
-    metrics = {m: interval([d[m] for d in drawn]) for m in drawn[0]}
+    gains = paired_gains(drawn, baseline, signs)
+    metrics = {m: first_with_interval([d[m] for d in drawn]) for m in drawn[0]}
     result = {"metrics": metrics, "baseline": baseline[0], "gain": gains.pop(name)}
     return result | ({"gains": gains} if own else {})

@@ -7,11 +7,17 @@ __all__ = [
     "bundle_provenance",
     "card_table",
     "target_line",
+    "metrics_table",
+    "slices_table",
+    "windows_table",
+    "features_table",
     "card_tables",
     "card_opening",
     "sample_line",
     "documented_list",
     "sensitive_line",
+    "quality_part",
+    "limits_part",
     "write_card",
 ]
 
@@ -73,6 +79,57 @@ def target_line(
     )
 
 
+# %% ../../nbs/models/17_model_card.ipynb #151e30c2
+def metrics_table(
+    evaluation: dict[str, Any],  # metrics/evaluate.json
+) -> str:  # a markdown table
+    "Write every metric with its interval."
+    rows = [
+        [m, v["value"], f"{v['low']:.4f} to {v['high']:.4f}" if v["low"] is not None else "–"]
+        for m, v in evaluation["metrics"].items()
+    ]
+    return card_table(["metric", "value", "interval"], rows)
+
+
+# %% ../../nbs/models/17_model_card.ipynb #a1c6ea79
+def slices_table(
+    evaluation: dict[str, Any],  # metrics/evaluate.json
+) -> str:  # a markdown table, or a sentence
+    "Write the five worst slices."
+    metric = evaluation["metric"]
+    rows = [
+        [f"{s['column']} {s['value']}", f"{s['rows']:,}", s[metric]]
+        for s in evaluation["slices"][:5]
+    ]
+    if not rows:
+        return "No slice was large enough."
+    return card_table(["slice", "rows", TITLES[metric]], rows)
+
+
+# %% ../../nbs/models/17_model_card.ipynb #9e70ed22
+def windows_table(
+    windows: dict[str, dict[str, Any]],  # facts by window: "from", "to", "rows", …
+) -> str:  # a markdown table
+    "Write what each window of rows holds."
+    names = list(dict.fromkeys(k for w in windows.values() for k in w))
+    rows = [
+        [w, *(f"{v[k]:,}" if isinstance(v.get(k), int) else v.get(k) for k in names)]
+        for w, v in windows.items()
+    ]
+    return card_table(["window", *names], rows)
+
+
+# %% ../../nbs/models/17_model_card.ipynb #965214ee
+def features_table(
+    kinds: dict[str, str],  # of the features, by name
+    columns: dict[str, Any],  # the contract's
+) -> str:  # a markdown table
+    "Write what each feature means."
+    computed = "computed, see nbs/03_features.ipynb"
+    rows = [[f, kind, columns.get(f, {}).get("meaning", computed)] for f, kind in kinds.items()]
+    return card_table(["feature", "kind", "meaning"], rows)
+
+
 # %% ../../nbs/models/17_model_card.ipynb #86ec47df
 def card_tables(
     evaluation: dict[str, Any],  # metrics/evaluate.json
@@ -80,31 +137,11 @@ def card_tables(
     columns: dict[str, Any],  # the contract's
 ) -> dict[str, str]:  # markdown tables: "metrics", "slices", "windows", "features"
     "Write the card's tables."
-    metric = evaluation["metric"]
-    metrics = [
-        [m, v["value"], f"{v['low']:.4f} to {v['high']:.4f}" if v["low"] is not None else "–"]
-        for m, v in evaluation["metrics"].items()
-    ]
-    slices = [
-        [f"{s['column']} {s['value']}", f"{s['rows']:,}", s[metric]]
-        for s in evaluation["slices"][:5]
-    ]
-    names = list(dict.fromkeys(k for w in features["windows"].values() for k in w))
-    windows = [
-        [w, *(f"{v[k]:,}" if isinstance(v.get(k), int) else v.get(k) for k in names)]
-        for w, v in features["windows"].items()
-    ]
-    used = [
-        [f, kind, columns.get(f, {}).get("meaning", "computed, see nbs/03_features.ipynb")]
-        for f, kind in features["features"].items()
-    ]
     return {
-        "metrics": card_table(["metric", "value", "interval"], metrics),
-        "slices": card_table(["slice", "rows", TITLES[metric]], slices)
-        if slices
-        else "No slice was large enough.",
-        "windows": card_table(["window", *names], windows),
-        "features": card_table(["feature", "kind", "meaning"], used),
+        "metrics": metrics_table(evaluation),
+        "slices": slices_table(evaluation),
+        "windows": windows_table(features["windows"]),
+        "features": features_table(features["features"], columns),
     }
 
 
@@ -155,6 +192,35 @@ def sensitive_line(
     return f"Sensitive columns in the contract: {', '.join(sensitive) or 'none'}."
 
 
+# %% ../../nbs/models/17_model_card.ipynb #610e35a2
+def quality_part(
+    evaluation: dict[str, Any],  # metrics/evaluate.json
+    tables: dict[str, str],  # see `card_tables`
+) -> list[str]:  # markdown paragraphs
+    "Say how good the model is, and where it is worst."
+    return [
+        "## How good",
+        sample_line(evaluation),
+        tables["metrics"],
+        "Where it is worst:",
+        tables["slices"],
+    ]
+
+
+# %% ../../nbs/models/17_model_card.ipynb #a2e4aecf
+def limits_part(
+    contract: dict[str, Any],  # see `load_contract`
+) -> list[str]:  # markdown paragraphs
+    "Say what was assumed, and where the model must not be used."
+    return [
+        "## Assumptions",
+        documented_list(contract, "assumptions"),
+        "## Limits",
+        documented_list(contract, "limits"),
+        sensitive_line(contract["columns"]),
+    ]
+
+
 # %% ../../nbs/models/17_model_card.ipynb #99d1358a
 def write_card(
     name: str,  # the model's name
@@ -171,18 +237,10 @@ def write_card(
     lines = [
         f"# Model card: {name}",
         *card_opening(contract, train, evaluation, verdict),
-        "## How good",
-        sample_line(evaluation),
-        tables["metrics"],
-        "Where it is worst:",
-        tables["slices"],
+        *quality_part(evaluation, tables),
         "## Made from",
         tables["windows"],
-        "## Assumptions",
-        documented_list(contract, "assumptions"),
-        "## Limits",
-        documented_list(contract, "limits"),
-        sensitive_line(contract["columns"]),
+        *limits_part(contract),
         "## Features",
         tables["features"],
         "## Provenance",

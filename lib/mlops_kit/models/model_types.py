@@ -6,6 +6,8 @@
 __all__ = [
     "ModelContext",
     "model_parameters",
+    "model_options",
+    "check_ranges",
     "model",
     "make_boosting",
     "make_forest",
@@ -58,6 +60,37 @@ def model_parameters(
     return {p.name: p for p in settings}
 
 
+# %% ../../nbs/models/02_model_types.ipynb #f11cc40e
+def model_options(
+    name: str,  # value of train.model
+    space: dict[str, list] | None,  # see `model`
+    trusted: tuple[str, ...] | list[str],  # see `model`
+    encoding: str,  # see `model`
+) -> dict[str, Any]:  # "space", "trusted", "encoding"
+    "Gather what a model's decorator says. Raises UserError for another encoding."
+    if encoding not in ("one_hot", "ordinal"):
+        raise UserError(
+            f"@model({name!r}): encoding is {encoding!r}, allowed are one_hot and ordinal"
+        )
+    return {"space": space or {}, "trusted": tuple(trusted), "encoding": encoding}
+
+
+# %% ../../nbs/models/02_model_types.ipynb #ef1998aa
+def check_ranges(
+    name: str,  # value of train.model
+    function: Callable[..., Any],  # the model's
+    space: dict[str, list],  # ranges by setting
+) -> None:
+    "Check that a model has the settings whose ranges it gives. Raises UserError."
+    known = model_parameters(function)
+    for setting in space:
+        if setting not in known:
+            raise UserError(
+                f"@model({name!r}): space has {setting!r}, which {function.__name__} has no "
+                f"keyword argument for; it has: {', '.join(known) or 'none'}"
+            )
+
+
 # %% ../../nbs/models/02_model_types.ipynb #490af36d
 def model(
     name: str,  # value of train.model
@@ -74,20 +107,10 @@ def model(
 
     Raises UserError for another encoding, and for a range of a setting that the function lacks.
     """
-    if encoding not in ("one_hot", "ordinal"):
-        raise UserError(
-            f"@model({name!r}): encoding is {encoding!r}, allowed are one_hot and ordinal"
-        )
-    options = {"space": space or {}, "trusted": tuple(trusted), "encoding": encoding}
+    options = model_options(name, space, trusted, encoding)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        known = model_parameters(function)
-        for setting in options["space"]:
-            if setting not in known:
-                raise UserError(
-                    f"@model({name!r}): space has {setting!r}, which {function.__name__} has no "
-                    f"keyword argument for; it has: {', '.join(known) or 'none'}"
-                )
+        check_ranges(name, function, options["space"])
         register_extension(Extension("model", name, function, options))
         return function
 

@@ -240,9 +240,7 @@ def build_baseline(
     return make_model(name, given, samples.groups, params["seed"], samples.spec)
 
 
-def load_trained(
-    root: Path,  # the project's root
-) -> Trained:
+def load_trained(root: Path) -> Trained:
     "Read the models and what was chosen, as the stage `train` wrote them."
     known = load_json(root / "metrics/train.json")
     models = [load_model(root / f"models/{name}.skops") for name in ("model", "baseline")]

@@ -9,6 +9,8 @@ __all__ = [
     "diff_files",
     "hash_files",
     "write_file",
+    "list_waiting",
+    "set_executable",
     "write_files",
     "undo_files",
     "move_branch",
@@ -18,7 +20,9 @@ __all__ = [
     "log_path",
     "read_log",
     "interrupted_line",
+    "meanwhile_line",
     "register_and_promote",
+    "move_or_forget",
     "apply_commit",
 ]
 
@@ -33,7 +37,7 @@ from typing import Any
 
 from ..core.files import UserError, load_json, remove, replacing, save_json
 from ..core.records import existing_file
-from ..registry.tags import find_holder, model_name, read_entries
+from ..registry.tags import Entry, find_holder, model_name, read_entries
 from ..core.git import run_git
 from ..core.git import try_git
 from ..storage.sync import capture_dvc_log
@@ -89,6 +93,32 @@ def write_file(
         temporary.write_bytes(done.stdout)
 
 
+# %% ../../nbs/retraining/02_apply.ipynb #122c7832
+def list_waiting(
+    now: dict[str, str],  # see `hash_files`
+    changes: dict[str, tuple[str, str, str, str]],  # see `diff_files`
+) -> list[str]:  # paths
+    "List the files that are not yet the new ones. Raises UserError for one that somebody edited."
+    edited = [p for p, (old, new, *_) in changes.items() if now[p] not in (old, new)]
+    if edited := [p for p in edited if p != RESULT]:
+        raise UserError(
+            f"{', '.join(edited[:4])} was edited while the retraining was under way: keep a copy, "
+            f"`git checkout {edited[0]}`, then `mlops-nb retrain --recover`"
+        )
+    return [path for path, (_, new, *_) in changes.items() if now[path] != new]
+
+
+# %% ../../nbs/retraining/02_apply.ipynb #84e8b78b
+def set_executable(
+    path: Path,  # a file
+    executable: bool,
+) -> None:
+    "Make a file executable, or not, where it is otherwise."
+    bits = path.stat().st_mode
+    if bool(bits & 0o100) != executable:
+        path.chmod(bits & ~0o111 | (0o111 if executable else 0))
+
+
 # %% ../../nbs/retraining/02_apply.ipynb #b74157ec
 def write_files(
     root: Path,  # the project's root
@@ -98,26 +128,12 @@ def write_files(
 
     Raises UserError for one that somebody edited; then nothing was written.
     """
-    now = hash_files(root, list(changes))
-    waiting, edited = [], []
-    for path, (before, after, *_) in changes.items():
-        if now[path] not in (before, after) and path != RESULT:
-            edited.append(path)
-        if now[path] != after:
-            waiting.append(path)
-    if edited:
-        raise UserError(
-            f"{', '.join(edited[:4])} was edited while the retraining was under way: keep a copy, "
-            f"`git checkout {edited[0]}`, then `mlops-nb retrain --recover`"
-        )
+    waiting = list_waiting(hash_files(root, list(changes)), changes)
     for path in waiting:
         write_file(root, path, changes[path][1])
     for path, (_, after, _, mode) in changes.items():
-        if not after:
-            continue
-        bits, executable = (root / path).stat().st_mode, mode == "100755"
-        if bool(bits & 0o100) != executable:
-            (root / path).chmod(bits & ~0o111 | (0o111 if executable else 0))
+        if after:
+            set_executable(root / path, mode == "100755")
     return len(waiting)
 
 
@@ -164,9 +180,7 @@ def move_branch(
 
 
 # %% ../../nbs/retraining/02_apply.ipynb #85b6cf37
-def list_unsaved_outputs(
-    root: Path,  # the project's root
-) -> list[str]:  # paths of files, from the root
+def list_unsaved_outputs(root: Path) -> list[str]:  # paths of files, from the root
     "List edited outputs, and a source that `dvc add` has not seen: DVC's cache lacks them."
     from dvc.repo import Repo
     from dvc.repo.index import build_data_index, index_from_targets
@@ -189,9 +203,7 @@ def list_unsaved_outputs(
 
 
 # %% ../../nbs/retraining/02_apply.ipynb #6351b7b6
-def checkout_outputs(
-    root: Path,  # the project's root
-) -> None:
+def checkout_outputs(root: Path) -> None:
     """Bring the outputs that dvc.lock names into the folder.
 
     Raises UserError when the cache lacks one.
@@ -213,16 +225,12 @@ def checkout_outputs(
 STEPS = ("files and branch", "outputs", "version", "stage", "done")
 
 
-def work_folder(
-    root: Path,  # the project's root
-) -> Path:
+def work_folder(root: Path) -> Path:
     "Name the folder in which a retraining works."
     return root / ".dvc/tmp/retrain/work"
 
 
-def log_path(
-    root: Path,  # the project's root
-) -> Path:
+def log_path(root: Path) -> Path:
     "Name the file of the write-ahead log."
     return existing_file(work_folder(root).with_name("write_ahead_log.json"))
 
@@ -235,13 +243,24 @@ def read_log(
     return load_json(log_path(root)) if log_path(root).exists() else None
 
 
-def interrupted_line(
-    root: Path,  # the project's root
-) -> str:  # "" when nothing waits
+def interrupted_line(root: Path) -> str:  # "" when nothing waits
     "Report a retraining that was interrupted while its result was applied."
     if not log_path(root).exists():
         return ""
     return "an interrupted retraining waits: `mlops-nb retrain --recover` brings it to its end"
+
+
+# %% ../../nbs/retraining/02_apply.ipynb #fc28c4ce
+def meanwhile_line(
+    entries: list[Entry],  # see `read_entries`
+    log: dict[str, Any],  # "stage", "holder", see `apply_commit`
+    version: str,  # the applied one
+) -> str:  # "" when nobody has
+    "Report that a person has given the stage to another version meanwhile."
+    now = find_holder(entries, log["stage"])
+    if not now or now.version in (log["holder"], version):
+        return ""
+    return f"{log['stage']} was given to {now.version} meanwhile and stays there"
 
 
 # %% ../../nbs/retraining/02_apply.ipynb #3bac3ff8
@@ -264,13 +283,25 @@ def register_and_promote(
     entries = [e for e in read_entries(root, name) if not e.stage]
     version = next(e.version for e in entries if find_bundle(root, e.commit).md5 == wanted)
     save_json(log_path(root), log | {"step": "stage"})
-    stage = log["stage"]
-    if not stage:
+    if not log["stage"]:
         return registered
-    now = find_holder(read_entries(root, name), stage)
-    if now and now.version not in (log["holder"], version):
-        return f"{registered}; {stage} was given to {now.version} meanwhile and stays there"
-    return f"{registered}\n{promote(root, version, stage, log['why'])}"
+    if given := meanwhile_line(read_entries(root, name), log, version):
+        return f"{registered}; {given}"
+    return f"{registered}\n{promote(root, version, log['stage'], log['why'])}"
+
+
+# %% ../../nbs/retraining/02_apply.ipynb #f7279176
+def move_or_forget(
+    root: Path,  # the project's root
+    log: dict[str, Any],  # "old", "new", "branch", see `apply_commit`
+) -> None:
+    "Move the branch to the new commit; forget a move that was undone. Raises UserError."
+    try:
+        move_branch(root, log["old"], log["new"], log["branch"])
+    except UserError as error:
+        if "it is undone" in str(error):
+            remove(log_path(root))
+        raise
 
 
 # %% ../../nbs/retraining/02_apply.ipynb #1db28870
@@ -287,12 +318,7 @@ def apply_commit(
     """
     save = lambda step: save_json(log_path(root), log | {"step": step})
     save(STEPS[0])
-    try:
-        move_branch(root, log["old"], log["new"], log["branch"])
-    except UserError as error:
-        if "it is undone" in str(error):
-            remove(log_path(root))
-        raise
+    move_or_forget(root, log)
     save(STEPS[1])
     checkout_outputs(root)
     save(STEPS[2])

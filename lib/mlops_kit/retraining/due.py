@@ -5,6 +5,7 @@
 # %% auto #0
 __all__ = [
     "read_performance",
+    "trained_day",
     "gather_facts",
     "read_attempt",
     "past_attempts",
@@ -43,15 +44,11 @@ def read_performance(
     return facts
 
 
-# %% ../../nbs/retraining/04_due.ipynb #b5be1951
-def gather_facts(
+# %% ../../nbs/retraining/04_due.ipynb #f7114253
+def trained_day(
     seen: dict[str, Any],  # content of metrics/drift.json
-    labelled: int,  # clean rows that have a label by now
-) -> dict[str, Any]:  # see `policy.decide`
-    """Turn what the monitor found into facts for the policy.
-
-    Raises UserError where there was nothing to compare with.
-    """
+) -> str:  # YYYY-MM-DD
+    "Read the day on which the model in production was trained. Raises UserError without one."
     if seen["state"] == "not comparable":
         raise UserError(
             f"the policy cannot decide: the monitor could not compare ({seen['reason']}); "
@@ -63,9 +60,21 @@ def gather_facts(
             "the policy cannot decide: these rows have no time, so nothing gets older; `mlops-nb "
             "retrain` trains by hand"
         )
+    return trained
+
+
+# %% ../../nbs/retraining/04_due.ipynb #b5be1951
+def gather_facts(
+    seen: dict[str, Any],  # content of metrics/drift.json
+    labelled: int,  # clean rows that have a label by now
+) -> dict[str, Any]:  # see `policy.decide`
+    """Turn what the monitor found into facts for the policy.
+
+    Raises UserError where there was nothing to compare with.
+    """
     facts = {
         "asof": seen["asof"],
-        "trained": trained,
+        "trained": trained_day(seen),
         "state": seen["state"],
         "findings": seen["findings"],
         "recorded": {"value": seen["decay"]["recorded"]},
@@ -109,9 +118,7 @@ def past_attempts(
 
 
 # %% ../../nbs/retraining/04_due.ipynb #067fab14
-def read_facts(
-    root: Path,  # the project's root
-) -> dict[str, Any]:  # see `policy.decide`
+def read_facts(root: Path) -> dict[str, Any]:  # see `policy.decide`
     "Read the facts of the present state. Raises UserError where they are missing."
     if not (root / "metrics/drift.json").exists():
         raise UserError(
@@ -123,9 +130,7 @@ def read_facts(
 
 
 # %% ../../nbs/retraining/04_due.ipynb #91387dc3
-def is_due(
-    root: Path,  # the project's root
-) -> dict[str, Any]:  # see `policy.decide`
+def is_due(root: Path) -> dict[str, Any]:  # see `policy.decide`
     "Let the policy decide whether to retrain. Raises UserError where facts are missing."
     facts = read_facts(root)
     policy = resolve_parameters("retrain", read_yaml(root / "params.yaml"), all_declared(root))

@@ -6,6 +6,8 @@
 __all__ = [
     "DEFAULTS",
     "parse_day",
+    "later_day",
+    "advance_day",
     "next_asof",
     "window_parameters",
     "Request",
@@ -13,7 +15,10 @@ __all__ = [
     "list_open_edits",
     "check_start",
     "check_needs",
+    "choose_stage",
+    "held_version",
     "make_plan",
+    "plan_ending",
     "plan_lines",
 ]
 
@@ -48,6 +53,37 @@ def parse_day(
         raise UserError(f"--asof {text}: no day of the calendar; write it as 2013-08-31") from None
 
 
+# %% ../../nbs/retraining/03_plan.ipynb #3c333680
+def later_day(
+    asof: str,  # the as-of date
+    given: str,  # the day it is to be
+) -> str:  # the given day
+    "Check that a day is one, and later than the as-of date. Raises UserError."
+    parse_day(given)
+    if given <= asof:
+        raise UserError(
+            f"--asof {given} is not after the as-of date, {asof} (params.yaml: data.asof): "
+            "name a later one"
+        )
+    return given
+
+
+# %% ../../nbs/retraining/03_plan.ipynb #f0b94511
+def advance_day(
+    asof: str,  # YYYY-MM-DD
+    every: str,  # the step: "1 month", "2 weeks", "7 days"
+) -> str:
+    "Advance a day by one step, from the end of a month to the end of a month. Raises UserError."
+    step = window_length(every)
+    if isinstance(step, float):
+        raise UserError(
+            f"params.yaml: retrain.every is {every!r}, a share has no length in days; write for "
+            'example "1 month", "2 weeks" or "7 days"'
+        )
+    one = datetime.timedelta(days=1)
+    return f"{datetime.datetime.fromisoformat(asof) + one + step - one:%Y-%m-%d}"
+
+
 # %% ../../nbs/retraining/03_plan.ipynb #db96f702
 def next_asof(
     asof: str | None,  # the as-of date, data.asof; None for data without time
@@ -65,22 +101,7 @@ def next_asof(
                 "there is no as-of date to advance; leave --asof out"
             )
         return None
-    if given:
-        parse_day(given)
-        if given <= asof:
-            raise UserError(
-                f"--asof {given} is not after the as-of date, {asof} (params.yaml: data.asof): "
-                "name a later one"
-            )
-        return given
-    step = window_length(every)
-    if isinstance(step, float):
-        raise UserError(
-            f"params.yaml: retrain.every is {every!r}, a share has no length in days; write for "
-            'example "1 month", "2 weeks" or "7 days"'
-        )
-    one = datetime.timedelta(days=1)
-    return f"{datetime.datetime.fromisoformat(asof) + one + step - one:%Y-%m-%d}"
+    return later_day(asof, given) if given else advance_day(asof, every)
 
 
 # %% ../../nbs/retraining/03_plan.ipynb #b26576bd
@@ -157,9 +178,7 @@ def retrain_parameters(
 
 
 # %% ../../nbs/retraining/03_plan.ipynb #711fb957
-def list_open_edits(
-    root: Path,  # the project's root
-) -> list[str]:  # files, from the root
+def list_open_edits(root: Path) -> list[str]:  # files, from the root
     "List uncommitted edits of tracked files, and files unknown to git where the pipeline reads."
     lines = run_git(root, "status", "--porcelain", "-z", "-uno", "--no-renames").split("\0")
     found = {line[3:] for line in lines}
@@ -175,9 +194,7 @@ def list_open_edits(
 
 
 # %% ../../nbs/retraining/03_plan.ipynb #466208cd
-def check_start(
-    root: Path,  # the project's root
-) -> str:  # the last commit
+def check_start(root: Path) -> str:  # the last commit
     "Check that a retraining can start from the last commit. Raises UserError."
     head = (try_git(root, "rev-parse", "-q", "--verify", "HEAD") or "").strip()
     if not head:
@@ -201,9 +218,7 @@ def check_start(
 
 
 # %% ../../nbs/retraining/03_plan.ipynb #30f9092c
-def check_needs(
-    root: Path,  # the project's root
-) -> None:
+def check_needs(root: Path) -> None:
     "Check that git knows who commits, and that DVC's remote takes files. Raises UserError."
     if try_git(root, "var", "GIT_COMMITTER_IDENT") is None:
         raise UserError(
@@ -214,6 +229,28 @@ def check_needs(
     require_remote(open_store(root, need_remote=True), to_write=True)
 
 
+# %% ../../nbs/retraining/03_plan.ipynb #8a5cbfaa
+def choose_stage(
+    root: Path,  # the project's root
+    params: dict[str, Any],  # content of params.yaml
+    request: Request,
+) -> str:  # "" for none
+    "Choose the stage that the new version gets. Raises UserError."
+    section = params.get("retrain") or {}
+    stage = request.stage or str(section.get("promote", DEFAULTS["promote"]))
+    return "" if stage == "none" or request.branch else check_stage(root, stage)
+
+
+# %% ../../nbs/retraining/03_plan.ipynb #2e5c18fa
+def held_version(
+    root: Path,  # the project's root
+    stage: str,  # "prod"
+) -> str:  # "" for none
+    "Read which version holds a stage. Raises UserError."
+    holder = find_holder(read_entries(root, model_name(root)), stage)
+    return holder.version if holder else ""
+
+
 # %% ../../nbs/retraining/03_plan.ipynb #0141b8a6
 def make_plan(
     root: Path,  # the project's root
@@ -222,18 +259,12 @@ def make_plan(
     # `window_parameters`, {} where nothing competes; "stage"; "holder" of it, "champion":
     # versions, "" for none; "offer": None, see `proposal.add_proposal`
 ) -> dict[str, Any]:
-    """Decide what a retraining changes, and check that everything it needs at its end is available.
-
-    Raises UserError.
-    """
-    params, old, name = read_yaml(root / "params.yaml"), check_start(root), model_name(root)
+    "Plan a retraining, and check that what it needs at its end is there. Raises UserError."
+    params, old = read_yaml(root / "params.yaml"), check_start(root)
     values, trials = retrain_parameters(params, request), window_parameters(params)
-    stage = request.stage or str((params.get("retrain") or {}).get("promote", DEFAULTS["promote"]))
-    stage = "" if stage == "none" or request.branch else check_stage(root, stage)
+    stage = choose_stage(root, params, request)
     check_needs(root)
-    synchronise(root, name)
-    entries = read_entries(root, name)
-    held, champion = find_holder(entries, stage), find_holder(entries, "prod")
+    synchronise(root, model_name(root))
     return {
         "old": old,
         "branch": (try_git(root, "symbolic-ref", "-q", "HEAD") or "").strip(),
@@ -242,10 +273,22 @@ def make_plan(
         "values": values,
         "trials": trials if len(trials) > 1 else {},
         "stage": stage,
-        "holder": held.version if held else "",
-        "champion": champion.version if champion else "",
+        "holder": held_version(root, stage),
+        "champion": held_version(root, "prod"),
         "offer": None,
     }
+
+
+# %% ../../nbs/retraining/03_plan.ipynb #abaeccba
+def plan_ending(
+    plan: dict[str, Any],  # see `make_plan`
+) -> str:
+    "Say what becomes of a candidate that passes the gate."
+    if plan["offer"]:
+        return f"commit and propose it on the branch {plan['offer'][0]}"
+    if plan["stage"]:
+        return f"commit, register, give it {plan['stage']} (now {plan['holder'] or 'no version'})"
+    return "commit and register, no stage"
 
 
 # %% ../../nbs/retraining/03_plan.ipynb #c98ab82a
@@ -268,11 +311,4 @@ def plan_lines(
         lines.append(f"would compare with the champion {plan['champion']}")
     else:
         lines.append("there is no champion yet to compare with")
-    if plan["offer"]:
-        after = f"commit and propose it on the branch {plan['offer'][0]}"
-    elif plan["stage"]:
-        find_holder = plan["holder"] or "no version"
-        after = f"commit, register, give it {plan['stage']} (now {find_holder})"
-    else:
-        after = "commit and register, no stage"
-    return [*lines, f"if the gate passes: {after}"]
+    return [*lines, f"if the gate passes: {plan_ending(plan)}"]

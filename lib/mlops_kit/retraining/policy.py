@@ -20,6 +20,7 @@ __all__ = [
     "cooldown_objection",
     "budget_objection",
     "objections",
+    "ask_triggers",
     "decide",
     "decision_line",
     "training_recipes",
@@ -225,7 +226,7 @@ def objections(
     return [words for words in against if words]
 
 
-# %% ../../nbs/retraining/01_policy.ipynb #d3046967
+# %% ../../nbs/retraining/01_policy.ipynb #83e7e43e
 TRIGGERS = {
     "drift": drift_trigger,
     "decay": decay_trigger,
@@ -236,6 +237,22 @@ TRIGGERS = {
 }
 
 
+def ask_triggers(
+    facts: dict[str, Any],  # see *Triggers*
+    policy: dict[str, Any],  # section `retrain` of params.yaml
+) -> dict[str, dict[str, Any]]:  # by name, with "by hand": "on", "fired" and "summary"
+    "Ask every trigger, those too that are switched off."
+    found = {}
+    for name, trigger in TRIGGERS.items():
+        fired, words = trigger(facts, policy)
+        on = bool(policy["triggers"].get(name, False))
+        found[name] = {"on": on, "fired": bool(fired), "summary": words}
+    asked = facts.get("by hand")
+    words = f"requested: {asked}" if asked else "nobody asked"
+    return found | {"by hand": {"on": True, "fired": bool(asked), "summary": words}}
+
+
+# %% ../../nbs/retraining/01_policy.ipynb #d3046967
 def decide(
     facts: dict[str, Any],  # see *Triggers*
     policy: dict[str, Any],  # section `retrain` of params.yaml
@@ -250,19 +267,7 @@ def decide(
             raise UserError(
                 f"params.yaml: retrain.triggers names {name!r}; triggers are: {', '.join(TRIGGERS)}"
             )
-    looked = {}
-    for name, trigger in TRIGGERS.items():
-        fired, words = trigger(facts, policy)
-        looked[name] = {
-            "on": bool(policy["triggers"].get(name, False)),
-            "fired": bool(fired),
-            "summary": words,
-        }
-    looked["by hand"] = {
-        "on": True,
-        "fired": bool(facts.get("by hand")),
-        "summary": f"requested: {facts['by hand']}" if facts.get("by hand") else "nobody asked",
-    }
+    looked = ask_triggers(facts, policy)
     speaking = [name for name, t in looked.items() if t["on"] and t["fired"]]
     against = objections(facts, policy, history)
     if speaking == ["estimate"]:

@@ -12,8 +12,11 @@ __all__ = [
     "proposal_remote",
     "fetch_ref",
     "foreign_commits",
+    "branch_tip",
+    "proposed_day",
     "find_proposal",
     "add_proposal",
+    "replace_branch",
     "push_proposal",
     "save_reports",
     "push_refusal",
@@ -89,6 +92,26 @@ def foreign_commits(
     return [line for line in lines if not line.partition(" ")[2].startswith(SUBJECT)]
 
 
+# %% ../../nbs/retraining/06_proposal.ipynb #1ed7584b
+def branch_tip(
+    root: Path,  # the project's root
+    remote: str,
+    branch: str,
+) -> str:  # a commit; "" where there is no such branch
+    "Ask a remote repository where a branch points to. Raises UserError."
+    return (run_git(root, "ls-remote", remote, f"refs/heads/{branch}").split() or [""])[0]
+
+
+# %% ../../nbs/retraining/06_proposal.ipynb #4f8efd5b
+def proposed_day(
+    root: Path,  # the project's root
+    commit: str,  # a retraining's
+) -> str:  # YYYY-MM-DD; "now" for data without time
+    "Read the day that a proposed model's data goes to."
+    result = json.loads(try_git(root, "show", f"{commit}:{RESULT}") or "{}")
+    return (result.get("asof") or {}).get("after") or "now"
+
+
 # %% ../../nbs/retraining/06_proposal.ipynb #fcaf475e
 def find_proposal(
     root: Path,  # the project's root
@@ -102,7 +125,7 @@ def find_proposal(
     Raises UserError where people have worked on it.
     """
     remote = proposal_remote(root, branch)
-    tip = (run_git(root, "ls-remote", remote, f"refs/heads/{branch}").split() or [""])[0]
+    tip = branch_tip(root, remote, branch)
     if not tip:
         return "", ""
     fetch_ref(root, remote, f"+refs/heads/{branch}:{PROPOSED_REF}")
@@ -114,8 +137,7 @@ def find_proposal(
             f"the branch {branch} of {remote} holds work of others ({foreign[0][:80]}): merge or "
             "close its pull request and delete the branch, then run again"
         )
-    result = json.loads(try_git(root, "show", f"{tip}:{RESULT}") or "{}")
-    return tip, (result.get("asof") or {}).get("after") or "now"
+    return tip, proposed_day(root, tip)
 
 
 # %% ../../nbs/retraining/06_proposal.ipynb #19be726b
@@ -136,7 +158,7 @@ def add_proposal(
     }
 
 
-# %% ../../nbs/retraining/06_proposal.ipynb #33172e83
+# %% ../../nbs/retraining/06_proposal.ipynb #d47cdbbf
 # how git reports that a ref is not what was expected
 PUSH_CONFLICTS = (
     "stale info",
@@ -146,6 +168,26 @@ PUSH_CONFLICTS = (
 )
 
 
+def replace_branch(
+    root: Path,  # the project's root
+    remote: str,
+    branch: str,  # of the remote, which gets the candidate
+    tip: str,  # the commit that it pointed to, see `find_proposal`
+) -> None:
+    "Let a remote's branch point to the candidate. Raises UserError where it has moved."
+    lease = f"--force-with-lease=refs/heads/{branch}:{tip}"
+    try:
+        run_git(root, "push", "-q", lease, remote, f"{CANDIDATE_REF}:refs/heads/{branch}")
+    except UserError as error:
+        if not any(words in str(error) for words in PUSH_CONFLICTS):
+            raise
+        raise UserError(
+            f"the branch {branch} of {remote} has moved while the candidate was made (another "
+            "run? a person?), and was left as it is: look at its pull request, or run again"
+        ) from None
+
+
+# %% ../../nbs/retraining/06_proposal.ipynb #33172e83
 def push_proposal(
     root: Path,  # the project's root
     clone: Path,  # where the candidate's commit and bytes are, see `run.run_in_clone`
@@ -158,16 +200,8 @@ def push_proposal(
     new = run_git(clone, "rev-parse", "HEAD").strip()
     send(clone)
     fetch_ref(root, str(clone), f"+{new}:{CANDIDATE_REF}", "--no-auto-gc")
-    lease = f"--force-with-lease=refs/heads/{branch}:{tip}"
     try:
-        run_git(root, "push", "-q", lease, remote, f"{CANDIDATE_REF}:refs/heads/{branch}")
-    except UserError as error:
-        if not any(words in str(error) for words in PUSH_CONFLICTS):
-            raise
-        raise UserError(
-            f"the branch {branch} of {remote} has moved while the candidate was made (another "
-            "run? a person?), and was left as it is: look at its pull request, or run again"
-        ) from None
+        replace_branch(root, remote, branch, tip)
     finally:
         run_git(root, "update-ref", "-d", CANDIDATE_REF)
     say(f"proposed: commit {new[:10]} on the branch {branch} of {remote}; nothing here was changed")

@@ -8,6 +8,7 @@ __all__ = [
     "repro_clone",
     "log_output",
     "save_failure",
+    "start_pipeline",
     "run_pipeline",
     "valid_score",
     "trials_line",
@@ -96,16 +97,15 @@ def save_failure(
     return kept
 
 
-# %% ../../nbs/retraining/05_run.ipynb #f7deb758
-def run_pipeline(
+# %% ../../nbs/retraining/05_run.ipynb #7cbd7b36
+def start_pipeline(
     root: Path,  # the project's root
     folder: Path,  # the clone
-    say: Callable[[str], None],  # prints a line
-    *targets: str,  # stages; the whole pipeline if none is named
-) -> None:
-    "Bring a clone up to date. Raises UserError when that fails; its log and report are kept then."
+    targets: tuple[str, ...],  # stages; the whole pipeline if none is named
+) -> subprocess.Popen[str]:
+    "Start the pipeline of a clone in a process group of its own."
     code = f"from {KIT}.retraining.run import repro_clone; repro_clone(*{targets})"
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=folder,
         env=clone_environment(folder) | {RETRAIN_MARK: str(root), "PYTHONUNBUFFERED": "1"},
@@ -116,6 +116,17 @@ def run_pipeline(
         errors="replace",
         start_new_session=True,
     )
+
+
+# %% ../../nbs/retraining/05_run.ipynb #f7deb758
+def run_pipeline(
+    root: Path,  # the project's root
+    folder: Path,  # the clone
+    say: Callable[[str], None],  # prints a line
+    *targets: str,  # stages; the whole pipeline if none is named
+) -> None:
+    "Bring a clone up to date. Raises UserError when that fails; its log and report are kept then."
+    process = start_pipeline(root, folder, targets)
     try:
         log = log_output(process, folder.with_name("log.txt"), say)
         code = process.wait()

@@ -6,6 +6,7 @@
 __all__ = [
     "STAGES",
     "KEPT",
+    "scheduled_asof",
     "choose_asof",
     "run_clone_stage",
     "broken_verdict",
@@ -48,6 +49,20 @@ from ..core.git import try_git
 from ..registry.versions import update_champion
 
 
+# %% ../../nbs/retraining/09_scheduled_check.ipynb #4f5dcc5f
+def scheduled_asof(
+    section: dict[str, Any],  # section `retrain` of params.yaml
+) -> str:  # "today" or "next"
+    "Read up to which day a scheduled check goes. Raises UserError."
+    wanted = str(section.get("scheduled_asof", "today"))
+    if wanted not in ("today", "next"):
+        raise UserError(
+            f"params.yaml: retrain.scheduled_asof is {wanted!r}, allowed are today (live data) "
+            "and next (one retrain.every after data.asof); correct it"
+        )
+    return wanted
+
+
 # %% ../../nbs/retraining/09_scheduled_check.ipynb #32889796
 def choose_asof(
     params: dict[str, Any],  # content of params.yaml
@@ -65,17 +80,12 @@ def choose_asof(
             "these rows have no time (params.yaml: data.asof is null), so there is no later day "
             "to check; `mlops-nb drift FILE` compares a file of new rows with the reference"
         )
-    wanted = given or str(section.get("scheduled_asof", "today"))
+    wanted = given or scheduled_asof(section)
     if wanted == "next":
         return str(next_asof(str(asof), "", section.get("every", DEFAULTS["every"])))
     if wanted == "today":
         # a machine whose date is wrong must not check less than the last run
         return max(str(asof), today or f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}")
-    if not given:
-        raise UserError(
-            f"params.yaml: retrain.scheduled_asof is {wanted!r}, allowed are today (live data) and next "
-            "(one retrain.every after data.asof); correct it"
-        )
     return str(asof) if given == str(asof) else str(next_asof(str(asof), given, ""))
 
 

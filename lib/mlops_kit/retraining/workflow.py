@@ -7,10 +7,14 @@ __all__ = [
     "lock_retraining",
     "check_unchanged",
     "apply_candidate",
+    "resume_line",
     "finish_interrupted",
+    "end_refused",
     "run_plan",
     "preview_lines",
     "retrain_locked",
+    "decision_by_hand",
+    "record_no_retraining",
     "run_retraining",
     "recover",
 ]
@@ -50,9 +54,7 @@ from ..storage.sync import push
 
 # %% ../../nbs/retraining/08_workflow.ipynb #214da27e
 @contextmanager
-def lock_retraining(
-    root: Path,  # the project's root
-) -> Iterator[None]:
+def lock_retraining(root: Path) -> Iterator[None]:
     "Hold the lock of retraining while the block runs. Raises UserError when another run holds it."
     path = work_folder(root).with_name("lock")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,16 +124,24 @@ def apply_candidate(
     say(f"see: reports/index.html, {RESULT}, `mlops-nb models --history`")
 
 
+# %% ../../nbs/retraining/08_workflow.ipynb #965802ad
+def resume_line(
+    log: dict[str, Any],  # see `read_log`
+) -> str:
+    "Say how far an interrupted retraining had come."
+    through = f" through {log['asof']}" if log["asof"] else ""
+    return (
+        f"an interrupted retraining{through} had come to: {log['step']}; it is brought to its end"
+    )
+
+
 # %% ../../nbs/retraining/08_workflow.ipynb #c7dca4fc
 def finish_interrupted(
     root: Path,  # the project's root
     say: Callable[[str], None],  # prints a line
     # Returns: the write-ahead log of what was completed; None when there was nothing to complete
 ) -> dict[str, Any] | None:
-    """Complete what an interrupted run had begun to apply, and remove what else it left.
-
-    The caller holds the lock. Raises UserError.
-    """
+    "While the lock is held, complete what an interrupted run began to apply. Raises UserError."
     folder, log = work_folder(root), read_log(root)
     if log is None and not folder.exists():
         remove_git_locks(root)  # a git that was killed while reading leaves one too
@@ -139,11 +149,7 @@ def finish_interrupted(
     kill_orphans(root, RETRAIN_MARK)
     remove_git_locks(root)
     if log:
-        through = f" through {log['asof']}" if log["asof"] else ""
-        say(
-            f"an interrupted retraining{through} had come to: {log['step']}; it is brought to its "
-            "end"
-        )
+        say(resume_line(log))
         with only_one(root / ".dvc/tmp/repro.lock", "mlops-nb retrain"):
             apply_commit(root, log, say)
     else:
@@ -153,6 +159,21 @@ def finish_interrupted(
         run_git(root, "update-ref", "-d", "refs/retrain/candidate")
     remove(folder)
     return log
+
+
+# %% ../../nbs/retraining/08_workflow.ipynb #c88d8df7
+def end_refused(
+    root: Path,  # the project's root
+    clone: Path,  # see `run_in_clone`
+    plan: dict[str, Any],  # see `make_plan`
+    result: dict[str, Any],  # see `make_result`
+    say: Callable[[str], None],  # prints a line
+) -> None:
+    "Record a refused candidate, on the remote too where it was to be proposed. Raises UserError."
+    record_refusal(root, clone, result, say)
+    if plan["offer"]:
+        commit_candidate(clone, result)
+        push_refusal(root, clone, plan["asof"] or "now")
 
 
 # %% ../../nbs/retraining/08_workflow.ipynb #bb37d39b
@@ -171,10 +192,7 @@ def run_plan(
     for line in result_lines(result):
         say(line)
     if result["outcome"] == "refused":
-        record_refusal(root, clone, result, say)
-        if plan["offer"]:
-            commit_candidate(clone, result)
-            push_refusal(root, clone, plan["asof"] or "now")
+        end_refused(root, clone, plan, result, say)
         return 1
     if plan["offer"]:
         commit_candidate(clone, result)
@@ -224,6 +242,30 @@ def retrain_locked(
         remove(work_folder(root), quiet=True)
 
 
+# %% ../../nbs/retraining/08_workflow.ipynb #1e65f0e2
+def decision_by_hand(
+    why: str,  # the reason that a person gave; "" for none
+) -> dict[str, Any]:  # see `policy.decide`
+    "Decide as a person who wants a retraining."
+    return {
+        "retrain": True,
+        "reasons": [f"by hand: {why}" if why else "by hand"],
+        "against": [],
+        "triggers": {"by hand": True},
+    }
+
+
+# %% ../../nbs/retraining/08_workflow.ipynb #158e49f0
+def record_no_retraining(
+    root: Path,  # the project's root
+    decision: dict[str, Any],  # see `policy.decide`
+    say: Callable[[str], None],  # prints a line
+) -> None:
+    "Record that the policy decided against a retraining, and why."
+    save_json(root / RESULT, {"outcome": "not retrained", "decision": decision})
+    say(f"not retrained: {'; '.join(decision['against']) or 'no reason to'} ({RESULT})")
+
+
 # %% ../../nbs/retraining/08_workflow.ipynb #06321aac
 def run_retraining(
     root: Path,  # the project's root
@@ -237,12 +279,7 @@ def run_retraining(
 
     Raises UserError.
     """
-    decision = decision or {
-        "retrain": True,
-        "reasons": [f"by hand: {request.why}" if request.why else "by hand"],
-        "against": [],
-        "triggers": {"by hand": True},
-    }
+    decision = decision or decision_by_hand(request.why)
     if request.dry:
         for line in preview_lines(root, request, decision):
             say(line)
@@ -252,9 +289,7 @@ def run_retraining(
         if finished and request.asof in ("", finished["asof"]):
             return 0
         if not decision["retrain"]:
-            result = {"outcome": "not retrained", "decision": decision}
-            save_json(root / RESULT, result)
-            say(f"not retrained: {'; '.join(decision['against']) or 'no reason to'} ({RESULT})")
+            record_no_retraining(root, decision, say)
             return 0
         return retrain_locked(root, request, decision, say)
 

@@ -12,12 +12,14 @@ __all__ = [
     "uncached_paths",
     "list_outputs",
     "Store",
+    "remote_store",
     "open_store",
     "remote_errors",
     "require_folder",
     "require_remote",
     "cache_path",
     "find_damage",
+    "fetch_bytes",
     "download",
     "read_content",
     "list_output_files",
@@ -155,30 +157,35 @@ class Store(NamedTuple):
     url: str
 
 
+# %% ../../nbs/storage/02_objects.ipynb #3ab9c6be
+def remote_store(
+    repo: Any,  # a dvc.repo.Repo
+) -> Store | None:  # None where no remote is set
+    "Open a repository's cache and its default remote."
+    from dvc.config import NoRemoteError
+
+    name = repo.config["core"].get("remote")
+    try:
+        remote = repo.cloud.get_remote_odb(name)
+    except NoRemoteError:
+        return None
+    url = (repo.config["remote"].get(name) or {}).get("url", "")
+    return Store(Path(repo.cache.local.path), remote, str(url) or remote.path)
+
+
 # %% ../../nbs/storage/02_objects.ipynb #85a6f316
 def open_store(
     root: Path,  # the project's root
     need_remote: bool = False,  # True: no remote is an error
 ) -> Store:
     "Open DVC's cache and remote. Raises UserError when the settings cannot be used."
-    from dvc.config import ConfigError, NoRemoteError
+    from dvc.config import ConfigError
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo
 
     try:
         repo = Repo(str(root))
-        cache, name = Path(repo.cache.local.path), repo.config["core"].get("remote")
-        try:
-            remote = repo.cloud.get_remote_odb(name)
-        except NoRemoteError:
-            if need_remote:
-                raise UserError(
-                    "no DVC remote is set: name one with `dvc remote add -d storage URL` (a "
-                    "folder, s3://bucket/folder, ssh://…), then run again"
-                ) from None
-            return Store(cache, None, "")
-        url = (repo.config["remote"].get(name) or {}).get("url", "")
-        return Store(cache, remote, str(url) or remote.path)
+        store = remote_store(repo)
     except NotDvcRepoError:
         raise UserError(f"{root} is no DVC repository: run `dvc init` in it") from None
     except (ConfigError, DvcException, ImportError) as error:
@@ -186,6 +193,12 @@ def open_store(
             f"DVC's remote cannot be opened: {explain_error(error)}; look at .dvc/config (`dvc "
             "remote list`)"
         ) from error
+    if store is None and need_remote:
+        raise UserError(
+            "no DVC remote is set: name one with `dvc remote add -d storage URL` (a "
+            "folder, s3://bucket/folder, ssh://…), then run again"
+        )
+    return store or Store(Path(repo.cache.local.path), None, "")
 
 
 # %% ../../nbs/storage/02_objects.ipynb #e8ebcd21
@@ -266,6 +279,23 @@ def find_damage(
     return f"{what} ({size:,} bytes{instead}, MD5 {found} instead of {wanted})"
 
 
+# %% ../../nbs/storage/02_objects.ipynb #91f3090b
+def fetch_bytes(
+    store: Store,  # see `open_store`; with a remote
+    output: Output,  # what to fetch
+    target: Path,  # the file to write
+) -> None:
+    "Fetch a file's bytes, damaged or not. Raises UserError when the remote lacks them."
+    try:
+        store.remote.fs.get_file(store.remote.oid_to_path(output.md5), str(target))
+    except FileNotFoundError:
+        require_remote(store, to_write=False)
+        raise UserError(
+            f"{output.path} ({output.md5}) is not in the DVC remote {store.url}: `make push` from "
+            "the folder that made it, or `mlops-nb repro` makes it anew"
+        ) from None
+
+
 # %% ../../nbs/storage/02_objects.ipynb #8a8d6eed
 def download(
     store: Store,  # see `open_store`
@@ -276,25 +306,16 @@ def download(
 
     Raises UserError when the remote lacks it or holds other bytes.
     """
-    name = f"{output.path} ({output.md5})"
     if store.remote is None:
         raise UserError(
-            f"{name} is not in the cache {store.cache}, and no DVC remote is set: `mlops-nb "
-            "repro` makes it anew, where its data is still there"
+            f"{output.path} ({output.md5}) is not in the cache {store.cache}, and no DVC remote "
+            "is set: `mlops-nb repro` makes it anew, where its data is still there"
         )
-    place = store.remote.oid_to_path(output.md5)
     with replacing(target) as temporary, remote_errors(store, f"give {output.path}"):
-        try:
-            store.remote.fs.get_file(place, str(temporary))
-        except FileNotFoundError:
-            require_remote(store, to_write=False)
-            raise UserError(
-                f"{name} is not in the DVC remote {store.url}: `make push` from the folder that "
-                "made it, or `mlops-nb repro` makes it anew"
-            ) from None
+        fetch_bytes(store, output, temporary)
         if wrong := find_damage(temporary, output):
             raise UserError(
-                f"{place} in the DVC remote ({output.path}) {wrong}: move it away, then `make "
+                f"{store.remote.oid_to_path(output.md5)} in the DVC remote ({output.path}) {wrong}: move it away, then `make "
                 "push` from a folder whose cache is whole; nothing was overwritten"
             )
         temporary.chmod(0o444)

@@ -14,7 +14,9 @@ __all__ = [
     "fetch_outputs",
     "first_and_more",
     "totals",
+    "check_sendable",
     "push",
+    "checkout_unedited",
     "pull",
 ]
 
@@ -232,10 +234,25 @@ def totals(
     return f"{report['files']} files ({report['bytes'] / 1e6:,.1f} MB)"
 
 
+# %% ../../nbs/storage/03_sync.ipynb #d8775905
+def check_sendable(
+    store: Store,  # see `open_store`
+    report: dict[str, Any],  # see `check_storage`
+) -> None:
+    "Check that what is to be sent is whole, and in the cache or the remote. Raises UserError."
+    if report["damaged"]:
+        raise UserError(f"{first_and_more(report['damaged'])}; nothing was sent")
+    lost = sorted(set(report["cache"]) & set(report["remote"]))
+    if lost:
+        raise UserError(
+            f"{first_and_more(lost)} is neither in the cache {store.cache} nor in the remote: "
+            "`dvc commit -f` takes it from the folder where it is whole, `mlops-nb repro` makes "
+            "it anew; nothing was sent"
+        )
+
+
 # %% ../../nbs/storage/03_sync.ipynb #e775d9a9
-def push(
-    root: Path,  # the project's root
-) -> str:  # what was done, a line
+def push(root: Path) -> str:  # what was done, a line
     """Send what dvc.lock names to the remote.
 
     Raises UserError when something is missing or damaged here, or does not arrive.
@@ -244,15 +261,7 @@ def push(
     require_remote(store, to_write=True)
     outs = list_outputs(root)
     before = check_storage(store, outs)
-    if before["damaged"]:
-        raise UserError(f"{first_and_more(before['damaged'])}; nothing was sent")
-    lost = sorted(set(before["cache"]) & set(before["remote"]))
-    if lost:
-        raise UserError(
-            f"{first_and_more(lost)} is neither in the cache {store.cache} nor in the remote: "
-            "`dvc commit -f` takes it from the folder where it is whole, `mlops-nb repro` makes "
-            "it anew; nothing was sent"
-        )
+    check_sendable(store, before)
     if before["remote"]:
         push_outputs(root, store)
         after = check_storage(store, outs)
@@ -265,28 +274,15 @@ def push(
     return f"push: {totals(before)} are in {store.url}; {sent} were sent now"
 
 
-# %% ../../nbs/storage/03_sync.ipynb #7a321d49
-def pull(
+# %% ../../nbs/storage/03_sync.ipynb #005f4ff6
+def checkout_unedited(
     root: Path,  # the project's root
-    only_given: bool = False,  # True: only the data that no stage makes
-) -> str:  # what was done, a line
-    """Fetch what dvc.lock and .dvc files name from the remote into cache and folder.
-
-    Raises UserError; what was edited here is not overwritten.
-    """
+    targets: list[str] | None,  # paths; None for all that dvc.lock and .dvc files name
+) -> None:
+    "Bring outputs from the cache into the folder. Raises UserError for one that was edited here."
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    store = open_store(root, need_remote=True)
-    outs = list_tracked_data(root) if only_given else list_outputs(root)
-    local = Store(store.cache, None, "")
-    report, fetched = check_storage(local, outs), 0
-    if report["damaged"]:
-        raise UserError(f"{first_and_more(report['damaged'])}; nothing was overwritten")
-    if report["cache"]:
-        fetched = fetch_outputs(store, outs)
-        report = check_storage(local, outs) if fetched else report
-    targets = [str(root / out.path) for out in outs] if only_given else None
     with capture_dvc_log():
         try:
             Repo(str(root)).checkout(targets)
@@ -296,4 +292,25 @@ def pull(
                 "what was changed here and is nowhere else was not overwritten "
                 f"({changed[:200]}): move it away, or `dvc checkout --force` throws it away"
             ) from error
+
+
+# %% ../../nbs/storage/03_sync.ipynb #7a321d49
+def pull(
+    root: Path,  # the project's root
+    only_given: bool = False,  # True: only the data that no stage makes
+) -> str:  # what was done, a line
+    """Fetch what dvc.lock and .dvc files name from the remote into cache and folder.
+
+    Raises UserError; what was edited here is not overwritten.
+    """
+    store = open_store(root, need_remote=True)
+    outs = list_tracked_data(root) if only_given else list_outputs(root)
+    local = Store(store.cache, None, "")
+    report, fetched = check_storage(local, outs), 0
+    if report["damaged"]:
+        raise UserError(f"{first_and_more(report['damaged'])}; nothing was overwritten")
+    if report["cache"]:
+        fetched = fetch_outputs(store, outs)
+        report = check_storage(local, outs) if fetched else report
+    checkout_unedited(root, [str(root / out.path) for out in outs] if only_given else None)
     return f"pull: {totals(report)} are here; {fetched} came now from {store.url}"
