@@ -14,6 +14,8 @@ __all__ = [
     "heartbeat",
     "check_drift",
     "propose_retraining",
+    "failed_release_words",
+    "report_no_release",
     "release",
     "run_smoke_test",
     "roll_back_release",
@@ -22,6 +24,7 @@ __all__ = [
 
 # %% ../../nbs/cli/05_ci.ipynb #e76429c2
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -187,6 +190,30 @@ def propose_retraining(
     propose_model(hub.root, hub, Request(asof, why, "", dry_run, branch), if_needed)
 
 
+# %% ../../nbs/cli/05_ci.ipynb #fc7048e7
+def failed_release_words(
+    version: str,  # "v1.0.1"
+    why: str,  # the reason
+    lines: list[str],  # what was rolled back
+) -> str:  # Markdown
+    "Write the issue about a release that failed."
+    more = f"`mlops-nb smoke-test {version}` and `mlops-nb rebuild {version}` say more."
+    return "\n".join([why, "", *(f"- {line}" for line in lines), "", more])
+
+
+# %% ../../nbs/cli/05_ci.ipynb #29909305
+def report_no_release(
+    hub: Any,  # see `ci.github.Hub`
+    reason: str,
+) -> None:
+    "Say on the terminal, in the summary and in the outputs that nothing was released."
+    from mlops_kit.ci.github import write_output, write_summary
+
+    typer.echo(f"not released: {reason}")
+    write_summary(f"### Not released\n{reason}")
+    write_output(hub, version="", new=False)
+
+
 # %% ../../nbs/cli/05_ci.ipynb #06f42ce9
 @action_commands.command()
 def release(
@@ -205,10 +232,7 @@ def release(
     root = project_root()
     hub = Hub(root, typer.echo, dry_run)
     if reason := lasting_storage(root):
-        typer.echo(f"not released: {reason}")
-        write_summary(f"### Not released\n{reason}")
-        write_output(hub, version="", new=False)
-        return
+        return report_no_release(hub, reason)
     found = prepare_release(root, stage, dry_run)
     typer.echo(found.words)
     if found.new and found.version and not dry_run:
@@ -251,17 +275,5 @@ def roll_back_release(
     write_summary("\n".join(["### Rolled back", *(f"- {line}" for line in lines)]))
     write_output(hub, prod=holding_version(hub.root, "prod"))
     if tell:
-        upsert_issue(
-            hub,
-            "mlops-nb-release",
-            f"Release of {version} failed",
-            "\n".join(
-                [
-                    f"{why}",
-                    "",
-                    *(f"- {line}" for line in lines),
-                    "",
-                    f"`mlops-nb smoke-test {version}` and `mlops-nb rebuild {version}` say more.",
-                ]
-            ),
-        )
+        words = failed_release_words(version, why, lines)
+        upsert_issue(hub, "mlops-nb-release", f"Release of {version} failed", words)

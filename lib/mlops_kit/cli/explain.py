@@ -11,7 +11,9 @@ __all__ = [
     "dvc_hash",
     "changed_data",
     "changed_code",
+    "changed_outputs",
     "stage_reasons",
+    "output_stages",
     "explain_rerun",
     "verdict_lines",
 ]
@@ -166,6 +168,16 @@ def changed_code(
     return [f"{where}: {', '.join(changed_units(old, now))}"]
 
 
+# %% ../../nbs/cli/02_explain.ipynb #ea4b26a6
+def changed_outputs(
+    root: Path,  # the project's root
+    locked: dict,  # a stage's entry in dvc.lock
+) -> list[str]:  # reasons; of code none, since `code` writes it whenever it is asked
+    "Say which outputs of a stage are gone or other than it made them."
+    outputs = [e for e in locked.get("outs", []) if not e["path"].startswith("projection/")]
+    return [f"its output {reason}" for entry in outputs for reason in changed_data(root, entry)]
+
+
 # %% ../../nbs/cli/02_explain.ipynb #9f88546c
 def stage_reasons(
     root: Path,  # the project's root
@@ -188,19 +200,24 @@ def stage_reasons(
     paths = {e["path"] for e in locked.get("deps", [])}
     reasons += [f"it now depends on {d} as well" for d in spec.get("deps", []) if d not in paths]
     for entry in locked.get("deps", []):
-        is_code = entry["path"].startswith("projection/")
-        reasons += (
-            changed_code(root, entry, code)
-            if is_code
-            else []
-            if name == "code"
-            else changed_data(root, entry)
-        )
-    return reasons + [
-        f"its output {r}"
-        for e in locked.get("outs", [])
-        for r in ([] if e["path"].startswith("projection/") else changed_data(root, e))
-    ]
+        if entry["path"].startswith("projection/"):
+            reasons += changed_code(root, entry, code)
+        elif name != "code":
+            reasons += changed_data(root, entry)
+    return reasons + changed_outputs(root, locked)
+
+
+# %% ../../nbs/cli/02_explain.ipynb #484462b5
+def output_stages(
+    specs: dict[str, dict],  # stages of dvc.yaml
+) -> dict[str, str]:  # stage by path
+    "Say which stage makes an output; code is left out, since each stage names its own."
+    return {
+        (list(output)[0] if isinstance(output, dict) else output): name
+        for name, spec in specs.items()
+        for output in [*spec.get("outs", []), *spec.get("metrics", []), *spec.get("plots", [])]
+        if name != "code"
+    }
 
 
 # %% ../../nbs/cli/02_explain.ipynb #d61e5013
@@ -216,12 +233,7 @@ def explain_rerun(
     lock = (
         (read_yaml(root / "dvc.lock").get("stages") or {}) if (root / "dvc.lock").exists() else {}
     )
-    made_by = {
-        (list(o)[0] if isinstance(o, dict) else o): name
-        for name, s in specs.items()
-        for o in [*s.get("outs", []), *s.get("metrics", []), *s.get("plots", [])]
-        if name != "code"
-    }
+    made_by = output_stages(specs)
     result: dict[str, list[str]] = {}
     for name, spec in specs.items():
         reasons = stage_reasons(root, name, spec, lock.get(name), params, code)

@@ -11,9 +11,12 @@ __all__ = [
     "command_stage",
     "code",
     "clean",
+    "is_whole_lock",
     "repair_lock",
+    "run_dvc",
     "repro",
     "summary",
+    "up_to_date_line",
     "why",
     "command_gate",
     "other_library",
@@ -139,35 +142,50 @@ def clean() -> None:
     typer.echo(f"clean: {', '.join(cleaned) or 'no notebook'} held outputs")
 
 
+# %% ../../nbs/cli/07_main.ipynb #3d5a2aa8
+def is_whole_lock(
+    lock: Path,  # a dvc.lock
+) -> bool:
+    "Tell whether a dvc.lock parses and holds stages."
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        content = yaml.load(lock.read_text(encoding="utf-8"), Loader=loader)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return False
+    return isinstance(content, dict) and isinstance(content.get("stages"), dict)
+
+
 # %% ../../nbs/cli/07_main.ipynb #e853680b
-def repair_lock(
-    root: Path,  # the project's root
-) -> None:
+def repair_lock(root: Path) -> None:
     """Rename a dvc.lock that does not parse.
 
     DVC writes it in place, and a kill can cut it in half.
     """
-    import yaml
-
     lock = root / "dvc.lock"
-    try:
-        content = (
-            yaml.load(
-                lock.read_text(encoding="utf-8"),
-                Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),
-            )
-            if lock.exists()
-            else {"stages": {}}
-        )
-        whole = isinstance(content, dict) and isinstance(content.get("stages"), dict)
-    except (yaml.YAMLError, UnicodeDecodeError):
-        whole = False
-    if not whole:
+    if lock.exists() and not is_whole_lock(lock):
         lock.replace(root / ".dvc/tmp/dvc.lock.broken")
         typer.echo(
             "dvc.lock was cut in half by an earlier kill; it was renamed to "
             ".dvc/tmp/dvc.lock.broken and written anew"
         )
+
+
+# %% ../../nbs/cli/07_main.ipynb #0f4a7b42
+def run_dvc(
+    root: Path,  # the project's root
+    words: list[str],  # of the command
+    lock: int,  # the file descriptor of a lock that its processes hold too
+) -> int:  # exit code
+    "Run DVC with this environment's programs."
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *words],
+        cwd=root,
+        env=os.environ | {"PATH": path},
+        pass_fds=[lock],
+    ).returncode
 
 
 # %% ../../nbs/cli/07_main.ipynb #4bfd6884
@@ -193,15 +211,9 @@ def repro(
         remove_dvc_locks(root)
         if changed := update_champion(root, lambda: not explain_rerun(root)):
             typer.echo(changed)
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        done = subprocess.run(
-            [sys.executable, "-m", "dvc", "repro", *(targets or [])],
-            cwd=root,
-            env=os.environ | {"PATH": path},
-            pass_fds=[lock],
-        )
-    if done.returncode:
-        raise typer.Exit(done.returncode)
+        code = run_dvc(root, ["repro", *(targets or [])], lock)
+    if code:
+        raise typer.Exit(code)
     remove(root / "reports/failed")
     write_states(root)
     if not targets:
@@ -213,6 +225,15 @@ def repro(
 def summary() -> None:
     "Show what the last run found, without running anything. Example: mlops-nb summary"
     typer.echo("\n".join(summary_lines(project_root(), time.time())))
+
+
+# %% ../../nbs/cli/07_main.ipynb #c373bc5c
+def up_to_date_line(
+    name: str | None,  # a stage; None for all
+) -> str:
+    "Say that a stage, or all of them, would not rerun."
+    subject, what = (f"{name} would not", "it") if name else ("nothing would", "everything")
+    return f"{subject} rerun: {what} is up to date with code, parameters and data"
 
 
 # %% ../../nbs/cli/07_main.ipynb #9dcbb22a
@@ -238,10 +259,7 @@ def why(
             typer.echo(f"{stage_name} would rerun:")
             typer.echo("\n".join(f"  - {reason}" for reason in reasons[stage_name]))
         else:
-            typer.echo(
-                f"{stage_name if name else 'nothing'} would {'not ' if name else ''}rerun: "
-                f"{'it' if name else 'everything'} is up to date with code, parameters and data"
-            )
+            typer.echo(up_to_date_line(name))
     for line in verdict_lines(root, name or ""):
         typer.echo(line)
 

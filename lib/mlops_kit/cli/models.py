@@ -16,6 +16,7 @@ __all__ = [
     "command_push",
     "command_pull",
     "place_line",
+    "storage_lines",
     "storage",
     "extend",
 ]
@@ -25,6 +26,7 @@ __all__ = [
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -232,6 +234,21 @@ def place_line(
     return f"{place:<7} {where or 'none is set'}: {state}"
 
 
+# %% ../../nbs/cli/04_models.ipynb #d27db4a5
+def storage_lines(
+    store: Any,  # see `storage.objects.open_store`
+    report: dict[str, Any],  # see `storage.sync.check_storage`
+) -> list[str]:
+    "Say what is in cache and remote, and what is damaged."
+    in_remote = None if store.remote is None else report["remote"]
+    return [
+        f"dvc.lock names {report['files']} files, {report['bytes'] / 1e6:,.1f} MB",
+        place_line("cache", str(store.cache), report["cache"]),
+        place_line("remote", store.url or "", in_remote),
+        *([f"damaged {line}" for line in report["damaged"]] or ["damaged nothing"]),
+    ]
+
+
 # %% ../../nbs/cli/04_models.ipynb #f0e4dc3f
 @more_commands.command()
 def storage(
@@ -251,14 +268,7 @@ def storage(
     root = project_root()
     store = open_store(root)
     report = check_storage(store, list_outputs(root), deep)
-    in_remote = None if store.remote is None else report["remote"]
-    lines = [
-        f"dvc.lock names {report['files']} files, {report['bytes'] / 1e6:,.1f} MB",
-        place_line("cache", str(store.cache), report["cache"]),
-        place_line("remote", store.url or "", in_remote),
-        *([f"damaged {line}" for line in report["damaged"]] or ["damaged nothing"]),
-    ]
-    typer.echo("\n".join(lines))
+    typer.echo("\n".join(storage_lines(store, report)))
     raise typer.Exit(1 if report["damaged"] or report["cache"] or report["remote"] else 0)
 
 

@@ -115,9 +115,7 @@ def drift(
 
 
 # %% ../../nbs/cli/03_operations.ipynb #4fd02327
-def warn_interrupted(
-    root: Path,  # the project's root
-) -> None:
+def warn_interrupted(root: Path) -> None:
     "Warn on stderr of an interrupted retraining that waits to be completed."
     from mlops_kit.retraining.apply import interrupted_line
 

@@ -7,6 +7,7 @@ __all__ = [
     "WRITE_ERRORS",
     "UserError",
     "project_root",
+    "yaml_problem",
     "read_yaml",
     "writing_failed",
     "replacing",
@@ -69,6 +70,17 @@ def project_root(
     )
 
 
+# %% ../../nbs/core/01_files.ipynb #4e941835
+def yaml_problem(
+    name: str,  # of a file
+    error: Exception,  # of reading it
+) -> str:
+    "Say what is wrong with a YAML file, and where."
+    mark = getattr(error, "problem_mark", None)
+    where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return f"{name}{where}: not valid YAML ({getattr(error, 'problem', error)}); correct that line"
+
+
 # %% ../../nbs/core/01_files.ipynb #9ac1f278
 def read_yaml(
     path: Path,  # a YAML file holding a mapping
@@ -84,12 +96,7 @@ def read_yaml(
             f"{path.name}`"
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(
-            f"{path.name}{where}: not valid YAML ({getattr(error, 'problem', error)}); correct "
-            "that line"
-        ) from None
+        raise UserError(yaml_problem(path.name, error)) from None
     if not isinstance(content or {}, dict):
         raise UserError(
             f"{path.name}: holds a {type(content).__name__}, expected sections such as `train:`; "

@@ -147,9 +147,7 @@ def head_commit(
 
 
 # %% ../../nbs/core/05_git.ipynb #67367e3b
-def git_remote(
-    root: Path,  # the project's root
-) -> str:  # its name; "" for none
+def git_remote(root: Path) -> str:  # its name; "" for none
     "Name the remote repository that the project shares: origin, or the only one."
     remotes = run_git(root, "remote").split()
     if "origin" in remotes:

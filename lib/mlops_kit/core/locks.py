@@ -53,9 +53,7 @@ def find_git_locks(
 
 
 # %% ../../nbs/core/08_locks.ipynb #25365147
-def repositories_of(
-    root: Path,  # the project's root
-) -> list[tuple[Path, Path]]:  # folder, and git's own folder in it
+def repositories_of(root: Path) -> list[tuple[Path, Path]]:  # folder, and git's own folder in it
     "List the project's repository and those of its remotes that are folders."
     own = Path(run_git(root, "rev-parse", "--path-format=absolute", "--git-common-dir").strip())
     found = [(root, own)]
@@ -109,9 +107,7 @@ def is_dvc(
 
 
 # %% ../../nbs/core/08_locks.ipynb #27091c7a
-def remove_dvc_locks(
-    root: Path,  # the project's root
-) -> None:
+def remove_dvc_locks(root: Path) -> None:
     "Remove DVC's list of held paths when no DVC process that it names is alive."
     path = root / ".dvc/tmp/rwlock"
     try:

@@ -8,8 +8,10 @@ __all__ = [
     "declared_parameters",
     "typed",
     "wrong_place",
+    "yaml_hint",
     "check_parameter",
     "refuse_renamed",
+    "missing_parameter",
     "resolve_parameters",
     "refuse_unknown",
     "all_declared",
@@ -75,6 +77,19 @@ def wrong_place(
     return name, value
 
 
+# %% ../../nbs/core/03_params.ipynb #fb01f4f9
+def yaml_hint(
+    value: Any,  # what params.yaml says, of the wrong type
+    annotation: str,  # type as the notebook writes it
+) -> str:  # "" where there is nothing to hint at
+    "Say how YAML would have taken a value as it was meant."
+    if isinstance(value, date):
+        return f'; write it in quotes: "{value}"'
+    if isinstance(value, str) and "float" in annotation:
+        return "; in YAML a number in exponent form needs a dot, 1.0e-3"
+    return ""
+
+
 # %% ../../nbs/core/03_params.ipynb #e9f020bc
 def check_parameter(
     name: str,  # full name: "train.rounds"
@@ -95,21 +110,12 @@ def check_parameter(
         return typed(value, kind)
     except ValidationError as error:
         place, value = wrong_place(name, value, error.errors()[0]["loc"])
-        allowed = (
-            "one of " + ", ".join(map(str, get_args(kind)))
-            if get_origin(kind) is Literal
-            else annotation
-        )
-        hint = (
-            "; in YAML a number in exponent form needs a dot, 1.0e-3"
-            if isinstance(value, str) and "float" in annotation
-            else ""
-        )
-        hint = f'; write it in quotes: "{value}"' if isinstance(value, date) else hint
+        literal = get_origin(kind) is Literal
+        allowed = "one of " + ", ".join(map(str, get_args(kind))) if literal else annotation
         whole = "" if place == name else f" in {name}"
         raise UserError(
             f"params.yaml: {place} is {value!r} ({type(value).__name__}), allowed{whole} is "
-            f"{allowed}{hint}; correct it and run again"
+            f"{allowed}{yaml_hint(value, annotation)}; correct it and run again"
         ) from None
 
 
@@ -142,6 +148,19 @@ def refuse_renamed(
             raise UserError(f"{old} is called {new} now; rename it in params.yaml")
 
 
+# %% ../../nbs/core/03_params.ipynb #200453b1
+def missing_parameter(
+    name: str,  # full name: "train.rounds"
+    annotation: str,  # type as the notebook writes it
+    example: Any,  # the notebook's value
+) -> str:
+    "Say that a parameter is missing, and what it may look like."
+    return (
+        f"params.yaml: {name} is missing; the notebook declares it as {annotation}, "
+        f"for example {example!r}"
+    )
+
+
 # %% ../../nbs/core/03_params.ipynb #167115ad
 def resolve_parameters(
     name: str,  # the stage
@@ -164,10 +183,7 @@ def resolve_parameters(
         section = name if key in own else "data" if key in shared and key != "seed" else ""
         source = own if key in own else shared
         if source.get(key) is None and "None" not in annotation:
-            raise UserError(
-                f"params.yaml: {name}.{key} is missing; the notebook declares it as {annotation}, "
-                f"for example {example!r}"
-            )
+            raise UserError(missing_parameter(f"{name}.{key}", annotation, example))
         values[key] = check_parameter(f"{section}.{key}".strip("."), source.get(key), annotation)
     return values
 
@@ -214,9 +230,7 @@ def all_declared(
 
 
 # %% ../../nbs/core/03_params.ipynb #f9aa5e7d
-def sample_params(
-    root: Path,  # the project's root
-) -> dict:  # a whole params.yaml
+def sample_params(root: Path) -> dict:  # a whole params.yaml
     """Write the parameters of the sample project.
 
     Those of params.yaml with the small values of the parameters cells.

@@ -73,16 +73,12 @@ def code_folders(
 
 
 # %% ../../nbs/core/02_project.ipynb #c53511d5
-def project_path(
-    root: Path,  # the project's root
-) -> str:  # value of PYTHONPATH
+def project_path(root: Path) -> str:  # value of PYTHONPATH
     "Write where a child process finds the project's package, and its library where it has one."
     return os.pathsep.join(map(str, code_folders(root)))
 
 
-def use_project(
-    root: Path,  # the project's root
-) -> None:
+def use_project(root: Path) -> None:
     "Import the project's package, and its library where it has one, from its own folders."
     own = [str(f) for f in code_folders(root) if (f / package_name(f)).is_dir()]
     others = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p not in own]
@@ -131,9 +127,7 @@ def project_notebooks(
 
 
 # %% ../../nbs/core/02_project.ipynb #3485df8b
-def stage_names(
-    root: Path,  # the project's root
-) -> list[str]:  # stages that are notebooks, in the order of dvc.yaml
+def stage_names(root: Path) -> list[str]:  # stages that are notebooks, in the order of dvc.yaml
     "List the stages of the pipeline."
     return [name for name in read_yaml(root / "dvc.yaml")["stages"] if name != "code"]
 

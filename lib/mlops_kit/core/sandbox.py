@@ -45,9 +45,7 @@ from .project import project_path
 MAX_UNTRACKED_BYTES = 10_000_000  # a larger file that git does not know is data, not code
 
 
-def small_untracked_files(
-    root: Path,  # the project's root
-) -> list[str]:  # paths from the root
+def small_untracked_files(root: Path) -> list[str]:  # paths from the root
     "List the files that git does not know and that are small enough for a commit."
     listed = run_git(root, "ls-files", "-z", "--others", "--exclude-standard").split("\0")
     paths = {name: root / name for name in listed if name}

@@ -11,6 +11,8 @@ __all__ = [
     "input_reference",
     "judge_inputs",
     "judge_outcomes",
+    "sensitive_groups",
+    "newest_slices",
     "name_windows",
     "measure_case",
     "performance_notes",
@@ -45,6 +47,7 @@ from mlops_kit.models.outputs import (
 )
 from .outcomes import outcome_checks, part_of
 from mlops_kit.monitoring.performance import (
+    Scored,
     join_labels,
     label_lag,
     measure_window_slices,
@@ -173,6 +176,30 @@ def judge_outcomes(
     ]
 
 
+# %% ../../nbs/monitoring/19_assessment.ipynb #fb8c9b02
+def sensitive_groups(
+    rows: pd.DataFrame,
+    contract: dict[str, Any],  # see `load_contract`
+    max_groups: int,  # of a column
+) -> dict[str, pd.Series]:  # the group of each row, by column
+    "Group rows by each column that the contract calls sensitive, where it is delivered."
+    columns = [c for c, rules in contract["columns"].items() if rules["sensitive"] and c in rows]
+    return {c: make_groups(rows[c], max_groups) for c in columns}
+
+
+# %% ../../nbs/monitoring/19_assessment.ipynb #bb826c2e
+def newest_slices(
+    case: Case,
+    scored: Scored,  # its rows
+    newest: np.ndarray,  # rows of the newest window, bool
+    params: dict[str, Any],  # section `monitor` of params.yaml
+) -> list[dict[str, Any]]:  # eight at most, see `measure_window_slices`
+    "Measure the slices of the newest window; a column that is no feature has none."
+    columns = [c for c in params["slice_columns"] if c in case.features]
+    rows, features = scored.take(newest), case.features.loc[newest, columns]
+    return measure_window_slices(rows, features, params["min_slice_rows"])["slices"][:8]
+
+
 # %% ../../nbs/monitoring/19_assessment.ipynb #01663cc1
 def name_windows(
     case: Case,
@@ -198,8 +225,6 @@ def measure_case(
     recorded = load_json(case.bundle / "evaluate.json")["metrics"][PRIMARY[case.task["task"]]]
     usual = part_of(case.reference, False).counts[LABEL].sum(0)
     measured = measure_windows(scored, windows, limits.min_labels)
-    sliced = [c for c in params["slice_columns"] if c in case.features]
-    sensitive = [c for c, rules in contract["columns"].items() if rules["sensitive"]]
     return {
         "performance": measured,
         "decay": check_decay(measured, recorded["value"], params["max_decay"]),
@@ -209,17 +234,10 @@ def measure_case(
         "labelled_then": case.listing.get("labelled"),
         "estimate": estimate_performance(scored, windows, last, limits.min_labels),
         "calibration": calibration_over_time(scored, windows, limits.min_labels),
-        "slices": measure_window_slices(
-            scored.take(windows[last]),
-            case.features.loc[windows[last], sliced],
-            params["min_slice_rows"],
-        )["slices"][:8],
+        "slices": newest_slices(case, scored, windows[last], params),
         "fairness": {
-            c: compare_groups_over_time(
-                scored, windows, make_groups(case.rows[c], limits.max_groups), limits.min_group_rows
-            )
-            for c in sensitive
-            if c in case.rows
+            c: compare_groups_over_time(scored, windows, groups, limits.min_group_rows)
+            for c, groups in sensitive_groups(case.rows, contract, limits.max_groups).items()
         },
     }
 

@@ -7,6 +7,7 @@ __all__ = [
     "chi_square_p_values",
     "ColumnAlarms",
     "compare_detectors",
+    "describe_detectors",
     "draw_detectors",
     "draw_estimates",
 ]
@@ -68,6 +69,22 @@ def compare_detectors(
     return sorted(found, key=lambda c: (-c.naive.mean(), c.column))
 
 
+# %% ../../nbs/monitoring/22_detector_comparison.ipynb #073743ef
+def describe_detectors(
+    found: list[ColumnAlarms],  # see `compare_detectors`; one at least
+) -> str:
+    "Say how often each detector alarms on ordinary windows, and why."
+    windows = len(found[0].naive)
+    any_of = [np.any([c[k] for c in found], axis=0).mean() for k in (1, 2)]
+    high = max(found, key=lambda c: np.nan_to_num(c.design_effect))
+    return (
+        f"By p-values, {any_of[0]:.0%} of {windows} ordinary windows would alarm on at least one "
+        f"column; by the limits used here, {any_of[1]:.1%}. The design effect (Kish 1965) of "
+        f"`{high.column}` is {np.nan_to_num(high.design_effect):,.0f}: as many dependent rows tell "
+        "as much as one independent row."
+    )
+
+
 # %% ../../nbs/monitoring/22_detector_comparison.ipynb #2e766b9c
 def draw_detectors(
     found: list[ColumnAlarms],  # see `compare_detectors`
@@ -89,14 +106,7 @@ def draw_detectors(
     axes.set_xlim(0, 1.02)
     axes.legend(loc="lower right")
     plt.show()
-    any_of = [np.any([c[k] for c in found], axis=0).mean() for k in (1, 2)]
-    high = max(found, key=lambda c: np.nan_to_num(c.design_effect))
-    return (
-        f"By p-values, {any_of[0]:.0%} of {windows} ordinary windows would alarm on at least one "
-        f"column; by the limits used here, {any_of[1]:.1%}. The design effect (Kish 1965) of "
-        f"`{high.column}` is {np.nan_to_num(high.design_effect):,.0f}: as many dependent rows tell "
-        "as much as one independent row."
-    )
+    return describe_detectors(found)
 
 
 # %% ../../nbs/monitoring/22_detector_comparison.ipynb #21885bb3

@@ -7,6 +7,7 @@ __all__ = [
     "ERRORS",
     "predicted_and_observed",
     "expected_calibration_error",
+    "mean_interval",
     "measure_calibration",
     "calibration_over_time",
     "expected_auc",
@@ -66,6 +67,21 @@ def expected_calibration_error(
     return mean(np.abs(error)), mean(chance)
 
 
+# %% ../../nbs/monitoring/15_estimation.ipynb #b78add9e
+def mean_interval(
+    distance: np.ndarray,  # predicted minus observed, by row
+    part: Scored,  # the rows
+    resamples: int,  # draws of whole units
+    seed: int,
+) -> dict[str, float | None]:  # "gap"; "low" and "high" (None where unknown)
+    "Measure a mean distance with its cluster bootstrap interval."
+    weights = resample_weights(part.units, resamples, seed)
+    draws = [float((w * distance).sum() / w.sum()) for w in weights]
+    gap, units = float(distance.mean()), len(pd.unique(part.units))
+    low, high = cluster_interval(gap, draws, units, part.limits)
+    return {"gap": gap, "low": low, "high": high}
+
+
 # %% ../../nbs/monitoring/15_estimation.ipynb #e0a7cc33
 def measure_calibration(
     scored: Scored,  # a window's rows
@@ -83,18 +99,11 @@ def measure_calibration(
     if reason:
         return unknown | counts
     predicted, observed = predicted_and_observed(part)
-    distance = predicted - observed
-    weights = resample_weights(part.units, resamples, seed)
-    draws = [float((w * distance).sum() / w.sum()) for w in weights]
-    gap, units = float(distance.mean()), len(pd.unique(part.units))
-    low, high = cluster_interval(gap, draws, units, scored.limits)
     error, by_chance = expected_calibration_error(predicted, observed, bins)
     return {
         "predicted": float(predicted.mean()),
         "observed": float(observed.mean()),
-        "gap": gap,
-        "low": low,
-        "high": high,
+        **mean_interval(predicted - observed, part, resamples, seed),
         "error": error,
         "by_chance": by_chance,
         **counts,

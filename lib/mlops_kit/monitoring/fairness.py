@@ -12,6 +12,7 @@ __all__ = [
     "group_metrics",
     "max_t_quantile",
     "simultaneous_interval",
+    "widest_gap",
     "largest_gaps",
     "ranked_by_score",
     "why_not_comparable",
@@ -157,6 +158,27 @@ def simultaneous_interval(
     return float(gap - half), float(gap + half)
 
 
+# %% ../../nbs/monitoring/17_fairness.ipynb #bfef5807
+def widest_gap(
+    groups: list[str],
+    own: np.ndarray,  # the figure of each group
+    drawn: np.ndarray,  # resamples × groups
+    units: int,  # how many were drawn from
+) -> dict[str, Any]:  # "value", "low", "high" (None for equal groups), "min", "max": the two groups
+    "Find the two groups that differ most, with the interval of their difference."
+    lowest, highest = int(own.argmin()), int(own.argmax())
+    low, high = None, None
+    if lowest != highest:
+        low, high = simultaneous_interval(drawn, own, (lowest, highest), units)
+    return {
+        "value": float(own[highest] - own[lowest]),
+        "low": low,
+        "high": high,
+        "min": groups[lowest],
+        "max": groups[highest],
+    }
+
+
 # %% ../../nbs/monitoring/17_fairness.ipynb #8e01538b
 def largest_gaps(
     figures: dict[str, dict[str, float]],  # by group, see `group_metrics`
@@ -172,18 +194,8 @@ def largest_gaps(
         if len(known) < 2:
             continue
         own = np.array([figures[group][name] for group in known])
-        lowest, highest = int(own.argmin()), int(own.argmax())
-        low, high = None, None
-        if lowest != highest:
-            drawn = np.array([[d[group][name] for group in known] for d in draws])
-            low, high = simultaneous_interval(drawn, own, (lowest, highest), units)
-        result[name] = {
-            "value": float(own[highest] - own[lowest]),
-            "low": low,
-            "high": high,
-            "min": known[lowest],
-            "max": known[highest],
-        }
+        drawn = np.array([[d[group][name] for group in known] for d in draws])
+        result[name] = widest_gap(known, own, drawn, units)
     return result
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "cluster_interval",
     "label_name",
     "why_not_measurable",
+    "metric_interval",
     "measure_rows",
     "measure_windows",
     "slice_names",
@@ -193,6 +194,21 @@ def why_not_measurable(
     return None
 
 
+# %% ../../nbs/monitoring/14_performance.ipynb #3994b8b0
+def metric_interval(
+    part: Scored,  # rows with labels
+    resamples: int,  # draws of whole units
+    seed: int,
+) -> dict[str, Any]:  # "value"; "low", "high" (None where unknown, with the "reason")
+    "Measure the deciding metric with its cluster bootstrap interval."
+    metric = lambda *weights: primary_metric(part.values, part.scores, part.task, *weights)
+    value, units = metric(), len(pd.unique(part.units))
+    draws = [metric(w) for w in resample_weights(part.units, resamples, seed)]
+    low, high = cluster_interval(value, draws, units, part.limits)
+    reason = None if low is not None else "no interval: all labels are of one day or group"
+    return {"value": float(value), "low": low, "high": high, "reason": reason}
+
+
 # %% ../../nbs/monitoring/14_performance.ipynb #1f2262ed
 def measure_rows(
     scored: Scored,  # a window's rows
@@ -204,7 +220,6 @@ def measure_rows(
 ) -> dict[str, Any]:
     "Measure the deciding metric on the labels that have arrived, with its cluster bootstrap interval."
     part, rows = scored.ranked(), len(scored.known)
-    units = len(pd.unique(part.units))
     result = {
         "metric": PRIMARY[scored.task["task"]],
         "value": None,
@@ -213,17 +228,12 @@ def measure_rows(
         "rows": rows,
         "labels": len(part.known),
         "label_share": len(part.known) / rows if rows else None,
-        "units": units,
+        "units": len(pd.unique(part.units)),
         "reason": why_not_measurable(scored, min_labels),
     }
     if result["reason"]:
         return result
-    metric = lambda *weights: primary_metric(part.values, part.scores, part.task, *weights)
-    value = metric()
-    draws = [metric(w) for w in resample_weights(part.units, resamples, seed)]
-    low, high = cluster_interval(value, draws, units, scored.limits)
-    reason = None if low is not None else "no interval: all labels are of one day or group"
-    return result | {"value": float(value), "low": low, "high": high, "reason": reason}
+    return result | metric_interval(part, resamples, seed)
 
 
 # %% ../../nbs/monitoring/14_performance.ipynb #57e374ef

@@ -12,6 +12,8 @@ __all__ = [
     "tidy_package",
     "export_notebooks",
     "replace_modules",
+    "pair_hashes",
+    "changed_pairs",
     "write_version",
     "export_folder",
     "export_packages",
@@ -151,6 +153,31 @@ def replace_modules(
     return changed
 
 
+# %% ../../nbs/notebooks/02_export.ipynb #17949279
+def pair_hashes(
+    root: Path,  # the project's root
+    pairs: dict[Path, Path],  # module by notebook
+) -> dict[str, list[str | None]]:  # see `exported_record`
+    "Name notebooks and their modules by their bytes."
+    return {
+        module.relative_to(root).as_posix(): [file_hash(path), file_hash(module)]
+        for path, module in pairs.items()
+    }
+
+
+def changed_pairs(
+    folder: Path,  # the project's root, or lib/
+    root: Path,  # the project's root
+    known: dict[str, list[str]],  # see `exported_record`
+) -> dict[Path, Path]:  # module by notebook
+    "Find the notebooks that changed since the last export, or whose modules did."
+    notebooks = project_notebooks(folder)
+    pairs = {path: module_path(folder, name) for name, path in notebooks.items()}
+    now = pair_hashes(root, pairs)
+    key = lambda module: module.relative_to(root).as_posix()
+    return {p: m for p, m in pairs.items() if known.get(key(m)) != now[key(m)]}
+
+
 # %% ../../nbs/notebooks/02_export.ipynb #9edd8213
 def write_version(
     file: Path,  # a package's __init__.py
@@ -179,12 +206,7 @@ def export_folder(
     staging = folder / f".{package}-export"
     interrupted, known = staging.exists(), exported_record(root)
     remove(staging)
-    pairs = {}
-    for name, path in project_notebooks(folder).items():
-        module = module_path(folder, name)
-        now = [file_hash(path), file_hash(module)]
-        if interrupted or known.get(module.relative_to(root).as_posix()) != now:
-            pairs[path] = module
+    pairs = changed_pairs(folder, root, {} if interrupted else known)
     if not pairs:
         return []
     export_notebooks(folder, list(pairs), staging)
@@ -194,19 +216,13 @@ def export_folder(
             get_config.cache_clear()
             _build_modidx(dest=folder / package, nbs_path=folder / "nbs")
     remove(staging)
-    made = {
-        module.relative_to(root).as_posix(): [file_hash(path), file_hash(module)]
-        for path, module in pairs.items()
-    }
     if (root / ".dvc/tmp").is_dir():
-        save_json(root / ".dvc/tmp/exported.json", known | made)
+        save_json(root / ".dvc/tmp/exported.json", known | pair_hashes(root, pairs))
     return changed
 
 
 # %% ../../nbs/notebooks/02_export.ipynb #1f0de32e
-def export_packages(
-    root: Path,  # the project's root
-) -> list[str]:  # names of the modules whose text changed
+def export_packages(root: Path) -> list[str]:  # names of the modules whose text changed
     """Check all notebooks and export the project's package, and its library where it has one.
 
     Raises UserError before anything is overwritten.

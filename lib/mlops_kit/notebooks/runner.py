@@ -9,11 +9,15 @@ __all__ = [
     "collect_parameters",
     "training_provenance",
     "stale_modules",
+    "refuse_stale",
+    "joined_cells",
+    "show_progress",
     "execute",
     "save_report",
     "describe_failure",
     "runnable_notebooks",
     "run_stage",
+    "limit_threads",
     "stage_command",
 ]
 
@@ -26,6 +30,7 @@ import re
 import sys
 import time
 import traceback
+from collections.abc import MutableMapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -133,6 +138,41 @@ def stale_modules(
     return stale + [f"{KIT}/{package}" for package in sorted(seen) if seen[package] != now[package]]
 
 
+# %% ../../nbs/notebooks/09_runner.ipynb #cb54bd93
+def refuse_stale(
+    stale: list[str],  # see `stale_modules`
+) -> None:
+    "Raise UserError for code that says something else than the notebooks."
+    if stale:
+        raise UserError(
+            f"{stale[0]} differs from its notebook, or from what the last `mlops-nb code` saw: "
+            "`mlops-nb code` exports the notebook, `nbdev_update` carries a hand edit into it"
+        )
+
+
+# %% ../../nbs/notebooks/09_runner.ipynb #f91045e4
+def joined_cells(
+    notebook: dict,
+) -> Any:  # of nbformat
+    "Make a copy of a notebook in which each cell's source is one text."
+    import nbformat
+
+    node = nbformat.from_dict(json.loads(json.dumps(notebook)))
+    for cell in node.cells:
+        cell.source = "".join(cell.source)
+    return node
+
+
+def show_progress(
+    name: str,  # the stage
+    number: int,  # of the cell that starts
+    total: int,  # cells
+) -> None:
+    "Say on a terminal which cell runs; past the stderr that the notebook's cells write to."
+    if sys.stderr.isatty():
+        print(f"\r{name}: cell {number} of {total} ", end="", file=sys.__stderr__, flush=True)
+
+
 # %% ../../nbs/notebooks/09_runner.ipynb #fea0ab90
 def execute(
     name: str,  # the stage
@@ -144,7 +184,6 @@ def execute(
     "Run a notebook's cells with papermill, in this process."
     import logging
 
-    import nbformat
     from papermill.execute import execute_notebook
 
     from mlops_kit.notebooks.engine import CellFailed
@@ -152,16 +191,9 @@ def execute(
     # its own check of names cannot read Literal; ours came first
     logging.getLogger("papermill").setLevel(logging.ERROR)
 
-    def show(number: int, total: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r{name}: cell {number} of {total} ", end="", file=sys.__stderr__, flush=True)
-
-    node = nbformat.from_dict(json.loads(json.dumps(notebook)))
-    for cell in node.cells:
-        cell.source = "".join(cell.source)
     try:
         done = execute_notebook(
-            node,
+            joined_cells(notebook),
             None,
             parameters,
             engine_name="in-process",
@@ -169,7 +201,7 @@ def execute(
             language="python",
             progress_bar=False,
             cwd=root / "nbs",
-            on_cell=show,
+            on_cell=lambda number, total: show_progress(name, number, total),
         )
         return done, None
     except CellFailed as failure:
@@ -248,11 +280,7 @@ def run_stage(
     notebook = read_notebook(project_notebooks(root)[name])
     declared = {name: {}} | all_declared(root)
     parameters = resolve_parameters(name, read_yaml(root / "params.yaml"), declared)
-    if stale := stale_modules(root):
-        raise UserError(
-            f"{stale[0]} differs from its notebook, or from what the last `mlops-nb code` saw: "
-            "`mlops-nb code` exports the notebook, `nbdev_update` carries a hand edit into it"
-        )
+    refuse_stale(stale_modules(root))
     executed, failure = execute(name, notebook, parameters, root)
     if failure:
         line = describe_failure(name, executed, *failure)
@@ -267,6 +295,17 @@ def run_stage(
     return report
 
 
+# %% ../../nbs/notebooks/09_runner.ipynb #a2ce060f
+def limit_threads(
+    environment: MutableMapping[str, str],  # changed in place; what is set stays
+) -> None:
+    "Keep numerical libraries from waiting busily."
+    # its threads only wait here, and wait busily
+    environment.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # on a busy machine, threads that wait busily take five times as long
+    environment.setdefault("OMP_WAIT_POLICY", "passive")
+
+
 # %% ../../nbs/notebooks/09_runner.ipynb #ea74240e
 def stage_command(
     name: str,  # the stage
@@ -279,10 +318,7 @@ def stage_command(
     try:
         root = project_root()
         os.environ["MLOPS_NB_STAGE"] = name
-        # its threads only wait here, and wait busily
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        # on a busy machine, threads that wait busily take five times as long
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        limit_threads(os.environ)
         started = time.perf_counter()
         with only_one(root / ".dvc/tmp/stage.lock", name):
             report = run_stage(name, root)

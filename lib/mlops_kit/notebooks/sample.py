@@ -9,6 +9,7 @@ __all__ = [
     "code_hash",
     "start_sample",
     "run_in",
+    "advance_sample",
     "sample_after",
     "sample_copy",
 ]
@@ -39,9 +40,7 @@ STAGE_PACKAGES = {"core", "notebooks", "data", "storage", "models", "registry", 
 
 
 # %% ../../nbs/notebooks/07_sample.ipynb #6e90b0f6
-def code_hash(
-    root: Path,  # the project's root
-) -> str:  # hex
+def code_hash(root: Path) -> str:  # hex
     "Name a project's code, the library's and the contract by content; prose does not count."
     notebooks = [read_notebook(path) for path in project_notebooks(root).values()]
     texts = [code_projection(projection(notebook)) for notebook in notebooks]
@@ -94,6 +93,18 @@ def run_in(
     )
 
 
+# %% ../../nbs/notebooks/07_sample.ipynb #e818d2c0
+def advance_sample(
+    folder: Path,  # root of a sample project in which the stages before have run
+    stage: str,
+) -> None:
+    "Run a sample project's next stage. Raises UserError with its output when it fails."
+    result = run_in(folder, stage)
+    if result.returncode:
+        output = (result.stdout + result.stderr).strip()
+        raise UserError(f"the stage {stage} fails on the sample: {output}")
+
+
 # %% ../../nbs/notebooks/07_sample.ipynb #019e6c45
 def sample_after(
     root: Path,  # the project's root
@@ -113,15 +124,9 @@ def sample_after(
             if name == "start":
                 start_sample(root, store / "making", params)
             else:
-                shutil.copytree(
-                    store / ["start", *done][number - 1], store / "making", symlinks=True
-                )
-                result = run_in(store / "making", name)
-                if result.returncode:
-                    raise UserError(
-                        f"the stage {name} fails on the sample: "
-                        f"{(result.stdout + result.stderr).strip()}"
-                    )
+                before = store / ["start", *done][number - 1]
+                shutil.copytree(before, store / "making", symlinks=True)
+                advance_sample(store / "making", name)
             (store / "making").rename(store / name)
     return store / (stage or "start")
 

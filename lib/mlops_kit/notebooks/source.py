@@ -220,9 +220,7 @@ def clean_on_save(
 
 
 # %% ../../nbs/notebooks/01_source.ipynb #e067bd2b
-def clean_notebooks(
-    root: Path,  # the project's root
-) -> list[str]:  # names of the notebooks that held outputs
+def clean_notebooks(root: Path) -> list[str]:  # names of the notebooks that held outputs
     "Clear the outputs of all notebooks."
     cleaned, folders = [], code_folders(root)
     for name, path in [pair for folder in folders for pair in project_notebooks(folder).items()]:

@@ -81,9 +81,7 @@ SCRIPT = """(function () {
 """
 
 
-def write_states(
-    root: Path,  # the project's root
-) -> Path:  # reports/state.js
+def write_states(root: Path) -> Path:  # reports/state.js
     "Write the states of all stages for the header of the reports."
     keys, file = ("state", "headline", "page"), root / "reports/state.js"
     entries = [(name, stage_verdict(root, name)) for name in stage_names(root)]

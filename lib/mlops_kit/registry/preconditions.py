@@ -31,10 +31,7 @@ from ..storage.sync import capture_dvc_log
 
 
 # %% ../../nbs/registry/05_preconditions.ipynb #2f883147
-def find_bundle(
-    root: Path,  # the project's root
-    commit: str,
-) -> Output:  # the bundle's folder, as DVC names it
+def find_bundle(root: Path, commit: str) -> Output:  # the bundle's folder, as DVC names it
     "Find the bundle that a commit's dvc.lock names. Raises UserError when there is none."
     found = [o for o in list_outputs(root, commit) if o.path == "models/bundle"]
     if not found:
@@ -99,9 +96,7 @@ MODEL_PATHS = (
 )
 
 
-def uncommitted_files(
-    root: Path,  # the project's root
-) -> list[str]:  # paths from the root
+def uncommitted_files(root: Path) -> list[str]:  # paths from the root
     "List the files that shape the model and differ from the last commit."
     paths = [p for p in MODEL_PATHS if (root / p).exists()]
     ignored = ":(exclude)metrics/retrain.json"
@@ -126,9 +121,7 @@ def stages_to_run(
 
 
 # %% ../../nbs/registry/05_preconditions.ipynb #9e4d0ee3
-def check_committed(
-    root: Path,  # the project's root
-) -> str:  # the last commit
+def check_committed(root: Path) -> str:  # the last commit
     "Check that what makes the model is committed and up to date. Raises UserError when it is not."
     from dvc.repo import Repo
 

@@ -10,6 +10,7 @@ __all__ = [
     "fetch_evaluated",
     "recompute_metrics",
     "diff_results",
+    "same_metrics",
     "fetch",
     "clone_version",
     "choose_environment",
@@ -156,6 +157,18 @@ def diff_results(
     return [] if recorded == now else [f"{name}: {recorded} → {now}"]
 
 
+# %% ../../nbs/registry/07_restore.ipynb #cc35f37f
+def same_metrics(
+    recorded: dict[str, Any],  # evaluate.json of a bundle
+) -> str:
+    "Say that a version's metrics came out as they are recorded."
+    metric = recorded["metric"]
+    return (
+        f"{metric} {recorded['metrics'][metric]['value']} and all other metrics the same on its "
+        f"{recorded['rows']:,} test rows"
+    )
+
+
 # %% ../../nbs/registry/07_restore.ipynb #32abd066
 def fetch(
     root: Path,  # the project's root
@@ -180,13 +193,8 @@ def fetch(
             f"({sorted(differing)[0]}; {len(differing)} differ): `mlops-nb rebuild "
             f"{entry.version}` says whether code or libraries changed"
         )
-    metric = recorded["metric"]
     where = bundle.relative_to(root) if bundle.is_relative_to(root) else bundle
-    return (
-        f"{entry.version} is in {where}: {files} files as they were packed, {metric} "
-        f"{recorded['metrics'][metric]['value']} and all other metrics the same on its "
-        f"{recorded['rows']:,} test rows"
-    )
+    return f"{entry.version} is in {where}: {files} files as they were packed, {same_metrics(recorded)}"
 
 
 # %% ../../nbs/registry/07_restore.ipynb #c9572cb2

@@ -327,9 +327,7 @@ def add_entry(
 
 
 # %% ../../nbs/registry/01_tags.ipynb #505a991e
-def model_name(
-    root: Path,  # the project's root
-) -> str:
+def model_name(root: Path) -> str:
     """Read the model's name, `package.name` of params.yaml.
 
     Raises UserError for one that cannot be part of a tag.

@@ -9,7 +9,9 @@ __all__ = [
     "registration_fields",
     "choose_version",
     "register",
+    "stage_subject",
     "assign_stage",
+    "refused_promotion",
     "promote",
     "rollback",
     "stage_holders",
@@ -141,6 +143,16 @@ def register(
     raise UserError(f"others kept entering versions of {name}: run `mlops-nb register` again")
 
 
+# %% ../../nbs/registry/06_versions.ipynb #57916258
+def stage_subject(
+    action: str,  # "promote", or another
+    what: str,  # model and version
+    stage: str,
+) -> str:  # first line of a tag's message
+    "Say what happens to a version and a stage."
+    return f"{action.capitalize()} {what} {'to' if action == 'promote' else 'in'} {stage}"
+
+
 # %% ../../nbs/registry/06_versions.ipynb #5aa1bd65
 def assign_stage(
     root: Path,  # the project's root
@@ -156,8 +168,7 @@ def assign_stage(
     name = model_name(root)
     verify_in_remote(open_store(root, need_remote=True), find_bundle(root, entry.commit))
     number = 1 + max([e.number for e in read_entries(root, name) if e.stage == stage], default=0)
-    action, preposition = fields["Action"], "to" if fields["Action"] == "promote" else "in"
-    subject = f"{action.capitalize()} {name} {entry.version} {preposition} {stage}"
+    subject = stage_subject(fields["Action"], f"{name} {entry.version}", stage)
     tag, message = f"{name}#{stage}#{number}", write_message(subject, fields)
     try:
         add_entry(root, tag, entry.commit, message, seen)
@@ -169,6 +180,18 @@ def assign_stage(
             f"{now.version if now else 'no version'} now: look (`mlops-nb models`) and run again "
             "if it still is right"
         ) from None
+
+
+# %% ../../nbs/registry/06_versions.ipynb #bfddc04d
+def refused_promotion(
+    entry: Entry,  # a version that did not pass the gate
+) -> str:
+    "Say why a version is not promoted, and what promoting it needs."
+    reason = entry.fields.get("Override") or "no reason on record"
+    return (
+        f"the gate refused {entry.version} (registered all the same: {reason}): promoting it needs "
+        '--override "your reason" as well'
+    )
 
 
 # %% ../../nbs/registry/06_versions.ipynb #20b9ac0a
@@ -191,11 +214,7 @@ def promote(
         return f"{name} {entry.version} holds {stage} already; nothing to do"
     passed = entry.fields.get("Gate") == "passed"
     if not passed and not (override or "").strip():
-        raise UserError(
-            f"the gate refused {entry.version} (registered all the same: "
-            f"{entry.fields.get('Override') or 'no reason on record'}): promoting it needs "
-            '--override "your reason" as well'
-        )
+        raise UserError(refused_promotion(entry))
     default = f"the gate was passed, {entry.fields.get('Score', 'no score on record')}"
     fields = {
         "Action": "promote",
