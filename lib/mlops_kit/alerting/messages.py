@@ -44,9 +44,7 @@ def clip(
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
-def describe_news(
-    news: News,
-) -> str:  # one line
+def describe_news(news: News) -> str:  # one line
     "Describe what is new in an incident."
     incident, what = news.incident, news.what
     state, span = incident.severity, f"{incident.since} to {incident.last}"
@@ -92,9 +90,7 @@ NEXT_STEPS = {
 RUN_VARIABLES = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
 
 
-def next_step(
-    incident: Incident,
-) -> str:
+def next_step(incident: Incident) -> str:
     "Suggest what to do."
     if not incident.ended:
         return NEXT_STEPS[incident.severity]

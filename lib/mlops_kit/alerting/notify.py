@@ -65,9 +65,7 @@ class AlertSettings(NamedTuple):
 SETTINGS_PLACE = "params.yaml: monitor.alerts"
 
 
-def check_settings(
-    settings: AlertSettings,
-) -> None:
+def check_settings(settings: AlertSettings) -> None:
     "Check the values. Raises UserError naming what is wrong and what is allowed."
     if settings.min_severity not in STATES[1:]:
         raise UserError(

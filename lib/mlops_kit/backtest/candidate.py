@@ -108,10 +108,7 @@ def score_features(
     return scores
 
 
-def swap_features(
-    features: pd.DataFrame,
-    candidate: Candidate,
-) -> pd.DataFrame:
+def swap_features(features: pd.DataFrame, candidate: Candidate) -> pd.DataFrame:
     "Exchange two features where the release has that defect."
     if not candidate.swapped:
         return features

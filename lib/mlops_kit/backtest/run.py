@@ -79,9 +79,7 @@ HINDSIGHT: list[Recipe] = [
 ]
 
 
-def day_before(
-    period: Period,
-) -> str:  # YYYY-MM-DD
+def day_before(period: Period) -> str:  # YYYY-MM-DD
     "Name the day before a period, on which a model for it is made."
     return f"{period.start - pd.Timedelta(days=1):%Y-%m-%d}"
 
@@ -225,10 +223,7 @@ def play_period(
 
 
 # %% ../../nbs/backtest/05_run.ipynb #ef255846
-def check_periods(
-    span: Timeline,
-    periods: list[Period],
-) -> None:
+def check_periods(span: Timeline, periods: list[Period]) -> None:
     "Raise UserError for a period without labelled rows."
     for period in periods:
         if len(span.within(period.start, period.end)) < 2:

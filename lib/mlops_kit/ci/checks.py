@@ -54,10 +54,7 @@ class Checked(NamedTuple):
     words: str  # what is wrong and what to do; or what was checked
 
 
-def name_some(
-    names: list[str],
-    limit: int = 4,
-) -> str:
+def name_some(names: list[str], limit: int = 4) -> str:
     "Name some things."
     return ", ".join(names[:limit]) + (
         f" and {len(names) - limit} more" if len(names) > limit else ""
@@ -254,9 +251,7 @@ def check_all(root: Path) -> list[Checked]:
     return [*check_notebooks(root), check_results(root), *check_code(root), *check_workflows(root)]
 
 
-def check_lines(
-    found: list[Checked],
-) -> list[str]:
+def check_lines(found: list[Checked]) -> list[str]:
     "Show what was found, at 80 columns."
     return [
         part

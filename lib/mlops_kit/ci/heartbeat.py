@@ -41,9 +41,7 @@ HEARTBEAT_LABEL = "mlops-nb-no-scheduled-check"
 FORMER_HEARTBEAT_LABEL = "mlops-nb-no-look"
 
 
-def heartbeat_label(
-    hub: Hub,
-) -> str:  # the label of the issue
+def heartbeat_label(hub: Hub) -> str:  # the label of the issue
     "Name the label of the open issue: the former one where it is still in use. Raises UserError."
     former = not hub.dry and find_issue(hub, FORMER_HEARTBEAT_LABEL)
     return FORMER_HEARTBEAT_LABEL if former else HEARTBEAT_LABEL
@@ -100,9 +98,7 @@ def check_heartbeat(
 
 
 # %% ../../nbs/ci/07_heartbeat.ipynb #b989c80f
-def ping_heartbeat(
-    hub: Hub,
-) -> None:
+def ping_heartbeat(hub: Hub) -> None:
     "Request the address in MLOPS_NB_HEARTBEAT; one that does not answer is only reported."
     address = os.environ.get("MLOPS_NB_HEARTBEAT", "")
     if not address or hub.dry:

@@ -132,10 +132,7 @@ def drift_title(
 DRIFT_LABEL = "mlops-nb-drift"  # the label of the drift issue
 
 
-def has_other_title(
-    hub: Hub,
-    title: str,
-) -> bool:  # False where no issue is open
+def has_other_title(hub: Hub, title: str) -> bool:  # False where no issue is open
     "Tell whether the open drift issue has another title, so that its verdict has changed."
     current = None if hub.dry else find_issue(hub, DRIFT_LABEL)
     return current is not None and current["title"] != title
@@ -205,9 +202,7 @@ def report_check(
 
 
 # %% ../../nbs/ci/06_scheduled.ipynb #6185f58c
-def report_timeless(
-    hub: Hub,
-) -> None:
+def report_timeless(hub: Hub) -> None:
     "Report, to later jobs too, that rows without time have no newer ones to check."
     hub.say(
         "these rows have no time, so there are no newer ones to check; `mlops-nb drift FILE` "

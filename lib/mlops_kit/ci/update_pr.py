@@ -105,9 +105,7 @@ def is_same(
 
 
 # %% ../../nbs/ci/09_update_pr.ipynb #0d205ed2
-def update_title(
-    found: Newer,
-) -> str:
+def update_title(found: Newer) -> str:
     "Name an update."
     newest = found.newer[-1] if found.newer else "its newest commit"
     return f"Template: {found.version} becomes {newest}"

@@ -13,7 +13,7 @@ __all__ = [
     "clean",
     "is_whole_lock",
     "repair_lock",
-    "run_dvc",
+    "run_dvc_locked",
     "repro",
     "summary",
     "up_to_date_line",
@@ -173,7 +173,7 @@ def repair_lock(root: Path) -> None:
 
 
 # %% ../../nbs/cli/07_main.ipynb #0f4a7b42
-def run_dvc(
+def run_dvc_locked(
     root: Path,  # the project's root
     words: list[str],  # of the command
     lock: int,  # the file descriptor of a lock that its processes hold too
@@ -211,7 +211,7 @@ def repro(
         remove_dvc_locks(root)
         if changed := update_champion(root, lambda: not explain_rerun(root)):
             typer.echo(changed)
-        code = run_dvc(root, ["repro", *(targets or [])], lock)
+        code = run_dvc_locked(root, ["repro", *(targets or [])], lock)
     if code:
         raise typer.Exit(code)
     remove(root / "reports/failed")

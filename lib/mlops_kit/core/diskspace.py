@@ -30,9 +30,7 @@ from pathlib import Path
 FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
-def is_disk_error(
-    error: BaseException,
-) -> bool:
+def is_disk_error(error: BaseException) -> bool:
     "Tell whether an error itself means that the disk did not take what was written."
     if type(error).__module__ == "sqlite3":
         return any(words in str(error) for words in ("disk", "readonly database"))

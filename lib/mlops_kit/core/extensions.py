@@ -48,9 +48,7 @@ class Extension:
 EXTENSIONS: dict[str, dict[str, Extension]] = {kind: {} for kind in CHAPTERS}
 
 
-def register_extension(
-    extension: Extension,
-) -> None:
+def register_extension(extension: Extension) -> None:
     "Enter an extension. Raises UserError for a name that another function has."
     known = EXTENSIONS[extension.kind].get(extension.name)
     names = [e.function.__qualname__ for e in (known, extension) if e]

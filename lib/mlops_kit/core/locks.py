@@ -25,9 +25,7 @@ from .git import try_git
 
 
 # %% ../../nbs/core/08_locks.ipynb #8bd6804f
-def find_git_processes(
-    folder: Path,
-) -> list[int]:  # process ids
+def find_git_processes(folder: Path) -> list[int]:  # process ids
     "List git's processes that work in a folder."
     import psutil
 

@@ -11,7 +11,7 @@ __all__ = [
     "calendar_names",
     "calendar_value",
     "check_derived",
-    "check_listed",
+    "check_listed_features",
     "check_some_left",
     "feature_kinds",
     "feature_values",
@@ -110,7 +110,7 @@ def check_derived(
             )
 
 
-def check_listed(
+def check_listed_features(
     parameter: str,  # "dropped" or "calendar", of `features` in params.yaml
     names: list[str],  # its value
     allowed: Iterable[str],  # known columns it may name
@@ -153,8 +153,8 @@ def feature_kinds(
     known = {c: column_kind(contract["columns"][c]) for c in known_columns(contract)}
     registered = derived_features(derived)
     check_derived(derived, registered)
-    check_listed("dropped", dropped, known)
-    check_listed("calendar", calendar, [c for c, kind in known.items() if kind == "time"])
+    check_listed_features("dropped", dropped, known)
+    check_listed_features("calendar", calendar, [c for c, kind in known.items() if kind == "time"])
     kept = {c: kind for c, kind in known.items() if kind != "time" and c not in dropped}
     kinds = (
         kept

@@ -231,9 +231,7 @@ def line_plot(
 
 
 # %% ../../nbs/experiments/03_charts.ipynb #0c3952a0
-def is_number(
-    value: Any,
-) -> bool:
+def is_number(value: Any) -> bool:
     "Tell whether a parameter is a number; True and False are none."
     return type(value) in (int, float)
 

@@ -253,9 +253,7 @@ def rank_states(
 
 
 # %% ../../nbs/experiments/01_history.ipynb #2c3f67c2
-def format_parameter(
-    value: Any,
-) -> str:
+def format_parameter(value: Any) -> str:
     "Format a parameter's value; lists and mappings as JSON."
     if isinstance(value, (list, dict)):
         return json.dumps(value, ensure_ascii=False, default=str)

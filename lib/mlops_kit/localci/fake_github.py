@@ -72,9 +72,7 @@ class World(NamedTuple):
 
 
 # %% ../../nbs/localci/01_fake_github.ipynb #1f50d2cd
-def search_path(
-    world: World,
-) -> str:  # value of PATH
+def search_path(world: World) -> str:  # value of PATH
     """List the folders where programs are looked for.
 
     The stand-in for gh, the plain Python, then everything but this project's own environment.
@@ -116,9 +114,7 @@ ADDRESSES = (
 )
 
 
-def git_redirects(
-    world: World,
-) -> dict[str, str]:  # variables for git
+def git_redirects(world: World) -> dict[str, str]:  # variables for git
     "Redirect git from every form of the project's address at GitHub to the world's repository."
     variables = {}
     addresses = [f"{start}{world.slug}{end}" for start in ADDRESSES for end in (".git", "")]
@@ -211,9 +207,7 @@ def check_world_folder(
 
 
 # %% ../../nbs/localci/01_fake_github.ipynb #9ab8cb0a
-def fetch_commits(
-    world: World,
-) -> bool:  # False: the world's main has commits of its own
+def fetch_commits(world: World) -> bool:  # False: the world's main has commits of its own
     "Fast-forward the world's main to the project's HEAD, and copy its tags."
     options = ["--quiet", "--no-write-fetch-head", "--update-shallow"]
     refs = ["HEAD:refs/heads/main", "refs/tags/*:refs/tags/*"]
@@ -243,9 +237,7 @@ DEFAULT_LABELS = (
 )
 
 
-def create_world(
-    world: World,
-) -> None:
+def create_world(world: World) -> None:
     "Make a world from the project's last commit; hub.json comes last. Raises UserError."
     folder, root = world.folder, world.root
     for name in ("storage", "artifacts", "logs", "cache", "home/.config"):
@@ -304,9 +296,7 @@ def link_or_copy(
 
 
 # %% ../../nbs/localci/01_fake_github.ipynb #c4a8eebc
-def fill_storage(
-    world: World,
-) -> int:  # how many files are new there
+def fill_storage(world: World) -> int:  # how many files are new there
     "Link the content of the project's DVC cache into the world's storage."
     found = subprocess.run(
         [sys.executable, "-m", "dvc", "cache", "dir"],

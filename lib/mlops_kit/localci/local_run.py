@@ -60,9 +60,7 @@ def find_act() -> str:  # path of the program
 
 
 # %% ../../nbs/localci/06_local_run.ipynb #92d5514d
-def copy_stand_ins(
-    world: World,
-) -> Path:  # the folder of stand-ins in the world
+def copy_stand_ins(world: World) -> Path:  # the folder of stand-ins in the world
     "Copy the stand-ins for actions and for gh from the project. Raises UserError."
     source, target = world.root / ".github/act", world.folder / "act"
     if not (source / "gh").is_file():
@@ -110,10 +108,7 @@ def likely_event(
 
 
 # %% ../../nbs/localci/06_local_run.ipynb #6cc91f92
-def checkout_request(
-    world: World,
-    request: RunRequest,
-) -> str:  # the commit
+def checkout_request(world: World, request: RunRequest) -> str:  # the commit
     "Check out what a run starts from. Raises UserError."
     pull = (request.payload or {}).get("pull_request")
     if pull:
@@ -173,9 +168,7 @@ def event_payload(
 
 
 # %% ../../nbs/localci/06_local_run.ipynb #a3301c3b
-def platform_options(
-    jobs: list[ExpectedJob],
-) -> list[str]:
+def platform_options(jobs: list[ExpectedJob]) -> list[str]:
     "Let act run the jobs on this machine, except those for another system."
     labels = sorted({label for job in jobs for label in job.labels})
     foreign = ("macos", "windows")

@@ -339,9 +339,7 @@ def format_jobs(outcome: RunOutcome) -> list[str]:  # lines of at most 80 column
 
 
 # %% ../../nbs/localci/03_log.ipynb #cc3de00d
-def outcome_lines(
-    outcome: RunOutcome,
-) -> list[str]:  # lines of at most 80 columns, paths apart
+def outcome_lines(outcome: RunOutcome) -> list[str]:  # lines of at most 80 columns, paths apart
     "Report a run: its jobs, what failed steps printed, errors, the verdict."
     lines = format_jobs(outcome)
     for job in [j for j in outcome.jobs if j.result == "failure"]:

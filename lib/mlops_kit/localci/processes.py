@@ -24,9 +24,7 @@ from .fake_github import World, world_environment
 
 # %% ../../nbs/localci/04_processes.ipynb #f6a07574
 @contextmanager
-def workspace(
-    world: World,
-) -> Iterator[Path]:  # an empty folder, removed at the end
+def workspace(world: World) -> Iterator[Path]:  # an empty folder, removed at the end
     "Give act a folder to work in: the world's, or a temporary one where its path has blanks."
     place = inside = world.folder / "cache/act"
     if not re.fullmatch(r"[\w./+@:,~-]+", str(inside)):

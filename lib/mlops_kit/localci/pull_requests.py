@@ -26,9 +26,7 @@ from .fake_github import BOT, World, world_git
 
 
 # %% ../../nbs/localci/05_pull_requests.ipynb #ced291e5
-def list_refs(
-    world: World,
-) -> tuple[list[str], list[str]]:  # branches, tags
+def list_refs(world: World) -> tuple[list[str], list[str]]:  # branches, tags
     "Fetch and list the branches and tags of a world's repository. Raises UserError."
     refs = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]
     world_git(world, world.clone, "fetch", "--quiet", "--prune", "origin", *refs)

@@ -68,10 +68,7 @@ def parse_inputs(
 
 
 # %% ../../nbs/localci/07_run.ipynb #58039093
-def path_lines(
-    world: World,
-    outcome: RunOutcome,
-) -> list[str]:
+def path_lines(world: World, outcome: RunOutcome) -> list[str]:
     "List the places of log, summary, artifacts and world."
     summary = outcome.log.with_suffix(".md")
     artifacts = outcome.log.parents[1] / "artifacts" / outcome.run

@@ -206,9 +206,7 @@ def make_linear(
 
 
 @model("dummy", encoding="ordinal")
-def make_dummy(
-    context: ModelContext,
-) -> "sklearn.base.BaseEstimator":
+def make_dummy(context: ModelContext) -> "sklearn.base.BaseEstimator":
     "The mean or the frequencies of the classes; does not use the features."
     from sklearn.dummy import DummyClassifier, DummyRegressor
 

@@ -18,7 +18,7 @@ __all__ = [
     "evaluate_settings",
     "run_trial",
     "progress_line",
-    "show_progress",
+    "show_search_progress",
     "run_search",
 ]
 
@@ -260,7 +260,7 @@ def progress_line(
     return f"search: {count}{seconds}, best {best}"
 
 
-def show_progress(
+def show_search_progress(
     plan: SearchPlan,  # see `search_space.plan_search`
     trials: list[dict[str, Any]],  # those that ended; none: clear the line
 ) -> None:
@@ -285,7 +285,7 @@ def run_search(
     trials = read_trials(log)
     check_trials_succeed(trials)
     while not is_budget_spent(plan, trials):
-        show_progress(plan, trials)
+        show_search_progress(plan, trials)
         try:
             trial = run_trial(plan, trials, objective, timer)
         except BudgetExceeded:
@@ -293,6 +293,6 @@ def run_search(
         append_trial(log, trial)
         trials.append(trial)
         check_trials_succeed(trials)
-    show_progress(plan, [])
+    show_search_progress(plan, [])
     check_search_succeeded(trials)
     return trials

@@ -124,9 +124,7 @@ def count_window(
 
 
 # %% ../../nbs/monitoring/08_checks.ipynb #d793b6cb
-def bin_names(
-    bins: Bins,
-) -> list[str]:  # of all but the missing
+def bin_names(bins: Bins) -> list[str]:  # of all but the missing
     "Name the bins in words."
     if bins.kind == "category":
         return [*bins.values, "other values"]

@@ -61,9 +61,7 @@ class NullDistribution:
 
 
 # %% ../../nbs/monitoring/07_null_distribution.ipynb #a2d67de8
-def family_size(
-    reference: Reference,
-) -> int:  # how many checks share the rate of false alarms
+def family_size(reference: Reference) -> int:  # how many checks share the rate of false alarms
     "Count the checks of a window."
     return sum(1 + len(b.views) + (b.known is not None) for b in reference.bins.values())
 

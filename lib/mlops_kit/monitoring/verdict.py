@@ -44,9 +44,7 @@ def schema_check(
     return Check(column, what, 1.0, 0.0, "fail" if broken else "warn", "min_effect", words, broken)
 
 
-def schema_checks(
-    window: Window,
-) -> list[Check]:
+def schema_checks(window: Window) -> list[Check]:
     "Turn columns that are gone, of another type, or new into findings."
     gone = "is gone: the reference has it, the window has not"
     new = "is new: the reference does not know it, and neither does the model"

@@ -151,9 +151,7 @@ def refuse_stale(
 
 
 # %% ../../nbs/notebooks/09_runner.ipynb #f91045e4
-def joined_cells(
-    notebook: dict,
-) -> Any:  # of nbformat
+def joined_cells(notebook: dict) -> Any:  # of nbformat
     "Make a copy of a notebook in which each cell's source is one text."
     import nbformat
 

@@ -264,17 +264,13 @@ def stage_holders(
     return {stage: now.version for stage, now in holders.items() if now}
 
 
-def format_time(
-    entry: Entry,
-) -> str:  # local time: "2013-07-31 09:05"
+def format_time(entry: Entry) -> str:  # local time: "2013-07-31 09:05"
     "Format the time of an entry."
     return f"{datetime.datetime.fromtimestamp(entry.when):%Y-%m-%d %H:%M}"
 
 
 # %% ../../nbs/registry/06_versions.ipynb #c51cf885
-def history_line(
-    entry: Entry,
-) -> str:  # when, what, version and stage, who, why
+def history_line(entry: Entry) -> str:  # when, what, version and stage, who, why
     "Describe an entry of the registry."
     fields = entry.fields
     if "Off" in fields:

@@ -45,9 +45,7 @@ SCOPES = (
 )
 
 
-def key_nodes(
-    node: ast.AST,
-) -> list[ast.AST]:
+def key_nodes(node: ast.AST) -> list[ast.AST]:
     "Give those parts of an expression that are keys: x[key], {key: 1}, x.get(key), key in x."
     if isinstance(node, ast.Subscript):
         return [node.slice]

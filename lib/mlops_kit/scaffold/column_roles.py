@@ -53,9 +53,7 @@ def find_identifier_reason(
 GROUP_NAME = r"((.*[_\W])?(person|patient|customer|client|user|subject|member|household|family|visitor|account|employee|student|driver|machine|device|session|player|donor|tenant|policy|owner)([_\W]?(id|no|nr|nummer|number|key|uuid|guid|name))?|.*[_\W](id|uuid|guid))"
 
 
-def find_group_reason(
-    column: ColumnProfile,
-) -> str:  # the evidence; "" when it names no groups
+def find_group_reason(column: ColumnProfile) -> str:  # the evidence; "" when it names no groups
     "Say why a column names groups of rows, such as customers."
     unique = column.counts.get("uuids", 0) + column.counts.get("emails", 0)
     named = re.fullmatch(GROUP_NAME, split_name(column.name).strip())

@@ -220,9 +220,7 @@ def fetch_outputs(
 
 
 # %% ../../nbs/storage/03_sync.ipynb #f3dd3cd1
-def first_and_more(
-    items: list[str],
-) -> str:  # "a and 3 more"
+def first_and_more(items: list[str]) -> str:  # "a and 3 more"
     "Name the first item and count the others."
     return items[0] + (f" and {len(items) - 1} more" if len(items) > 1 else "")
 
