@@ -29,14 +29,16 @@ __all__ = [
     "detect_number_format",
     "describe_number_format",
     "has_date_words",
+    "fold_digits",
     "looks_like_time",
     "describe_zones",
     "describe_clock",
 ]
 
 
-# %% ../../nbs/scaffold/06a_time_evidence.ipynb #19bc8b30
+# %% ../../nbs/scaffold/06a_time_evidence.ipynb #9534c221
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -56,7 +58,7 @@ from mlops_kit.data.timestamps import (
 from .profiling import ColumnProfile
 
 
-# %% ../../nbs/scaffold/06a_time_evidence.ipynb #854b8bf9
+# %% ../../nbs/scaffold/06a_time_evidence.ipynb #3413ed4e
 def is_time_format(
     name: str,  # of a reading, see `parsing_evidence`
 ) -> bool:
@@ -82,7 +84,7 @@ def read_times(
     return parse_dates(each, form)[places]
 
 
-# %% ../../nbs/scaffold/06a_time_evidence.ipynb #418e546e
+# %% ../../nbs/scaffold/06a_time_evidence.ipynb #930fa10a
 def measure_regularity(
     times: np.ndarray,  # datetime64[us] in the order of the file
     today: pd.Timestamp,
@@ -135,7 +137,7 @@ def decide_reading(
     return next(iter(readings)), ""
 
 
-# %% ../../nbs/scaffold/06a_time_evidence.ipynb #30c303bd
+# %% ../../nbs/scaffold/06a_time_evidence.ipynb #7ee17e7c
 def format_family(form: str) -> str:
     "Name the formats that differ in the order of day, month and year."
     return re.sub(r"%[dmy]", "%#", form)
@@ -165,15 +167,17 @@ def choose_in_family(
         return forms[0], []
     text = sample_text(column)
     form, reason = decide_reading({f: read_times(text, f) for f in equal}, pd.Timestamp.now())
-    others = " and ".join(f for f in equal if f != form)
+    others = [f for f in equal if f != form]
     if not reason and re.search(r"%d\.%m\.", form):
         return form, []  # dots are written in this order alone
     because = f", since then {reason}" if reason else ": nothing in the values decides"
-    change = f"; if it is the other one: --time-format {others!r}, or format in contract.yaml"
-    return form, [f"could be read as {form} and as {others}; read as {form}{because}{change}"]
+    change = f" (to change it: --time {column.name!r} --time-format {others[0]!r})"
+    return form, [
+        f"could be read as {form} or {' or '.join(others)}, read as {form}{because}{change}"
+    ]
 
 
-# %% ../../nbs/scaffold/06a_time_evidence.ipynb #acb0ae06
+# %% ../../nbs/scaffold/06a_time_evidence.ipynb #2e6c8d0c
 def count_unread(
     form: str,  # the one that was chosen
     others: list[str],  # of its family
@@ -216,7 +220,7 @@ def choose_date_formats(
     return list(chosen), min(sum(chosen.values()), column.present), notes
 
 
-# %% ../../nbs/scaffold/06a_time_evidence.ipynb #df574e72
+# %% ../../nbs/scaffold/06a_time_evidence.ipynb #b9ca4ea5
 TIMESTAMP_NAME = (
     r"(^|[_\W])(time|timestamp|stamp|tstamp|ts|date|day|datetime|dt|created|updated|at|when|epoch|unix|"
     r"datum|zeit|zeitpunkt|zeitstempel|fecha|hora|heure|jour|giorno|tijd|month|monat|mois|period)"
@@ -274,7 +278,7 @@ def fits_serial(
     return named or bool(is_ordered(numbers) and minutes.mean() > 0.95 and (numbers % 1 > 0).any())
 
 
-# %% ../../nbs/scaffold/06a_time_evidence.ipynb #1662df3b
+# %% ../../nbs/scaffold/06a_time_evidence.ipynb #4d69fb5b
 def fits_written(
     text: pa.Array,  # different values
     form: str,  # of WRITTEN_RANGES
@@ -293,6 +297,12 @@ def detect_number_format(
     if reading is None or column.distinct < (3 if named else 5) or not len(text):
         return None
     low, high = float(reading.low), float(reading.high)
+    if (
+        named
+        and reading.whole == reading.fits
+        and 1900 <= low <= high <= pd.Timestamp.now().year + 1
+    ):
+        return "%Y"
     numbers = parse_numbers(text)
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers):
@@ -317,10 +327,16 @@ def describe_number_format(form: str) -> str:
     return f"numbers that are dates ({form})"
 
 
-# %% ../../nbs/scaffold/06a_time_evidence.ipynb #df3bec33
-DATE_COLUMN = r"(?i)^(.*[_\W])?(date|datetime|timestamp|datum|zeitstempel|zeitpunkt|fecha|time|data)([_\W].*)?$"
+# %% ../../nbs/scaffold/06a_time_evidence.ipynb #9e43673a
+DATE_COLUMN = (
+    r"(?i)^(.*[_\W])?(date|datetime|timestamp|datum|zeitstempel|zeitpunkt|fecha|time|data|dato|when|period|"
+    r"day|jour|giorno|tag|dag|дата|время|日期|时间|日付|날짜)([_\W].*)?$|.*_(at|on)$"
+)
 CLOCK_ONLY = r"(?i)^\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?(\s?[ap]\.?m\.?)?$|^\d+:\d{2}(:\d{2})?$"
-DATE_STRUCTURE = r"(^|\D)(1[89]|2[01])\d{2}\s?[-/.年]\s?\d{1,2}(\D|$)|(^|\D)\d{1,2}[-/.]\d{1,2}[-/.](1[89]|2[01])\d{2}(\D|$)"
+DATE_STRUCTURE = (
+    r"\d\s?[年月日년월일]|^\d{1,2}\.?\s+[^\W\d_]{3,}\.?,?\s+(1[89]|2[01])\d{2}(\D|$)|"
+    r"(^|\D)(1[89]|2[01])\d{2}\s?[-/.年]\s?\d{1,2}(\D|$)|(^|\D)\d{1,2}[-/.]\d{1,2}[-/.](1[89]|2[01])\d{2}(\D|$)"
+)
 
 
 def has_date_words(text: str) -> bool:
@@ -333,6 +349,11 @@ def has_date_words(text: str) -> bool:
     )
 
 
+def fold_digits(text: str) -> str:
+    "Write the digits of any script as 0 to 9."
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+
+
 def looks_like_time(
     column: ColumnProfile,  # of text in which no format fits nearly all values
     missing: Iterable[str] = (),  # words that mean missing
@@ -340,10 +361,10 @@ def looks_like_time(
     "Tell whether values look like times."
     each = encode_distinct(sample_text(column))[0]
     some = each.take(pa.array(range(0, len(each), max(1, len(each) // 300)))).to_pylist()
-    some = [value for value in some if value not in missing]
+    some = [fold_digits(value) for value in some if value not in missing]
     if column.distinct <= 5 or not some:
         return False
-    digits = [v for v in some if re.search(r"\d", v) and len(v) <= 60]
+    digits = [v for v in some if re.search(r"\d", v) and len(v) <= 80]
     if len(digits) < 0.8 * len(some) or all(re.match(CLOCK_ONLY, v) for v in digits):
         return False
     written = [v for v in digits if has_date_words(v) or re.search(DATE_STRUCTURE, v)]
@@ -351,7 +372,7 @@ def looks_like_time(
     return bool(named) or len(written) >= 0.8 * len(some)
 
 
-# %% ../../nbs/scaffold/06a_time_evidence.ipynb #2b24c4a5
+# %% ../../nbs/scaffold/06a_time_evidence.ipynb #2b3fb156
 ZONE_ENDING = r"(?:\d|\s)(?P<zone>[A-Z]{3,5}|Z|(?:UTC|GMT)?[+-]\d{2}:?\d{2}|[A-Z][A-Za-z_]+/[A-Za-z_/]+)(?:[\])]|\s\d{4})?$"
 
 

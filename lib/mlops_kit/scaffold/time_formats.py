@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-# %% ../../nbs/scaffold/00_time_formats.ipynb #24bb72d2
+# %% ../../nbs/scaffold/00_time_formats.ipynb #44e09e2a
 import re
 import unicodedata
 from functools import lru_cache
@@ -38,7 +38,7 @@ import pyarrow.compute as pc
 from ..data.timestamps import MONTHS, WEEKDAY_WORDS, ZONE_HOURS, fold_word
 
 
-# %% ../../nbs/scaffold/00_time_formats.ipynb #45861a84
+# %% ../../nbs/scaffold/00_time_formats.ipynb #618f80b7
 FILLERS = set("t of de del den le el il um at à the uhr o utc fy cy ay".split())
 WEEK_WORDS = ("w", "wk", "kw", "cw", "week", "woche", "semaine", "semana", "vecka")
 LETTER_PARTS = {"年": "%Y", "月": "%m", "日": "%d", "時": "%H", "时": "%H", "分": "%M", "秒": "%S"} | {
@@ -52,7 +52,9 @@ TOKENS = re.compile(
     re.S,
 )
 OFFSET = re.compile(r"\s?(?:UTC|GMT|Z)?[+-]\d{2}(?::?\d{2})?(?!\d)(?:\s?\([^)]*\)|\[[^\]]*\])?")
-DOTTED_CLOCK = re.compile(r"([-\s])\d{1,2}([.h])\d{2}(?:\2(\d{2})(?:[.,]\d+)?)?$")
+DOTTED_CLOCK = re.compile(
+    r"([-\s])\d{1,2}([.h])\d{2}(?:\2(\d{2})(?:[.,]\d+)?)?(?=\s?[aApP]\.?[mM]|$)"
+)
 
 
 def name_word(
@@ -74,7 +76,7 @@ def name_word(
     return "%a" if folded in WEEKDAY_WORDS else None
 
 
-# %% ../../nbs/scaffold/00_time_formats.ipynb #5814b62a
+# %% ../../nbs/scaffold/00_time_formats.ipynb #5a8ae6a4
 def has_clock(
     pieces: list[str],  # the parts so far
 ) -> bool:  # so that a sign and digits are an offset
@@ -121,7 +123,7 @@ def cut_example(
     return pieces
 
 
-# %% ../../nbs/scaffold/00_time_formats.ipynb #c3a3d0d8
+# %% ../../nbs/scaffold/00_time_formats.ipynb #9e9e1e0c
 LONG_NUMBERS = {14: "%Y%m%d%H%M%S", 12: "%Y%m%d%H%M", 8: "%Y%m%d"}
 CLOCK_NUMBERS = {6: "%H%M%S", 4: "%H%M"}
 
@@ -156,7 +158,7 @@ def name_long_numbers(
     return open_places
 
 
-# %% ../../nbs/scaffold/00_time_formats.ipynb #b31a1363
+# %% ../../nbs/scaffold/00_time_formats.ipynb #0dfc4fff
 def order_numbers(
     pieces: list[str],  # see `name_long_numbers`
     places: list[int],  # of the open numbers
@@ -192,7 +194,7 @@ def order_numbers(
     return ()
 
 
-# %% ../../nbs/scaffold/00_time_formats.ipynb #56465a44
+# %% ../../nbs/scaffold/00_time_formats.ipynb #451d7cfd
 @lru_cache(maxsize=4096)
 def list_formats(
     example: str,  # one value, stripped
@@ -216,10 +218,10 @@ def list_formats(
     return tuple(found)
 
 
-# %% ../../nbs/scaffold/00_time_formats.ipynb #c91c34c3
+# %% ../../nbs/scaffold/00_time_formats.ipynb #a90ec007
 SHAPE_LETTERS = (
     (r"(:\d{2})[.,]\d+", r"\1"),
-    (r"([-\s]\d{1,2}\.\d{2}\.\d{2})\.\d{3,9}$", r"\1"),
+    (r"([-\s]\d{1,2}\.\d{2}\.\d{2})\.\d{3,9}", r"\1"),
     (r"[A-Za-z_]+(/[A-Za-z_]+)+", "z"),
     (r"(:\d{2}\s?)(?:UTC|GMT|Z)?[+-]\d{2}:?\d{0,2}", r"\1z"),
     (r"z\s?(\([^)]*\)|\[[^\]]*\])", "z"),
@@ -242,8 +244,8 @@ def find_date_shapes(
     return text
 
 
-# %% ../../nbs/scaffold/00_time_formats.ipynb #57534678
-DATE_LIKE = r"^[\[(]?[\pL\pM\d][\pL\pM\d\s:/.,'’_+()\[\]-]{3,60}$"
+# %% ../../nbs/scaffold/00_time_formats.ipynb #eea06ca0
+DATE_LIKE = r"^[\[(]?[\pL\pM\d][\pL\pM\d\s:/.,'’_+()\[\]-]{3,80}$"
 MAX_SHAPES = 60  # in one batch
 
 
