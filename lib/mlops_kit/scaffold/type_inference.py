@@ -204,7 +204,7 @@ def infer_unread_time(
     missing: dict[str, int],  # see `split_words`
 ) -> Inference | None:
     "Infer that a column looks like a time that cannot be read."
-    if choose_number_reading(column)[1] > 0.5 * column.present:
+    if choose_number_reading(column)[1] >= 0.5 * column.present:
         return None
     forms, dates, _ = choose_date_formats(column)
     if dates < 0.5 * column.present and not looks_like_time(column, missing):
