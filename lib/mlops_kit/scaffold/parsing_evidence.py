@@ -24,10 +24,10 @@ from mlops_kit.data.dtypes import (
     strip_sign,
 )
 from mlops_kit.scaffold.time_formats import (
-    DATE_LIKE,
     MAX_SHAPES,
     find_date_shapes,
     looks_dated,
+    may_be_dated,
     shape_formats,
 )
 
@@ -105,7 +105,7 @@ def find_date_readings(
         ("/Date(milliseconds)/",) if pc.any(pc.match_substring(text, "/Date(")).as_py() else ()
     ):
         found[form] = parse_dates(text, form)
-    places = np.flatnonzero(pc.match_substring_regex(text, DATE_LIKE))
+    places = np.flatnonzero(may_be_dated(text))
     iso = np.array(pc.match_substring_regex(text.take(pa.array(places)), ISO_PATTERN), dtype=bool)
     if iso.any():
         parsed = parse_dates(text.take(pa.array(places[iso])), "ISO8601")

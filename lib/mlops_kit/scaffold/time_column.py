@@ -30,14 +30,13 @@ from ..data.timestamps import NAMED_FORMATS, check_format
 from .profiling import ColumnProfile, TableProfile
 from .target import find_column, infer_time_column
 from mlops_kit.scaffold.time_evidence import (
-    describe_clock,
     describe_number_format,
-    describe_zones,
     detect_number_format,
     is_ordered,
     read_times,
     sample_text,
 )
+from .time_zones import describe_clock, describe_zones
 
 
 # %% ../../nbs/scaffold/08a_time_column.ipynb #68159f76

@@ -10,7 +10,6 @@ __all__ = [
     "DATE_COLUMN",
     "CLOCK_ONLY",
     "DATE_STRUCTURE",
-    "ZONE_ENDING",
     "is_time_format",
     "sample_text",
     "read_times",
@@ -26,13 +25,12 @@ __all__ = [
     "fits_unit",
     "fits_serial",
     "fits_written",
+    "in_some_range",
     "detect_number_format",
     "describe_number_format",
     "has_date_words",
     "fold_digits",
     "looks_like_time",
-    "describe_zones",
-    "describe_clock",
 ]
 
 
@@ -49,7 +47,6 @@ import pyarrow.compute as pc
 
 from ..data.dtypes import encode_distinct, parse_dates, parse_numbers, to_text
 from mlops_kit.data.timestamps import (
-    AMBIGUOUS_ZONES,
     EPOCH_UNITS,
     MONTHS,
     NAMED_FORMATS,
@@ -287,27 +284,35 @@ def fits_written(
     return bool(len(text)) and not np.isnat(parse_dates(text, form)).any()
 
 
+def in_some_range(
+    low: float,  # smallest number
+    high: float,  # largest number
+) -> bool:
+    "Tell in passing whether numbers lie where times can lie."
+    ranges = [(1800, 2200), (18000, 73000), *(written[1:3] for written in WRITTEN_RANGES)]
+    ranges += [(3.1e8 * 1e6 / unit, 4e9 * 1e6 / unit) for unit in EPOCH_UNITS.values()]
+    return any(least <= low <= high <= most for least, most in ranges)
+
+
 def detect_number_format(
     column: ColumnProfile,  # of numbers
     named: bool,  # take the column's name, or the user's word, for evidence
 ) -> str | None:  # a format of `data/00_timestamps`; None when it holds no times
     "Detect times that are written as numbers."
-    text = sample_text(column)
     reading = column.readings.get(".")
-    if reading is None or column.distinct < (3 if named else 5) or not len(text):
+    if reading is None or column.distinct < (3 if named else 5):
         return None
-    low, high = float(reading.low), float(reading.high)
-    if (
-        named
-        and reading.whole == reading.fits
-        and 1900 <= low <= high <= pd.Timestamp.now().year + 1
-    ):
+    low, high, whole = float(reading.low), float(reading.high), reading.whole == reading.fits
+    if not in_some_range(low, high):
+        return None
+    if named and whole and 1900 <= low <= high <= pd.Timestamp.now().year + 1:
         return "%Y"
+    text = sample_text(column)
     numbers = parse_numbers(text)
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers):
         return None
-    if reading.whole == reading.fits:
+    if whole:
         each = encode_distinct(text)[0]
         each = each.filter(pc.match_substring_regex(each, r"^\d+(\.0+)?$"))
         for form, least, most, needed in WRITTEN_RANGES:
@@ -359,10 +364,12 @@ def looks_like_time(
     missing: Iterable[str] = (),  # words that mean missing
 ) -> bool:
     "Tell whether values look like times."
-    each = encode_distinct(sample_text(column))[0]
+    if column.distinct <= 5:
+        return False
+    each = encode_distinct(sample_text(column).slice(0, 5000))[0]
     some = each.take(pa.array(range(0, len(each), max(1, len(each) // 300)))).to_pylist()
     some = [fold_digits(value) for value in some if value not in missing]
-    if column.distinct <= 5 or not some:
+    if not some:
         return False
     digits = [v for v in some if re.search(r"\d", v) and len(v) <= 80]
     if len(digits) < 0.8 * len(some) or all(re.match(CLOCK_ONLY, v) for v in digits):
@@ -370,51 +377,3 @@ def looks_like_time(
     written = [v for v in digits if has_date_words(v) or re.search(DATE_STRUCTURE, v)]
     named = re.match(DATE_COLUMN, re.sub(r"([a-z])([A-Z])", r"\1_\2", column.name))
     return bool(named) or len(written) >= 0.8 * len(some)
-
-
-# %% ../../nbs/scaffold/06a_time_evidence.ipynb #2b3fb156
-ZONE_ENDING = r"(?:\d|\s)(?P<zone>[A-Z]{3,5}|Z|(?:UTC|GMT)?[+-]\d{2}:?\d{2}|[A-Z][A-Za-z_]+/[A-Za-z_/]+)(?:[\])]|\s\d{4})?$"
-
-
-def describe_zones(
-    text: pa.Array,  # see `sample_text`
-) -> list[str]:  # sentences
-    "Say which zones are written."
-    each, places = encode_distinct(text)
-    clock = pc.match_substring_regex(each, r"\d:\d{2}|T\d{4}|\.\d{2}\.")
-    zones = pc.struct_field(pc.extract_regex(pc.if_else(clock, each, None), ZONE_ENDING), "zone")
-    counts = pd.Series(np.asarray(zones.to_pylist(), dtype="object")[places]).value_counts()
-    if not len(counts):
-        return []
-    bare, notes = len(text) - int(counts.sum()), []
-    listed = ", ".join(counts.index[:4]) + (" …" if len(counts) > 4 else "")
-    if len(counts) > 1 or counts.index[0] not in ("Z", "UTC", "GMT", "+00:00", "+0000"):
-        notes.append(
-            f"times with {len(counts)} zone{'s' * (len(counts) > 1)} ({listed}) are read as UTC"
-        )
-    if bare:
-        notes.append(
-            f"{bare:,} of {len(text):,} times have no zone and are read as UTC like the others"
-        )
-    notes += [f"{z} is read as {AMBIGUOUS_ZONES[z]}" for z in counts.index if z in AMBIGUOUS_ZONES]
-    return notes
-
-
-def describe_clock(
-    times: np.ndarray,  # datetime64[us] in the order of the file, of a column without zones
-) -> list[str]:  # a sentence, or none
-    "Say where a clock went back: local times that exist twice."
-    known = times[~np.isnat(times)]
-    steps = np.diff(known).astype("int64") / 6e7
-    back = np.flatnonzero(steps < 0)
-    if not len(back) or len(back) > max(3, len(known) / 2000):
-        return []
-    at = pd.DatetimeIndex(known[back])
-    autumn = (at.dayofweek >= 5) & at.month.isin([3, 4, 9, 10, 11]) & (at.hour <= 3)
-    if not autumn.all() or (steps[back] < -60).any():
-        return []
-    days = ", ".join(dict.fromkeys(at.strftime("%Y-%m-%d")))
-    return [
-        f"local times that exist twice where the clock goes back ({days}): all rows are kept, read as "
-        "written; their order within that hour is not known"
-    ]

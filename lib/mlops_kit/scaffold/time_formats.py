@@ -13,7 +13,7 @@ __all__ = [
     "LONG_NUMBERS",
     "CLOCK_NUMBERS",
     "SHAPE_LETTERS",
-    "DATE_LIKE",
+    "MAX_LENGTH",
     "MAX_SHAPES",
     "name_word",
     "has_clock",
@@ -22,6 +22,7 @@ __all__ = [
     "order_numbers",
     "list_formats",
     "find_date_shapes",
+    "may_be_dated",
     "looks_dated",
     "shape_formats",
 ]
@@ -245,12 +246,23 @@ def find_date_shapes(
 
 
 # %% ../../nbs/scaffold/00_time_formats.ipynb #eea06ca0
-DATE_LIKE = r"^[\[(]?[\pL\pM\d][\pL\pM\d\s:/.,'’_+()\[\]-]{3,80}$"
+MAX_LENGTH = 80  # of a written time, characters
 MAX_SHAPES = 60  # in one batch
 
 
+def may_be_dated(
+    text: pa.Array,  # distinct values
+) -> pa.Array:  # True where a value has a digit and the length of a time
+    "Sort out in passing what is no time; a pattern of letters would cost ten times more."
+    short = pc.less_equal(pc.binary_length(text), 3 * MAX_LENGTH)
+    return pc.and_(
+        pc.and_(short, pc.greater(pc.binary_length(text), 3)),
+        pc.match_substring_regex(text, "[0-9]"),
+    )
+
+
 def looks_dated(
-    text: pa.Array,  # values that match DATE_LIKE
+    text: pa.Array,  # values with a digit
 ) -> bool:
     "Tell whether one of 200 values, spread evenly, has a format."
     some = text.take(pa.array(range(0, len(text), max(1, len(text) // 200))))

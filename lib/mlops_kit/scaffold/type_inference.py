@@ -36,13 +36,13 @@ from .profiling import ColumnProfile
 from mlops_kit.scaffold.time_evidence import (
     choose_date_formats,
     describe_number_format,
-    describe_zones,
     detect_number_format,
     is_named_time,
     looks_like_time,
     read_times,
     sample_text,
 )
+from .time_zones import describe_zones
 
 Inference = tuple[dict[str, Any], list[str]]  # fields of a contract's entry; evidence in sentences
 
