@@ -8,9 +8,11 @@ __all__ = [
     "TIMESTAMP_NAME",
     "WRITTEN_RANGES",
     "DATE_COLUMN",
+    "TIME_COLUMN",
     "CLOCK_ONLY",
     "DATE_STRUCTURE",
     "is_time_format",
+    "is_certain_format",
     "sample_text",
     "read_times",
     "measure_regularity",
@@ -61,6 +63,12 @@ def is_time_format(
 ) -> bool:
     "Tell formats of times from readings as a number."
     return name in NAMED_FORMATS or bool(re.search(r"%[A-Za-z]", name))
+
+
+def is_certain_format(form: str) -> bool:
+    "Tell formats that nothing but a time has from those that version numbers and seasons fit."
+    named, full = re.search("%[bHI]", form), "%Y" in form and "%d" in form
+    return form in NAMED_FORMATS or bool(named or full)
 
 
 def sample_text(
@@ -334,13 +342,14 @@ def describe_number_format(form: str) -> str:
 
 # %% ../../nbs/scaffold/06a_time_evidence.ipynb #9e43673a
 DATE_COLUMN = (
-    r"(?i)^(.*[_\W])?(date|datetime|timestamp|datum|zeitstempel|zeitpunkt|fecha|time|data|dato|when|period|"
-    r"day|jour|giorno|tag|dag|дата|время|日期|时间|日付|날짜)([_\W].*)?$|.*_(at|on)$"
+    r"(?i)^(.*[_\W])?(date|datetime|timestamp|datum|zeitstempel|zeitpunkt|fecha|dato|when|дата|日期|日付|날짜)"
+    r"([_\W].*)?$"
 )
+TIME_COLUMN = r"(?i)^(.*[_\W])?(time|data|period|jour|giorno|dag|время|时间)([_\W].*)?$|.*_(at|on)$"
 CLOCK_ONLY = r"(?i)^\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?(\s?[ap]\.?m\.?)?$|^\d+:\d{2}(:\d{2})?$"
 DATE_STRUCTURE = (
     r"\d\s?[年月日년월일]|^\d{1,2}\.?\s+[^\W\d_]{3,}\.?,?\s+(1[89]|2[01])\d{2}(\D|$)|"
-    r"(^|\D)(1[89]|2[01])\d{2}\s?[-/.年]\s?\d{1,2}(\D|$)|(^|\D)\d{1,2}[-/.]\d{1,2}[-/.](1[89]|2[01])\d{2}(\D|$)"
+    r"(^|\D)(1[89]|2[01])\d{2}\s?[-/.年]\s?\d{1,2}[-/.年\s]|(^|\D)\d{1,2}[-/.]\d{1,2}[-/.](1[89]|2[01])\d{2}(\D|$)"
 )
 
 
@@ -375,5 +384,9 @@ def looks_like_time(
     if len(digits) < 0.8 * len(some) or all(re.match(CLOCK_ONLY, v) for v in digits):
         return False
     written = [v for v in digits if has_date_words(v) or re.search(DATE_STRUCTURE, v)]
-    named = re.match(DATE_COLUMN, re.sub(r"([a-z])([A-Z])", r"\1_\2", column.name))
+    words = re.sub(r"([a-z])([A-Z])", r"\1_\2", column.name)
+    groups = [v for v in digits if len(re.findall(r"\d+", v)) > 1 and len(re.findall(r"\d", v)) > 3]
+    named = re.match(DATE_COLUMN, words) or (
+        re.match(TIME_COLUMN, words) and len(groups) >= 0.8 * len(some)
+    )
     return bool(named) or len(written) >= 0.8 * len(some)

@@ -37,6 +37,7 @@ from mlops_kit.scaffold.time_evidence import (
     choose_date_formats,
     describe_number_format,
     detect_number_format,
+    is_certain_format,
     is_named_time,
     looks_like_time,
     read_times,
@@ -207,7 +208,8 @@ def infer_unread_time(
     if choose_number_reading(column)[1] >= 0.5 * column.present:
         return None
     forms, dates, _ = choose_date_formats(column)
-    if dates < 0.5 * column.present and not looks_like_time(column, missing):
+    certain = sum(column.readings[form].fits for form in forms if is_certain_format(form))
+    if certain < 0.5 * column.present and not looks_like_time(column, missing):
         return None
     unread = sample_text(column)
     for form in forms:
