@@ -59,6 +59,9 @@ def init(
     time: str = typer.Option(
         None, help="the column that dates the rows; none for no such column; guessed if not given"
     ),
+    time_format: list[str] = typer.Option(
+        [], help="how its times are written, such as '%d/%m/%Y %H:%M'; may be given more than once"
+    ),
     task: str = typer.Option("auto", help="auto, binary, multiclass or regression"),
     positive: str = typer.Option(
         None, help="for a binary task: the label that means yes; guessed if not given"
@@ -78,6 +81,7 @@ def init(
     options = {
         "target": target,
         "time": time,
+        "time_formats": time_format,
         "task": task,
         "positive": positive,
         "name": name or (project_root() if in_place else folder).resolve().name,

@@ -8,9 +8,8 @@ __all__ = [
     "DIGIT_PATTERNS",
     "NUMBER_PATTERNS",
     "UNIT_SIGNS",
-    "DATE_PART_PATTERNS",
     "ISO_PATTERN",
-    "EPOCH_UNITS",
+    "ISO_PARTS",
     "BOOLEAN_WORDS",
     "write_numbers",
     "to_text",
@@ -18,9 +17,7 @@ __all__ = [
     "strip_sign",
     "cast_numbers",
     "parse_numbers",
-    "date_pattern",
-    "to_iso_dates",
-    "parse_epochs",
+    "parse_iso_dates",
     "parse_dates",
     "is_missing_text",
     "is_missing",
@@ -41,6 +38,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from .timestamps import parse_timestamps
 
 
 # %% ../../nbs/data/01_dtypes.ipynb #22dad355
@@ -137,81 +136,38 @@ def parse_numbers(
     return cast_numbers(pc.replace_substring(text, ",", "."))
 
 
-# %% ../../nbs/data/01_dtypes.ipynb #56c587e0
-DATE_PART_PATTERNS = {
-    "%d": r"(?P<d>\d{1,2})",
-    "%m": r"(?P<m>\d{1,2})",
-    "%Y": r"(?P<Y>\d{4})",
-    "%H": r"(?P<H>\d{1,2})",
-    "%M": r"(?P<M>\d{2})",
-    "%S": r"(?P<S>\d{2})",
-}
-
-
-def date_pattern(
-    form: str,  # strftime format
-) -> str | None:  # a regular expression; None for a format that has other parts or lacks the date
-    "Turn a format of numbers into a regular expression with a group for each part."
-    escaped = re.escape(form).replace("\\%", "%")
-    pattern = re.sub(r"%[a-zA-Z]", lambda part: DATE_PART_PATTERNS.get(part[0], "?"), escaped)
-    names = re.findall(r"\?P<(\w)>", pattern)
-    known = "?" not in pattern.replace("(?P", "")
-    complete = {"d", "m", "Y"} <= set(names) and len(names) == len(set(names))
-    return f"^{pattern}$" if known and complete else None
-
-
-# %% ../../nbs/data/01_dtypes.ipynb #aa903888
-def to_iso_dates(
-    text: pa.Array,  # stripped text
-    form: str,  # strftime format
-    # Returns: the same in ISO 8601, null where it does not fit; None for a format this cannot do
-) -> pa.Array | None:
-    "Write dates of numbers in the order of ISO 8601."
-    pattern = date_pattern(form)
-    if pattern is None:
-        return None
-    names = re.findall(r"\?P<(\w)>", pattern)
-    place = {name: f"\\{number}" for number, name in enumerate(names, start=1)}
-    time = ":".join(place[name] for name in "HMS" if name in place)
-    date = f"{place['Y']}-{place['m']}-{place['d']}"
-    iso = pc.replace_substring_regex(text, pattern, f"{date} {time}" if time else date)
-    return pc.if_else(pc.match_substring_regex(text, pattern), iso, None)
-
-
-# %% ../../nbs/data/01_dtypes.ipynb #27b2ded6
-def parse_epochs(
-    text: pa.Array,  # stripped text
-    factor: float,  # microseconds in the unit that is counted
-) -> np.ndarray:  # datetime64[us]; NaT where the text does not fit
-    "Parse times counted from 1970."
-    times = parse_numbers(text) * factor
-    fits = np.abs(times) < 2.5e17
-    times = np.where(fits, np.round(times), 0).astype("int64").astype("datetime64[us]")
-    return np.where(fits, times, np.datetime64("NaT", "us"))
-
-
-# %% ../../nbs/data/01_dtypes.ipynb #ed6d6b83
+# %% ../../nbs/data/01_dtypes.ipynb #e655855a
 ISO_PATTERN = (
     r"^\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s?(Z|z|[+-]\d{2}(:?\d{2})?)?)?$"
 )
-EPOCH_UNITS = {"seconds": 1e6, "milliseconds": 1e3}  # in microseconds
+ISO_PARTS = tuple(
+    f"%Y-%m-%d{clock}{zone}" for clock in (" %H:%M:%S", " %H:%M") for zone in ("", " %z")
+)
+
+
+def parse_iso_dates(
+    text: pa.Array,  # stripped text
+) -> np.ndarray:  # datetime64[us]; NaT where the text does not fit
+    "Parse dates of ISO 8601."
+    iso = pc.if_else(pc.match_substring_regex(text, ISO_PATTERN), text, None)
+    written = pd.Series(iso, dtype="str").astype("object")
+    dates = pd.to_datetime(written, format="ISO8601", errors="coerce", utc=True)
+    found = dates.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+    unread = np.flatnonzero(np.isnat(found) & pc.is_valid(iso).to_numpy(zero_copy_only=False))
+    if len(unread):
+        spaced = pc.replace_substring(iso.take(pa.array(unread)), "T", " ")
+        for form in ISO_PARTS:
+            again = parse_timestamps(spaced, form)
+            found[unread] = np.where(np.isnat(found[unread]), again, found[unread])
+    return found
 
 
 def parse_dates(
     text: pa.Array,  # stripped text
-    form: str | None = None,  # strftime format, "seconds", "milliseconds"; ISO 8601 if None
+    form: str | None = None,  # see `timestamps.parse_timestamps`; ISO 8601 if None
 ) -> np.ndarray:  # datetime64[us]; NaT where the text does not fit
-    "Parse dates written in one format."
-    if form in EPOCH_UNITS:
-        return parse_epochs(text, EPOCH_UNITS[form])
-    if form in (None, "ISO8601"):
-        iso = pc.if_else(pc.match_substring_regex(text, ISO_PATTERN), text, None)
-    else:
-        iso = to_iso_dates(text, form)
-    written = pd.Series(text if iso is None else iso, dtype="str").astype("object")
-    form = form if iso is None else "ISO8601"
-    dates = pd.to_datetime(written, format=form, errors="coerce", utc=True)
-    return dates.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+    "Parse dates written in one format. Raises UserError for a format that is none."
+    return parse_iso_dates(text) if form in (None, "ISO8601") else parse_timestamps(text, form)
 
 
 # %% ../../nbs/data/01_dtypes.ipynb #ccd83eeb

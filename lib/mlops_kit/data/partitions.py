@@ -5,10 +5,12 @@
 # %% auto #0
 __all__ = [
     "NAMED",
+    "UNDATED",
     "load_flights",
     "open_source",
     "end_of_day",
     "row_times",
+    "check_undated",
     "save_pieces",
     "settle_types",
     "month_parts",
@@ -67,12 +69,19 @@ def end_of_day(
 
 
 # %% ../../nbs/data/05_partitions.ipynb #dc0d97cd
+UNDATED = "undated"  # file of the rows without a time
+
+
 def row_times(
     batch: pd.DataFrame,  # rows as delivered
     contract: dict[str, Any],  # see `load_contract`
     first_row: int,  # number of the batch's first row in the source, from 1
-) -> pd.Series:  # datetime; missing where the contract allows it
-    "Read when each row was. Raises UserError naming the first row whose time cannot be read."
+) -> pd.Series:  # datetime; missing for a row that is set aside
+    """Read when each row was.
+
+    Raises UserError naming the first row whose time cannot be read, unless the contract allows some
+    (`max_missing`).
+    """
     name, rules = contract["time"], contract["columns"][contract["time"]]
     if name not in batch:
         raise UserError(
@@ -83,7 +92,7 @@ def row_times(
     unread = times.isna() & ~is_missing(batch[name], rules)
     if not rules["nullable"]:
         unread |= times.isna()
-    if unread.any():
+    if unread.any() and not rules.get("max_missing"):
         place = int(np.flatnonzero(unread)[0])
         raise UserError(
             f"{name} is {batch[name].iloc[place]!r} in row {first_row + place} of the source, "
@@ -94,6 +103,21 @@ def row_times(
 
 
 # %% ../../nbs/data/05_partitions.ipynb #a9986f1d
+def check_undated(
+    counts: dict[str, int],  # see `save_pieces`
+    contract: dict[str, Any],  # see `load_contract`
+) -> None:
+    "Raise UserError when more rows are without a time than the contract allows."
+    name, rules = contract["time"], contract["columns"][contract["time"]]
+    limit = rules.get("max_missing", 1.0)
+    if counts["undated"] > limit * counts["read"]:
+        raise UserError(
+            f"{counts['undated']:,} of {counts['read']:,} rows have no {name} that can be read, the "
+            f"contract allows {limit:.1%} (max_missing); deliver their times, or see `format` and "
+            "`missing` of that column in contract.yaml"
+        )
+
+
 def save_pieces(
     folder: Path,  # where the pieces go: one folder a month
     batches: Iterator[pd.DataFrame],  # rows as delivered
@@ -109,7 +133,7 @@ def save_pieces(
             month = (
                 times.dt.strftime("%Y-%m")
                 .astype("object")
-                .where(times.notna(), "undated")
+                .where(times.notna(), UNDATED)
                 .where(times.isna() | (times < end))
             )
             counts["undated"] += int(times.isna().sum())
@@ -118,6 +142,8 @@ def save_pieces(
         for name, rows in batch.groupby(month):
             (folder / name).mkdir(parents=True, exist_ok=True)
             rows.to_parquet(folder / name / f"{number:06d}.parquet", index=False, compression="lz4")
+    if contract["time"]:
+        check_undated(counts, contract)
     return counts
 
 
@@ -184,11 +210,13 @@ def save_months(
         for month in progress(months, "writing files", len(months)):
             for name, rows in month_parts(month, max_rows):
                 rows = settle_types(rows, contract)
-                rows = rows.sort_values(time, kind="stable", ignore_index=True) if time else rows
+                dated = bool(time) and not name.startswith(UNDATED)
+                rows = rows.sort_values(time, kind="stable", ignore_index=True) if dated else rows
                 kept = np.diff(np.floor(np.arange(len(rows) + 1) * share + 1e-9)) > 0
                 rows = rows[kept].reset_index(drop=True) if share < 1 else rows
                 rows.to_parquet(partial / f"{name}.parquet", index=False, compression="zstd")
-                written[name] = (
-                    rows[time].dt.floor("D").value_counts().sort_index() if time else len(rows)
-                )
+                written[name] = len(rows)
+                if time:
+                    days = rows[time].dt.floor("D") if dated else pd.Series(pd.NaT, rows.index)
+                    written[name] = days.value_counts(dropna=False).sort_index()
     return written

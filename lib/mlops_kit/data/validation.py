@@ -88,11 +88,14 @@ def judge_rows(
     # Returns: the contract's columns in their types; reasons by row, "" for a good one
 ) -> tuple[pd.DataFrame, pd.Series]:
     "Hold every row of a file to the contract."
-    typed = {name: to_type(table[name], rules) for name, rules in contract["columns"].items()}
+    columns = dict(contract["columns"])
+    if contract.get("time"):  # a row without a time is in no window, so it must not vanish
+        columns[contract["time"]] = columns[contract["time"]] | {"nullable": False}
+    typed = {name: to_type(table[name], rules) for name, rules in columns.items()}
     reasons = pd.Series("", index=table.index, dtype="object")
     problems = [
         p
-        for name, rules in contract["columns"].items()
+        for name, rules in columns.items()
         for p in column_problems(name, table[name], typed[name], rules)
     ]
     duplicate = (

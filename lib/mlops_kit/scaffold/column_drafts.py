@@ -122,13 +122,18 @@ def draft_column(
     rules, notes = infer_type(column)
     kind = rules["type"]
     role, reason = infer_role(column, kind, rows)
+    if "role" in rules:
+        role, reason = rules["role"], notes.pop(0)  # what looks like a time, and cannot be read
     limits, evidence = draft_limits(column, rules, role, rows)
     rules, notes = rules | limits, notes + evidence
     if kind in ("category", "text") and role != "constant":
         notes.append(f"{column.distinct:,} different values")
     missing = count_missing(column, rules.get("missing", []))
     sensitive = find_sensitive_reason(column)
-    notes += describe_values(missing / rows, sensitive)
+    said = describe_values(missing / rows, sensitive)
+    if any("are no dates" in note for note in notes):
+        said = [note for note in said if note != "never missing"]
+    notes += said
     entry = assemble_entry(rules, role, bool(missing), bool(sensitive))
     if role != "feature":
         entry["role"] = role

@@ -16,8 +16,6 @@ __all__ = [
     "mark_leaks",
     "draft_target_entry",
     "describe_classes",
-    "find_named_time",
-    "choose_time",
     "list_names",
     "describe_columns",
     "assemble_contract",
@@ -26,7 +24,7 @@ __all__ = [
 
 
 # %% ../../nbs/scaffold/08_contract_draft.ipynb #a8cc2b6b
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +36,13 @@ from mlops_kit.scaffold.target import (
     count_labels,
     draft_target,
     find_column,
-    infer_time_column,
 )
 from ..core.files import UserError, progress
 from ..data.dtypes import to_type
 from .column_drafts import draft_column, draft_missing_limits
 from ..core.contract import encode_target
 from .profiling import ColumnProfile, TableProfile, profile_table
+from .time_column import choose_time, describe_time, limit_undated
 from ..data.leakage import find_leaks
 from ..data.readers import read_batches
 from ..data.validation import judge_rows
@@ -110,12 +108,12 @@ def loosen_contract(
     "Drop limits that the sample breaks; a column that still fails becomes a category."
     reasons = judge_rows(profile.sample, contract)[1]
     broken = {r.split(": ")[0] for text in set(reasons[reasons != ""]) for r in text.split("; ")}
-    for name in broken & set(contract["columns"]):
+    for name in broken & set(contract["columns"]) - {contract["time"]}:
         rules = contract["columns"][name]
         for field in ("range", "allowed"):
             rules.pop(field, None)
         rules["nullable"] = True
-        if name in (contract["time"], contract["target"]):
+        if name == contract["target"]:
             continue
         alone = {"key": [], "columns": {name: rules}}
         if judge_rows(profile.sample[[name]], alone)[1].ne("").any():
@@ -174,6 +172,8 @@ def draft_target_entry(
     unused = () if regression else ("decimal", "format", "range")
     for field in ("role", "allowed", *unused):
         rules.pop(field, None)
+    if rules["type"] == "datetime":
+        rules.pop("format", None)  # a number that also fits as a date
     labels = count_labels(column) or {}
     values = column.values or {}
     words = [w for w in values if w.lower() in MISSING_WORDS and w not in labels]
@@ -211,52 +211,21 @@ def describe_classes(
     return notes
 
 
-# %% ../../nbs/scaffold/08_contract_draft.ipynb #60b58705
-def find_named_time(
-    name: str,  # as the user gave it
-    profile: TableProfile,
-    columns: dict[str, dict[str, Any]],  # entries of the contract
-) -> str:  # the column
-    "Find the time column that a user names. Raises UserError for one without dates."
-    time = find_column(name, profile, "--time")
-    if columns[time]["type"] != "datetime":
-        raise UserError(
-            f"--time {time!r} holds no dates: it was read as {columns[time]['type']} "
-            f"({columns[time]['evidence'][:80]}); name a column of dates, or --time none"
-        )
-    return time
-
-
-# %% ../../nbs/scaffold/08_contract_draft.ipynb #892bff09
-def choose_time(
-    columns: dict[str, dict[str, Any]],  # entries of the contract; the time's is changed in place
-    profile: TableProfile,
-    target: str,
-    time: str | None,  # a column, "none", or None to infer it
-) -> tuple[str | None, str]:  # the time column, and why
-    "Choose the time column. Raises UserError for a column without dates."
-    if time is None:
-        time, reason = infer_time_column(columns, profile, target)
-        reason = f"time: {reason}"
-    elif time.lower() == "none":
-        return None, "time: none, as requested: rows are split by a hash of each row"
-    else:
-        time = find_named_time(time, profile, columns)
-        reason = f"time: {time!r} dates the rows, as requested"
-    if time:
-        rules = columns[time]
-        gaps = bool(profile.columns[time].missing or rules.get("missing"))
-        rules |= {"known": True, "nullable": rules["nullable"] and gaps}
-        rules.pop("role", None)
-    return time, reason
-
-
 # %% ../../nbs/scaffold/08_contract_draft.ipynb #3f628bfc
-REPORTED_EVIDENCE = ("taken as", "are dates", "are written in", "could be read", "too large")
+REPORTED_EVIDENCE = (
+    "taken as",
+    "are dates",
+    "are written in",
+    "could be read",
+    "too large",
+    "cannot be read",
+    "read as",
+)
 UNUSED_ROLES = {
     "identifier": "not used, they name rows",
     "constant": "not used, one value",
     "empty": "not used, no value",
+    "unread": "not used; looks like a time, see `format` in contract.yaml",
     "group": "not used; `features.group` keeps the rows of each on one side of the split",
 }
 
@@ -321,6 +290,7 @@ def draft_contract(
     task: str,  # "auto" or one of contract.TASKS
     positive: str | None,  # the positive label; None to infer it
     name: str,  # the project's
+    time_formats: Sequence[str] = (),  # how the time is written, where the user says so
     # Returns: the contract; the sample in its types; what was inferred, in sentences
 ) -> tuple[dict[str, Any], pd.DataFrame, list[str]]:
     "Draft a contract. Raises UserError for a target or time that cannot be one."
@@ -328,11 +298,15 @@ def draft_contract(
     target, draft = column.name, draft_target(column, task, positive)
     columns = {c: draft_column(profile.columns[c], profile.rows) for c in profile.columns}
     notes = draft_target_entry(columns[target], column, draft)
-    time, reason = choose_time(columns, profile, target, time)
+    time, why = choose_time(columns, profile, target, time, time_formats)
+    reason = [why]
     contract = assemble_contract(name, target, time, draft, columns)
     typed = loosen_contract(contract, profile)
     for c, share in draft_missing_limits(typed, typed[time] if time else None).items():
-        columns[c] |= {"nullable": True, "max_missing": share}
+        columns[c] |= {"nullable": True, "max_missing": share} if c != time else {}
+    if time:
+        columns[time]["max_missing"] = limit_undated(typed[time])
+        reason += [*describe_time(time, typed[time], profile, columns[time])]
     encoded = encode_target(typed[target], {"positive": None} | contract)
     leaks = mark_leaks(typed, encoded, draft["task"], columns)
-    return contract, typed, [*notes, reason, *describe_columns(columns, leaks)]
+    return contract, typed, [*notes, *reason, *describe_columns(columns, leaks)]

@@ -152,8 +152,9 @@ def write_contract(contract: dict[str, Any]) -> str:  # YAML
 #   nullable     may single values be missing?           max_missing  largest share of missing values in one file
 #   known        is it known when a prediction is asked for? false keeps it from the model
 #   sensitive    does it describe a person or a protected group?
-#   missing      words that mean missing     decimal, format   how numbers and dates are written
-#   role         identifier, constant, empty, group, suspect (may know the target): why it was excluded or needs a review
+#   missing      words that mean missing     decimal, format   how numbers and dates are written; for dates parts of strftime (%d/%m/%Y %H:%M),
+#                ISO8601, seconds … nanoseconds (since 1970), excel days, or a list of these, tried in order
+#   role         identifier, constant, empty, group, suspect (may know the target), unread (looks like a time that cannot be read): why it was excluded or needs a review
 """
     top = {k: v for k, v in contract.items() if k != "columns"}
     entries = "".join(
@@ -238,13 +239,15 @@ def build(
     template: Path,  # root of a clone of the template
     source: str,  # as the user gave it
     here: Path,  # folder from which a relative source counts
-    options: dict[str, Any],  # "target", "time", "task", "positive", "name"
+    # "target", "time", "task", "positive", "name", and where given "time_formats"
+    options: dict[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:  # answers, contract, what was inferred
     "Look, draft and write a project."
     names = project_names(options["name"])
     facts = profile_source(source, here)
     requested = [options[name] for name in ("target", "time", "task", "positive")]
-    contract, typed, said = draft_contract(facts, *requested, names["command"])
+    forms = options.get("time_formats") or ()
+    contract, typed, said = draft_contract(facts, *requested, names["command"], forms)
     folder.mkdir(parents=True)
     local, dependency, copied = place_source(source, here, folder)
     params, sample, more = draft_params(facts, contract, typed, local, names["command"])

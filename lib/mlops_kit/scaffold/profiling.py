@@ -58,6 +58,8 @@ class ColumnProfile:
     counts: Counter[str] = field(default_factory=Counter)
     sketch: DistinctSketch = field(default_factory=lambda: DistinctSketch(20_000))  # of the values
     wide: bool = False  # most values differ: grouping equal values saves no time
+    # up to 100,000 values as delivered, spread evenly, in the order of the file
+    sample: pd.Series | None = None
 
     @property
     def present(self) -> int:
@@ -276,4 +278,7 @@ def profile_table(
             row_hashes = (row_hashes ^ hashes) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(place)
         rows.add(row_hashes)
         sample.add(batch)
-    return TableProfile(sample.seen, columns, sample.table(), rows.repeated, rows.level == 0)
+    kept = sample.table()
+    for name, column in columns.items():
+        column.sample = kept[name]
+    return TableProfile(sample.seen, columns, kept, rows.repeated, rows.level == 0)

@@ -21,10 +21,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ..core.files import UserError
 from ..core.contract import encode_target
+from ..data.dtypes import parse_dates
 from .profiling import TableProfile
+from .time_evidence import format_family
 from ..data.splitting import assign_windows, assign_by_hash, hash_rows
 
 
@@ -36,11 +39,23 @@ def find_latest_time(
 ) -> pd.Timestamp:  # of all rows, where they were counted; else of the sample
     "Find the latest time."
     time = contract["time"]
-    form, latest = contract["columns"][time].get("format") or "ISO8601", typed[time].max()
-    reading = profile.columns[time].readings.get(form) if isinstance(form, str) else None
-    if reading is None or not isinstance(reading.high, np.datetime64):
-        return latest
-    return max(latest, pd.Timestamp(reading.high))
+    latest, column = typed[time].max(), profile.columns[time]
+    forms = contract["columns"][time].get("format") or "ISO8601"
+    forms = [forms] if isinstance(forms, str) else forms
+    if len({format_family(form) for form in forms}) < len(forms):
+        return latest  # day first and month first: the readings count values of each other
+    for form in forms:
+        reading = column.readings.get(form)
+        if reading is None and (reading := column.readings.get(".")):
+            high = parse_dates(pa.array([f"{reading.high:.10g}"]), form)[0]
+            high = (
+                parse_dates(pa.array([f"{reading.high:.0f}"]), form)[0] if np.isnat(high) else high
+            )
+        elif reading:
+            high = reading.high
+        if reading and isinstance(high, np.datetime64) and not np.isnat(high):
+            latest = max(latest, pd.Timestamp(high))
+    return latest
 
 
 # %% ../../nbs/scaffold/09_split_draft.ipynb #3726d62a
@@ -51,8 +66,13 @@ def draft_asof(
 ) -> tuple[str, str]:  # the day for `data.asof`; what to report about later rows, or ""
     "Choose the as-of date: the last day of the data, but not in the future."
     future = float((times > today).mean())
-    if latest <= today or future > 0.5:
+    if latest <= today:
         return f"{latest:%Y-%m-%d}", ""
+    if future > 0.5:
+        return f"{latest:%Y-%m-%d}", (
+            f"{int((times > today).sum()):,} of {len(times):,} times lie in the future, up to "
+            f"{latest:%Y-%m-%d}: is the format right? see data.asof"
+        )
     last = times[times <= today].max()
     return f"{last:%Y-%m-%d}", (
         f"{future:.1%} of the rows are dated after today ({latest:%Y-%m-%d} the latest) and left "

@@ -9,6 +9,7 @@ __all__ = [
     "POSITIVE_WORDS",
     "TIME_NAME",
     "NOT_TIME_NAME",
+    "MAX_UNDATED",
     "choose_number_reading",
     "count_labels",
     "find_column",
@@ -275,13 +276,21 @@ TIME_NAME = r"(^|[_\W])(date|time|timestamp|datetime|day|month|period|when|ts|cr
 NOT_TIME_NAME = r"(?i)birth|born|dob|end|due|expir|until|last|clos|deliver|update|modif|return|resol|cancel|finish|stop|paid|death|discharge|next|renew"
 
 
+MAX_UNDATED = 0.03  # share of rows that may be without a time
+
+
 def may_date_rows(
     column: ColumnProfile,
     kind: str,  # its type in the contract
 ) -> bool:
     "Tell whether a column may say when a row happened."
-    complete = kind == "datetime" and column.missing == 0 and column.distinct > 5
-    return complete and not re.search(NOT_TIME_NAME, column.name)
+    complete = column.missing <= MAX_UNDATED * column.rows
+    return (
+        kind == "datetime"
+        and complete
+        and column.distinct > 5
+        and not re.search(NOT_TIME_NAME, column.name)
+    )
 
 
 # %% ../../nbs/scaffold/04_target.ipynb #544cfe8d
@@ -297,13 +306,23 @@ def infer_time_column(
         if name != target and may_date_rows(profile.columns[name], rules["type"])
     ]
     if not found:
-        return None, "no column dates the rows: they are split by a hash of each row"
+        gaps = [
+            f"{name!r} holds dates, and {profile.columns[name].missing:,} of {profile.rows:,} rows have "
+            f"none: if it dates the rows, --time {name!r} takes it"
+            for name, rules in columns.items()
+            if name != target and rules["type"] == "datetime" and profile.columns[name].missing
+        ][:1]
+        reason = "no column dates the rows: they are split by a hash of each row"
+        return None, "; ".join([reason, *gaps])
 
     def has_time_name(name: str) -> bool:
         words = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
         return bool(re.search(TIME_NAME, words))
 
-    best = next(filter(has_time_name, found), found[0])
+    def rank(name: str) -> tuple[bool, bool]:  # the smaller, the better
+        return not has_time_name(name), profile.columns[name].missing > 0
+
+    best = min(found, key=rank)
     others = [name for name in found if name != best][:3]
     rejected = f"; not {', '.join(others)}" if others else ""
     return best, f"{best!r} dates the rows{rejected} (--time NAME or --time none to change it)"

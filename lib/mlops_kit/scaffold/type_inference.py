@@ -5,23 +5,18 @@
 # %% auto #0
 __all__ = [
     "Inference",
-    "TIMESTAMP_NAME",
-    "EPOCH_RANGES",
-    "TWIN_FORMATS",
     "MISSING_MARKS",
     "split_words",
     "quote_words",
     "describe_missing",
     "describe_misfits",
     "fits_nearly_all",
-    "detect_epoch_format",
-    "find_twin_format",
-    "choose_date_formats",
     "infer_epoch",
     "describe_numbers",
     "is_coded",
     "infer_number",
     "infer_date",
+    "infer_unread_time",
     "infer_boolean",
     "infer_text",
     "infer_type",
@@ -36,8 +31,19 @@ import numpy as np
 import pyarrow as pa
 
 from .target import MISSING_WORDS, choose_number_reading
-from ..data.dtypes import BOOLEAN_WORDS, parse_dates
+from ..data.dtypes import BOOLEAN_WORDS
 from .profiling import ColumnProfile
+from mlops_kit.scaffold.time_evidence import (
+    choose_date_formats,
+    describe_number_format,
+    detect_number_format,
+    is_certain_format,
+    is_named_time,
+    looks_like_time,
+    read_times,
+    sample_text,
+)
+from .time_zones import describe_zones
 
 Inference = tuple[dict[str, Any], list[str]]  # fields of a contract's entry; evidence in sentences
 
@@ -92,81 +98,22 @@ def fits_nearly_all(
     return fits >= 0.9 * present and column.words is not None and len(other) <= 20
 
 
-# %% ../../nbs/scaffold/06_type_inference.ipynb #0e657ccf
-TIMESTAMP_NAME = r"(^|[_\W])(time|timestamp|stamp|ts|date|day|datetime|created|updated|at|when|epoch|unix|datum)($|[_\W\d])"
-EPOCH_RANGES = (
-    ("seconds", 4e8, 4e9),
-    ("milliseconds", 4e11, 4e12),
-    ("%Y%m%d", 18000101, 22001231),
-)
-
-
-def detect_epoch_format(
-    column: ColumnProfile,  # of whole numbers
-) -> str | None:  # "seconds", "milliseconds", "%Y%m%d", or None when it holds no dates
-    "Detect dates that are written as numbers, by the column's name and range."
-    words = re.sub(r"([a-z])([A-Z])", r"\1_\2", column.name).lower()
-    reading = column.readings.get(".")
-    if not re.search(TIMESTAMP_NAME, words) or reading is None:
-        return None
-    if reading.whole < reading.fits or column.distinct < 5:
-        return None
-    ends = (float(reading.low), float(reading.high))
-    some = [v for v in (column.values or {}) if v.isdigit()][:500] or [f"{v:.0f}" for v in ends]
-    for form, low, high in EPOCH_RANGES:
-        if low <= ends[0] <= ends[1] <= high:
-            dates = parse_dates(pa.array(some, type=pa.large_string()), form)
-            return None if np.isnat(dates).any() else form
-    return None
-
-
-# %% ../../nbs/scaffold/06_type_inference.ipynb #61bfe94f
-TWIN_FORMATS = {"%d/%m": "%m/%d", "%m/%d": "%d/%m", "%d-%m": "%m-%d", "%m-%d": "%d-%m"}
-
-
-def find_twin_format(form: str) -> str:  # itself when it has no twin
-    "Give the format that most values of a format fit as well."
-    if form[:5] in TWIN_FORMATS:
-        return TWIN_FORMATS[form[:5]] + form[5:]
-    return form.replace("%b", "%B") if "%b" in form else form.replace("%B", "%b")
-
-
-# %% ../../nbs/scaffold/06_type_inference.ipynb #20b1e1fb
-def choose_date_formats(
-    column: ColumnProfile,
-) -> tuple[list[str], int]:  # formats, the most frequent first; how many values they fit together
-    "Choose the formats in which a column's dates are written."
-    dates = {
-        name: reading.fits
-        for name, reading in column.readings.items()
-        if name == "ISO8601" or ("%" in name[:2] and len(name) > 2)
-    }
-    chosen, fits = [], 0
-    for form in sorted(dates, key=lambda f: (-dates[f], "%d/%m" not in f, f)):
-        twin = find_twin_format(form)
-        if twin not in chosen:
-            chosen, fits = [*chosen, form], fits + dates[form]
-            continue
-        only_here = column.present - dates[twin]
-        day_first = "%d" in twin[:2] + form[:2]
-        if day_first and only_here > 0 and fits < column.present:
-            chosen, fits = [*chosen, form], min(column.present, fits + only_here)
-    return chosen, min(fits, column.present)
-
-
 # %% ../../nbs/scaffold/06_type_inference.ipynb #a797a918
 def infer_epoch(
     column: ColumnProfile,
     missing: dict[str, int],  # see `split_words`
 ) -> Inference | None:
-    "Infer that whole numbers are dates."
-    form = detect_epoch_format(column) if choose_number_reading(column)[1] else None
+    "Infer that numbers are dates."
+    reading, numbers = choose_number_reading(column)
+    if not numbers or numbers < 0.98 * (column.present - sum(missing.values())):
+        return None
+    form = detect_number_format(column, is_named_time(column.name)) if reading == "." else None
     if not form:
         return None
     rules = {"type": "datetime", "format": form}
     if missing:
         rules["missing"] = list(missing)
-    return rules, [f"whole numbers that are dates ({form})", *describe_missing(missing)]
+    return rules, [describe_number_format(form), *describe_missing(missing)]
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #0532a83f
@@ -229,21 +176,49 @@ def infer_date(
     other: dict[str, int],  # see `split_words`
 ) -> Inference | None:
     "Infer a date and the formats in which it is written."
-    forms, dates = choose_date_formats(column)
-    if not dates or not fits_nearly_all(column, dates, missing, other):
+    forms, dates, reasons = choose_date_formats(column)
+    present = column.present - sum(missing.values())
+    if not dates or dates < 0.9 * present:
         return None
     rules: dict[str, Any] = {"type": "datetime"}
     if forms != ["ISO8601"]:
         rules["format"] = forms[0] if len(forms) == 1 else forms
-    if missing or other:
-        rules["missing"] = [*missing, *other]
-    notes = describe_missing(missing)
+    listed = other if len(other) <= 20 else {}
+    if missing or listed:
+        rules["missing"] = [*missing, *listed]
+    notes = describe_missing(missing) + reasons + describe_zones(sample_text(column))
     if len(forms) > 1:
         notes.append(
             f"dates are written in {len(forms)} ways ({', '.join(forms)}); where two fit, the "
             "first counts"
         )
-    return rules, notes + describe_misfits(other, "values", "dates")
+    if dates < present:
+        notes.append(
+            f"{present - dates:,} of {present:,} values are no dates ({quote_words(other)}) and are "
+            "taken as missing"
+        )
+    return rules, notes
+
+
+def infer_unread_time(
+    column: ColumnProfile,
+    missing: dict[str, int],  # see `split_words`
+) -> Inference | None:
+    "Infer that a column looks like a time that cannot be read."
+    if choose_number_reading(column)[1] >= 0.5 * column.present:
+        return None
+    forms, dates, _ = choose_date_formats(column)
+    certain = sum(column.readings[form].fits for form in forms if is_certain_format(form))
+    if certain < 0.5 * column.present and not looks_like_time(column, missing):
+        return None
+    unread = sample_text(column)
+    for form in forms:
+        unread = unread.filter(pa.array(np.isnat(read_times(unread, form))))
+    example = next((v for v in unread.to_pylist() if v not in missing), "")
+    amount = f"{column.present - dates:,} of {column.present:,} values"
+    return {"type": "category", "role": "unread"}, [
+        f"looks like a time, and {amount} cannot be read, such as {example!r}"
+    ]
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #4065c816
@@ -292,6 +267,7 @@ def infer_type(
         infer_epoch(column, missing)
         or infer_number(column, missing, other)
         or infer_date(column, missing, other)
+        or infer_unread_time(column, missing)
         or infer_boolean(column)
         or infer_text(column, missing)
     )
