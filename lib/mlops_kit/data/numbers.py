@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-# %% ../../nbs/data/00a_numbers.ipynb #28d250fe
+# %% ../../nbs/data/00a_numbers.ipynb #e5260d82
 import re
 import unicodedata
 from contextlib import suppress
@@ -33,7 +33,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
-# %% ../../nbs/data/00a_numbers.ipynb #f439d196
+# %% ../../nbs/data/00a_numbers.ipynb #3b6e0661
 GROUP_SEPARATORS = " '’\u00a0\u202f\u2009\u2007\u066c"  # between groups of digits, never decimal
 DIGIT_PATTERNS = {
     ".": rf"(\d+|[1-9]\d{{0,2}}(,\d{{3}})+|[1-9]\d?(,\d\d)+,\d{{3}}|[1-9]\d{{0,2}}([{GROUP_SEPARATORS}]\d{{3}})+)(\.\d*)?|\.\d+",
@@ -45,7 +45,7 @@ NUMBER_PATTERNS = {
 }
 
 
-# %% ../../nbs/data/00a_numbers.ipynb #032da0e1
+# %% ../../nbs/data/00a_numbers.ipynb #9945c932
 def cast_numbers(
     text: pa.Array,  # plain numbers or null
 ) -> np.ndarray:  # float64; NaN where null or infinite
@@ -54,7 +54,7 @@ def cast_numbers(
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
-# %% ../../nbs/data/00a_numbers.ipynb #4f7ce8e4
+# %% ../../nbs/data/00a_numbers.ipynb #f856db5e
 def to_ascii_digits(text: pa.Array) -> pa.Array:  # stripped text; null stays null
     "Write the digits of every script as 0 to 9."
     if not pc.any(pc.match_substring_regex(text, r"[^\x00-\x7f]")).as_py():
@@ -76,7 +76,7 @@ def to_ascii_digits(text: pa.Array) -> pa.Array:  # stripped text; null stays nu
     return pa.array(values, type=text.type)
 
 
-# %% ../../nbs/data/00a_numbers.ipynb #ac56a51e
+# %% ../../nbs/data/00a_numbers.ipynb #2de10666
 UNUSUAL = (
     (r"^[\x{2212}\x{2013}]\s*", "-"),
     (r"^([+-])\s+", r"\1"),
@@ -94,7 +94,7 @@ def to_plain_notation(text: pa.Array) -> pa.Array:  # stripped text; null stays 
     return text
 
 
-# %% ../../nbs/data/00a_numbers.ipynb #25f92365
+# %% ../../nbs/data/00a_numbers.ipynb #d66a2b60
 MAY_BE_UNUSUAL = r"^[(+\-\x{2212}\x{2013}\x{ff0d}\x{ff08}]?\s*[\p{Nd}.,\x{066b}]"
 
 
@@ -130,7 +130,7 @@ def parse_numbers(
     return cast_numbers(pc.replace_substring(text, ",", "."))
 
 
-# %% ../../nbs/data/00a_numbers.ipynb #5584d516
+# %% ../../nbs/data/00a_numbers.ipynb #68697929
 # what may stand at every number of any column; other units are looked for in columns of text
 UNIT_SIGNS = ("%", "€", "$", "£", "¥", "EUR", "USD", "GBP", "CHF")
 MULTIPLIED = "K/M/B"
@@ -163,7 +163,7 @@ def strip_sign(
     return pc.if_else(pc.or_(first, last), bare, None)
 
 
-# %% ../../nbs/data/00a_numbers.ipynb #c789e819
+# %% ../../nbs/data/00a_numbers.ipynb #7d9c1115
 def parse_multiplied(
     text: pa.Array,  # stripped text without its unit
     decimal: str,  # the decimal sign, "." or ","

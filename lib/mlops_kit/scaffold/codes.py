@@ -6,7 +6,7 @@
 __all__ = ["CODE_WORDS", "COUNT_WORDS", "is_code_name", "find_huge_reason", "find_code_reason"]
 
 
-# %% ../../nbs/scaffold/05a_codes.ipynb #d2ad6304
+# %% ../../nbs/scaffold/05a_codes.ipynb #6c0bea79
 import re
 
 import numpy as np
@@ -16,7 +16,7 @@ from .profiling import ColumnProfile
 from .units import list_values
 
 
-# %% ../../nbs/scaffold/05a_codes.ipynb #9eccff21
+# %% ../../nbs/scaffold/05a_codes.ipynb #2e861c06
 CODE_WORDS = (
     r"(^|_)(id|ids|code|codes|kode|codigo|zip|zipcode|postal|postcode|plz|postleitzahl|cep|pincode|sku|ean|upc|gtin|isbn|fips|naics|sic|icd|"
     r"nace|imei|mac|store|shop|branch|filiale|device|sensor|station|machine|terminal|merchant|vendor|supplier|product|article|artikel|item|"
@@ -34,7 +34,7 @@ def is_code_name(name: str) -> bool:
     return bool(re.search(CODE_WORDS, words)) and (bool(last) or not re.search(COUNT_WORDS, words))
 
 
-# %% ../../nbs/scaffold/05a_codes.ipynb #1167db67
+# %% ../../nbs/scaffold/05a_codes.ipynb #a62c73ee
 def find_huge_reason(
     column: ColumnProfile,
     whole: bool,  # all numbers are whole

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-# %% ../../nbs/scaffold/04b_number_evidence.ipynb #97bfd7e4
+# %% ../../nbs/scaffold/04b_number_evidence.ipynb #331df19f
 import re
 from functools import partial
 
@@ -50,7 +50,7 @@ from mlops_kit.scaffold.units import (
 )
 
 
-# %% ../../nbs/scaffold/04b_number_evidence.ipynb #796c30f3
+# %% ../../nbs/scaffold/04b_number_evidence.ipynb #e67e9973
 NUMBER_KINDS = {
     "ranges": r"^[^\w]{0,2}\d[\d.,]*\s*[a-zA-Z%€$]{0,4}\s*(-|–|—|to|bis|à|\.\.+|~)\s*[^\w]{0,2}\d[\d.,]*\s*\D{0,6}$",
     "durations": r"^(\d+:\d{2}(:\d{2}([.,]\d+)?)?|P?T?(\d+\s?[dhmsDHMS](ays?|ours?|in(ute)?s?|ec(ond)?s?)?[\s,]*){2,})$",
@@ -77,7 +77,7 @@ def count_kinds(
     return found
 
 
-# %% ../../nbs/scaffold/04b_number_evidence.ipynb #22d56f62
+# %% ../../nbs/scaffold/04b_number_evidence.ipynb #adf8aad9
 def set_words(
     column: ColumnProfile,  # changed in place
     values: pa.Array,  # different values of the sample
@@ -112,7 +112,7 @@ def add_unit_readings(
     set_words(column, values, rows, np.isnan(parsed["."]) & np.isnan(parsed[","]))
 
 
-# %% ../../nbs/scaffold/04b_number_evidence.ipynb #831a1fff
+# %% ../../nbs/scaffold/04b_number_evidence.ipynb #1fc11b7a
 def mark_unread(
     column: ColumnProfile,  # changed in place
     what: str,  # what the values look like
@@ -141,7 +141,7 @@ def examine_kinds(
         column.remarks.append(f"numbers with something around them, taken as a category: {what}")
 
 
-# %% ../../nbs/scaffold/04b_number_evidence.ipynb #3e3a0e44
+# %% ../../nbs/scaffold/04b_number_evidence.ipynb #ec58b516
 def is_text_of_numbers(
     column: ColumnProfile,
     words: int,  # rows with a word for *missing*
@@ -179,7 +179,7 @@ def examine_units(
         examine_kinds(column, values, rows, present)
 
 
-# %% ../../nbs/scaffold/04b_number_evidence.ipynb #219b3335
+# %% ../../nbs/scaffold/04b_number_evidence.ipynb #176bbcc1
 def decide_mark(
     values: list[str],  # numbers as written, without unit
 ) -> tuple[str, str]:  # the decimal sign, "" when nothing decides; why
@@ -218,7 +218,7 @@ def file_decimal(
     return next(iter(found.items())) if len(found) == 1 else ("", "")
 
 
-# %% ../../nbs/scaffold/04b_number_evidence.ipynb #5e9db98b
+# %% ../../nbs/scaffold/04b_number_evidence.ipynb #9947d9c3
 def examine_decimal(
     column: ColumnProfile,  # changed in place
     known: tuple[str, str],  # see `file_decimal`
@@ -270,12 +270,12 @@ def examine_notations(
         column.remarks.append("two notations in one column, read as the first: " + ", ".join(what))
 
 
-# %% ../../nbs/scaffold/04b_number_evidence.ipynb #a68360b8
+# %% ../../nbs/scaffold/04b_number_evidence.ipynb #652a962c
 NOTATIONS = (
     ("parentheses for negative numbers", r"\(\D*\p{Nd}.*\)"),
     ("the minus sign behind the number", r"\p{Nd}.*[-\x{2212}]$"),
     ("powers of ten written out", r"[x×·*]\s*10\s*\^?[(+\-\d]"),
-    ("digits of another script", r"^[^0-9]*\p{Nd}[^0-9]*$"),
+    ("digits of another script", r"^[^0-9]*$"),
 )
 
 
@@ -313,7 +313,7 @@ def examine_spelling(
         )
 
 
-# %% ../../nbs/scaffold/04b_number_evidence.ipynb #e97b5d45
+# %% ../../nbs/scaffold/04b_number_evidence.ipynb #bb96880e
 def examine_numbers(
     profile: TableProfile,  # its columns are changed in place
 ) -> None:

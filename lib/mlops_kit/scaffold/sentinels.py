@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-# %% ../../nbs/scaffold/04c_sentinels.ipynb #ee3e7d81
+# %% ../../nbs/scaffold/04c_sentinels.ipynb #d5605993
 import re
 
 import numpy as np
@@ -36,7 +36,7 @@ from .target import choose_number_reading, is_number_reading
 from .units import list_values, scale_rows
 
 
-# %% ../../nbs/scaffold/04c_sentinels.ipynb #db1240b3
+# %% ../../nbs/scaffold/04c_sentinels.ipynb #48bbc048
 LIMITS_OF_TYPES = (-128, -32768, 32767, 65535, -2147483648, 2147483647, 4294967295, 2**63 - 1)
 
 
@@ -54,7 +54,7 @@ def is_round_sentinel(
     return len(digits) >= 2 and set(digits) == {"9"}
 
 
-# %% ../../nbs/scaffold/04c_sentinels.ipynb #7579cc6c
+# %% ../../nbs/scaffold/04c_sentinels.ipynb #b5eab724
 def judge_end(
     values: np.ndarray,  # different numbers, ascending
     rows: np.ndarray,  # of each
@@ -102,7 +102,7 @@ def find_number_sentinels(
     return strong, weak
 
 
-# %% ../../nbs/scaffold/04c_sentinels.ipynb #cdffc161
+# %% ../../nbs/scaffold/04c_sentinels.ipynb #b11b2d1d
 def read_sample(
     column: ColumnProfile,
     reading: str,  # as a number
@@ -171,7 +171,7 @@ def examine_number_sentinels(
         )
 
 
-# %% ../../nbs/scaffold/04c_sentinels.ipynb #eae4f73c
+# %% ../../nbs/scaffold/04c_sentinels.ipynb #6f70775a
 FAR_DATES = (
     pd.to_datetime(
         [
@@ -224,7 +224,7 @@ def examine_date_sentinels(
         )
 
 
-# %% ../../nbs/scaffold/04c_sentinels.ipynb #25913537
+# %% ../../nbs/scaffold/04c_sentinels.ipynb #b9622b71
 MISSING_MARKS = (
     *(
         "?",
@@ -336,7 +336,7 @@ def examine_words(
     column.sentinels |= marks
 
 
-# %% ../../nbs/scaffold/04c_sentinels.ipynb #57bcb04f
+# %% ../../nbs/scaffold/04c_sentinels.ipynb #c6330a25
 def examine_missing(
     profile: TableProfile,  # its columns are changed in place
 ) -> None:

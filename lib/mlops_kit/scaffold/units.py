@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-# %% ../../nbs/scaffold/04a_units.ipynb #403f6e22
+# %% ../../nbs/scaffold/04a_units.ipynb #331beaf0
 import re
 import unicodedata
 from collections import Counter
@@ -39,7 +39,7 @@ from ..data.numbers import MULTIPLIED, MULTIPLIERS
 from .profiling import ColumnProfile
 
 
-# %% ../../nbs/scaffold/04a_units.ipynb #0a4e2cf7
+# %% ../../nbs/scaffold/04a_units.ipynb #0c07cb39
 def list_values(
     column: ColumnProfile,
 ) -> tuple[pa.Array, np.ndarray]:  # different values of the sample as text; rows of each
@@ -60,7 +60,7 @@ def scale_rows(
     return rows if sampled >= column.rows else round(rows * column.rows / max(sampled, 1))
 
 
-# %% ../../nbs/scaffold/04a_units.ipynb #922ad723
+# %% ../../nbs/scaffold/04a_units.ipynb #eb0a6ce5
 NUMBER_CORE = r"(?:\p{Nd}[\p{Nd}.,'’\x{066b}\x{066c}\x{00a0}\x{202f}\x{2009} ]*\p{Nd}|\p{Nd})\.?(?:[eE][+-]?\d+)?"
 AROUND = (
     r"^\(?[+\-\x{2212}]?\s*(?P<before>[^\p{Nd}\s()+\-\x{2212}.,][^\p{Nd}()+\-\x{2212}]*?)?\s*[+\-\x{2212}]?(?P<body>"
@@ -80,7 +80,7 @@ def split_around(
     return before, behind, pc.is_valid(found).to_numpy(zero_copy_only=False)
 
 
-# %% ../../nbs/scaffold/04a_units.ipynb #9535f5b8
+# %% ../../nbs/scaffold/04a_units.ipynb #dd449532
 UNITS = set(
     "kg g mg µg μg ug t lb lbs oz st km m cm mm µm nm mi mile miles ft feet foot in inch inches yd yards m² m³ m2 m3 km² km2 "
     "cm² cm³ cm2 cm3 ft² ft2 sqft sqm ha acre acres l ml cl dl gal pt s sec secs second seconds min mins minute minutes h hr hrs hour hours "
@@ -137,7 +137,7 @@ def same_unit(word: str) -> str:  # one spelling for all
     return plain if len(plain) >= 2 and plain not in ("mw", "mb", "gb", "kb") else word
 
 
-# %% ../../nbs/scaffold/04a_units.ipynb #30a181bf
+# %% ../../nbs/scaffold/04a_units.ipynb #4a9529d7
 def is_unit(
     before: str,  # what stands before the number
     behind: str,  # what stands behind it
@@ -156,7 +156,7 @@ def is_unit(
     return bool(word) and max(spaced, broken) > 0.5 * len(values)
 
 
-# %% ../../nbs/scaffold/04a_units.ipynb #7570a45a
+# %% ../../nbs/scaffold/04a_units.ipynb #43935db0
 Unit = tuple[str, str]  # what stands before and behind
 
 
@@ -194,7 +194,7 @@ def describe_units(
     return ", ".join(parts) + more
 
 
-# %% ../../nbs/scaffold/04a_units.ipynb #f60bfe30
+# %% ../../nbs/scaffold/04a_units.ipynb #a92ab4b3
 def find_multiplied(
     counts: Counter[Unit],  # see `count_units`
 ) -> str:  # `format` in the contract; "" when the words are no multipliers
