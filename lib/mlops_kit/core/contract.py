@@ -35,7 +35,17 @@ from .files import UserError, project_root, read_yaml
 # %% ../../nbs/core/04_contract.ipynb #26b2464d
 COLUMN_TYPES = ("number", "integer", "category", "boolean", "datetime", "text")
 TASKS = ("binary", "multiclass", "regression")
-ROLES = ("feature", "identifier", "constant", "empty", "group", "text", "suspect", "unread")
+ROLES = (
+    "feature",
+    "identifier",
+    "constant",
+    "empty",
+    "group",
+    "text",
+    "suspect",
+    "unread",
+    "unparsed",
+)
 REQUIRED_FIELDS = ("type", "nullable", "meaning", "source", "known", "sensitive")
 OPTIONAL_FIELDS = (
     "unit",

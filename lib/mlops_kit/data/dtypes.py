@@ -4,19 +4,12 @@
 
 # %% auto #0
 __all__ = [
-    "GROUP_SEPARATORS",
-    "DIGIT_PATTERNS",
-    "NUMBER_PATTERNS",
-    "UNIT_SIGNS",
     "ISO_PATTERN",
     "ISO_PARTS",
     "BOOLEAN_WORDS",
     "write_numbers",
     "to_text",
     "encode_distinct",
-    "strip_sign",
-    "cast_numbers",
-    "parse_numbers",
     "parse_iso_dates",
     "parse_dates",
     "is_missing_text",
@@ -30,8 +23,6 @@ __all__ = [
 
 
 # %% ../../nbs/data/01_dtypes.ipynb #d7460ecf
-import re
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -39,6 +30,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .numbers import parse_numbers, parse_units
 from .timestamps import parse_timestamps
 
 
@@ -82,58 +74,6 @@ def encode_distinct(
     "List the different values of a text column and where they stand."
     encoded = pc.dictionary_encode(text)
     return encoded.dictionary, pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-
-
-# %% ../../nbs/data/01_dtypes.ipynb #5e082b9a
-GROUP_SEPARATORS = " '’\u00a0\u202f\u2009"  # between groups of digits, never decimal signs
-DIGIT_PATTERNS = {
-    ".": rf"(\d+|\d{{1,3}}(,\d{{3}})+|\d{{1,3}}([{GROUP_SEPARATORS}]\d{{3}})+)(\.\d*)?|\.\d+",
-    ",": rf"(\d+|\d{{1,3}}(\.\d{{3}})+|\d{{1,3}}([{GROUP_SEPARATORS}]\d{{3}})+)(,\d*)?|,\d+",
-}
-NUMBER_PATTERNS = {
-    decimal: rf"^[+-]?({digits})([eE][+-]?\d+)?$" for decimal, digits in DIGIT_PATTERNS.items()
-}
-# what may stand at every number of a column, see `format` in the contract
-UNIT_SIGNS = ("%", "€", "$", "£", "¥", "EUR", "USD", "GBP", "CHF")
-
-
-# %% ../../nbs/data/01_dtypes.ipynb #57b825b1
-def strip_sign(
-    text: pa.Array,  # stripped text
-    sign: str,  # one of UNIT_SIGNS, or "" for none
-) -> pa.Array:  # the same without the sign; null where it does not stand
-    "Remove a percent or currency sign from every value that has it."
-    if not sign:
-        return text
-    sign = re.escape(sign)
-    stands = pc.match_substring_regex(text, rf"^[+-]?\s*{sign}|{sign}$")
-    return pc.if_else(stands, pc.replace_substring_regex(text, rf"\s*{sign}\s*", ""), None)
-
-
-# %% ../../nbs/data/01_dtypes.ipynb #2c952b9e
-def cast_numbers(
-    text: pa.Array,  # plain numbers or null
-) -> np.ndarray:  # float64; NaN where null or infinite
-    "Cast text to float64. Raises pyarrow.ArrowInvalid when it is not all numbers."
-    numbers = pc.fill_null(pc.cast(text, pa.float64()), np.nan).to_numpy(zero_copy_only=False)
-    return np.where(np.isfinite(numbers), numbers, np.nan)
-
-
-# %% ../../nbs/data/01_dtypes.ipynb #50eadb63
-def parse_numbers(
-    text: pa.Array,  # stripped text
-    decimal: str = ".",  # the decimal sign, "." or ","
-) -> np.ndarray:  # float64; NaN where the text is no finite number
-    "Parse numbers written with one decimal sign."
-    if decimal == "." or not pc.any(pc.match_substring_regex(text, "[.,]")).as_py():
-        # the common case, ten times faster: no separators, no words
-        with suppress(pa.ArrowInvalid):
-            return cast_numbers(text)
-    text = pc.replace_substring(text, "\u2212", "-")
-    text = pc.if_else(pc.match_substring_regex(text, NUMBER_PATTERNS[decimal]), text, None)
-    grouping = "," if decimal == "." else "."
-    text = pc.replace_substring_regex(text, rf"[{GROUP_SEPARATORS}+{grouping}]", "")
-    return cast_numbers(pc.replace_substring(text, ",", "."))
 
 
 # %% ../../nbs/data/01_dtypes.ipynb #e655855a
@@ -180,7 +120,10 @@ def is_missing_text(
     lowered = pc.utf8_lower(values)
     known = pa.array([word.lower() for word in words], type=lowered.type)
     found = pc.is_in(lowered, known).to_numpy(zero_copy_only=False)
-    return found | np.isin(parse_numbers(values), numbers) if len(numbers) else found
+    if not len(numbers):
+        return found
+    zeros = pc.match_substring_regex(values, "^00").to_numpy(zero_copy_only=False)
+    return found | (np.isin(parse_numbers(values), numbers) & ~zeros)
 
 
 # %% ../../nbs/data/01_dtypes.ipynb #d1da724c
@@ -190,7 +133,9 @@ def is_missing(
 ) -> pd.Series:  # True where the value is missing: null, blank, or one of the words
     "Find the missing values of a column."
     words = [str(word).strip() for word in rules.get("missing", [])]
-    numbers = parse_numbers(pa.array(words, type=pa.large_string()))
+    # 0000 is a word of its own: it does not make every 0 missing
+    counted = [word for word in words if not word.startswith("00")]
+    numbers = parse_numbers(pa.array(counted, type=pa.large_string()), rules.get("decimal", "."))
     numbers = numbers[~np.isnan(numbers)]
     kind = "O" if isinstance(values.dtype, pd.StringDtype) else values.dtype.kind
     if kind in "iuf":
@@ -213,18 +158,20 @@ def parse_text_numbers(
     rules: dict[str, Any],  # see `to_numbers`
 ) -> np.ndarray:  # float64, or int64 where all values are integers of 16 to 18 digits
     "Parse a column of text as numbers."
-    sign = rules["format"] if rules.get("format") in UNIT_SIGNS else ""
-    each, places = encode_distinct(strip_sign(to_text(values), sign))
+    each, places = encode_distinct(to_text(values))
+    decimal = rules.get("decimal", ".")
+    if rules.get("format"):
+        return np.append(parse_units(each, rules["format"], decimal), np.nan)[places]
     long = len(each) and pc.all(pc.match_substring_regex(each, r"^-?\d{16,18}$")).as_py()
     if rules["type"] == "integer" and long and (places >= 0).all():
         return pc.cast(each, pa.int64()).to_numpy()[places]
-    return np.append(parse_numbers(each, rules.get("decimal", ".")), np.nan)[places]
+    return np.append(parse_numbers(each, decimal), np.nan)[places]
 
 
 # %% ../../nbs/data/01_dtypes.ipynb #9a2338e3
 def to_numbers(
     values: pd.Series,  # one column as delivered
-    # its entry in the contract: "decimal", "format" (a sign of UNIT_SIGNS) and "type" matter
+    # its entry in the contract: "decimal", "format" (the unit at every number) and "type" matter
     rules: dict[str, Any],
 ) -> pd.Series:  # float64, or int64 for an integer column without missing values
     "Convert a column to numbers; infinities and what does not fit are missing."

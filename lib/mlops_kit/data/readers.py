@@ -17,6 +17,8 @@ __all__ = [
     "to_json_text",
     "simplify_objects",
     "simplify_types",
+    "keep_long_integers",
+    "tabulate_records",
     "read_parquet_batches",
     "read_json_batches",
     "resolve_url",
@@ -40,6 +42,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..core.files import UserError
 from .formats import clean_column_names, list_source_files, open_bytes, sniff_csv
@@ -179,6 +182,36 @@ def simplify_types(
     return pd.DataFrame(columns)
 
 
+# %% ../../nbs/data/03_readers.ipynb #e09928cb
+def keep_long_integers(
+    batch: pa.RecordBatch,  # of a Parquet file
+) -> pa.RecordBatch:  # the same; long integers in a column with gaps as text
+    "Keep the digits of integers that pandas would round."
+    for place, field in enumerate(batch.schema):
+        values = batch.column(place)
+        if not (
+            pa.types.is_integer(field.type) and field.type.bit_width == 64 and values.null_count
+        ):
+            continue
+        ends = pc.min_max(values).as_py()
+        if ends["max"] is not None and max(-ends["min"], ends["max"]) > 2**53:
+            batch = batch.set_column(place, field.name, pc.cast(values, pa.string()))
+    return batch
+
+
+def tabulate_records(
+    records: list[dict[str, Any]],  # of a JSON file
+) -> pd.DataFrame:  # long integers in a column with gaps as text
+    "Put records into a table without rounding long integers."
+    table = pd.DataFrame(records)
+    for name, values in table.items():
+        if values.dtype == "float64" and values.hasnans and values.abs().max() > 2**53:
+            written = [record.get(name) for record in records]
+            if all(v is None or isinstance(v, int) for v in written):
+                table[name] = pd.Series(written, dtype="object").map(str, na_action="ignore")
+    return table
+
+
 # %% ../../nbs/data/03_readers.ipynb #9d115fa4
 def read_parquet_batches(
     file: str,  # a Parquet file
@@ -191,7 +224,7 @@ def read_parquet_batches(
         names = [n for n in table.schema_arrow.names if not n.startswith("__index_level_")]
         names = clean_column_names(names, file)
         for batch in table.iter_batches(BATCH_ROWS // 4, columns=names):
-            yield simplify_types(batch.to_pandas(ignore_metadata=True))
+            yield simplify_types(keep_long_integers(batch).to_pandas(ignore_metadata=True))
     except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{file}: is no complete Parquet file ({str(error).splitlines()[0][:120]}); fetch or "
@@ -214,14 +247,14 @@ def read_json_batches(
             for number, line in enumerate(lines, start=1):
                 records += [json.loads(line)] if line.strip() else []
                 if len(records) == BATCH_ROWS // 4:
-                    yield simplify_types(pd.DataFrame(records))
+                    yield simplify_types(tabulate_records(records))
                     records = []
         except ValueError as error:
             raise UserError(
                 f"{file}: line {max(number, 1)} is no JSON record ({error}); fix the line"
             ) from None
     if records:
-        yield simplify_types(pd.DataFrame(records))
+        yield simplify_types(tabulate_records(records))
 
 
 # %% ../../nbs/data/03_readers.ipynb #c5d56706

@@ -76,7 +76,7 @@ def count_missing(
     words: list[str],  # words that mean missing
 ) -> int:
     "Count the rows without a value, words for *missing* among them."
-    rows = (column.values or {}) | (column.words or {})
+    rows = column.sentinels | (column.values or {}) | (column.words or {})
     return column.missing + sum(rows.get(word, 0) for word in words)
 
 
@@ -91,7 +91,7 @@ def describe_values(
 
 
 # %% ../../nbs/scaffold/07_column_drafts.ipynb #70db5099
-KEPT_FIELDS = ("decimal", "format", "missing", "range", "allowed")
+KEPT_FIELDS = ("unit", "decimal", "format", "missing", "range", "allowed")
 
 
 def assemble_entry(

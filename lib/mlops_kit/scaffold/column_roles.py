@@ -39,7 +39,8 @@ def find_identifier_reason(
     reading = column.readings.get(".")
     if column.distinct < 0.97 * column.present:
         return ""
-    whole = kind == "integer" and reading is not None
+    whole = kind in ("integer", "number") and reading is not None
+    whole = whole and reading.whole == reading.fits
     span = float(reading.high) - float(reading.low) + 1 if whole else 0.0
     running = whole and span <= 1.05 * column.present
     named = whole and bool(re.search(IDENTIFIER_NAME, split_name(column.name)))
@@ -78,10 +79,10 @@ def infer_role(
     if column.distinct == 1 and column.missing == 0:
         value = next(iter(column.values or {"the same": 0}))
         return "constant", f"all {rows:,} values are {value!r}"
-    if kind in ("category", "integer") and column.present >= 30 and rows >= 30:
+    if kind in ("category", "integer", "number") and column.present >= 30 and rows >= 30:
         if reason := find_identifier_reason(column, kind):
             return "identifier", reason
-        if reason := find_group_reason(column):
+        if kind != "number" and (reason := find_group_reason(column)):
             return "group", reason
     return ("text" if kind == "text" else "feature"), ""
 

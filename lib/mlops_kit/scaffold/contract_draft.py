@@ -41,7 +41,9 @@ from ..core.files import UserError, progress
 from ..data.dtypes import to_type
 from .column_drafts import draft_column, draft_missing_limits
 from ..core.contract import encode_target
+from .number_evidence import examine_numbers
 from .profiling import ColumnProfile, TableProfile, profile_table
+from .sentinels import examine_missing
 from .time_column import choose_time, describe_time, limit_undated
 from ..data.leakage import find_leaks
 from ..data.readers import read_batches
@@ -169,7 +171,7 @@ def draft_target_entry(
 ) -> list[str]:  # what was inferred, in sentences
     "Turn a column's entry into the target's."
     regression = draft["task"] == "regression"
-    unused = () if regression else ("decimal", "format", "range")
+    unused = () if regression else ("unit", "decimal", "format", "range", "missing")
     for field in ("role", "allowed", *unused):
         rules.pop(field, None)
     if rules["type"] == "datetime":
@@ -220,12 +222,18 @@ REPORTED_EVIDENCE = (
     "too large",
     "cannot be read",
     "read as",
+    "read with",
+    "may mean missing",
+    "kept as a value",
+    "two notations",
+    "consecutive",
 )
 UNUSED_ROLES = {
     "identifier": "not used, they name rows",
     "constant": "not used, one value",
     "empty": "not used, no value",
     "unread": "not used; looks like a time, see `format` in contract.yaml",
+    "unparsed": "not used; numbers that cannot be read, see `evidence` and `format` in contract.yaml",
     "group": "not used; `features.group` keeps the rows of each on one side of the split",
 }
 
@@ -295,6 +303,10 @@ def draft_contract(
 ) -> tuple[dict[str, Any], pd.DataFrame, list[str]]:
     "Draft a contract. Raises UserError for a target or time that cannot be one."
     column = profile.columns[find_column(target, profile, "--target")]
+    if not profile.examined:
+        examine_numbers(profile)
+        examine_missing(profile)
+        profile.examined = True
     target, draft = column.name, draft_target(column, task, positive)
     columns = {c: draft_column(profile.columns[c], profile.rows) for c in profile.columns}
     notes = draft_target_entry(columns[target], column, draft)

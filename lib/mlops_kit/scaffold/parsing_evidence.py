@@ -15,14 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops_kit.data.dtypes import (
-    GROUP_SEPARATORS,
-    ISO_PATTERN,
-    UNIT_SIGNS,
-    parse_dates,
-    parse_numbers,
-    strip_sign,
-)
+from ..data.dtypes import ISO_PATTERN, parse_dates
+from ..data.numbers import GROUP_SEPARATORS, UNIT_SIGNS, parse_numbers, strip_sign
 from mlops_kit.scaffold.time_formats import (
     MAX_SHAPES,
     find_date_shapes,

@@ -60,6 +60,11 @@ class ColumnProfile:
     wide: bool = False  # most values differ: grouping equal values saves no time
     # up to 100,000 values as delivered, spread evenly, in the order of the file
     sample: pd.Series | None = None
+    # what a second look found, see `number_evidence` and `sentinels`
+    preferred: str = ""  # the reading that is chosen where two fit as many values
+    sentinels: dict[str, int] = field(default_factory=dict)  # rows by value that means missing
+    unread: str = ""  # why a column that holds numbers is not read
+    remarks: list[str] = field(default_factory=list)  # sentences for the evidence
 
     @property
     def present(self) -> int:
@@ -111,7 +116,7 @@ def count_readings(
 
 # %% ../../nbs/scaffold/03_profiling.ipynb #b3160f76
 TEXT_PATTERNS = {
-    "coded": r"^0\d{2,}$",
+    "coded": r"^0(\d+[1-9]\d*|[1-9]\d+)$",  # not 000, which stands for missing among numbers
     "emails": r"^[^@\s]+@[^@\s]+\.\w+$",
     "uuids": r"^\{?[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?$",
     "phones": r"^(\+|00?)[1-9][\d ()/-]{6,16}\d$",
@@ -262,6 +267,7 @@ class TableProfile:
     sample: pd.DataFrame  # up to 100,000 rows as delivered, spread evenly
     duplicates: int  # rows that repeat an earlier row in every column
     exact: bool  # False: `duplicates` is an estimate, there are more than 4,000,000 rows
+    examined: bool = False  # whether a second look was taken, see `number_evidence`
 
 
 def profile_table(

@@ -10,6 +10,7 @@ __all__ = [
     "TIME_NAME",
     "NOT_TIME_NAME",
     "MAX_UNDATED",
+    "is_number_reading",
     "choose_number_reading",
     "count_labels",
     "find_column",
@@ -37,16 +38,25 @@ from .profiling import ColumnProfile, TableProfile
 
 
 # %% ../../nbs/scaffold/04_target.ipynb #93bf88db
+def is_number_reading(
+    name: str,  # of a reading, see `evidence`
+) -> bool:
+    "Tell readings as a number from formats of dates."
+    return name[-1:] in (".", ",") and not re.search("%[A-Za-z]", name)
+
+
 def choose_number_reading(
     column: ColumnProfile,
 ) -> tuple[str, int]:  # the reading that fits most values, see `evidence`; how many it fits
     "Choose the reading as a number that fits best; a decimal point is preferred to a comma."
     numbers = {
-        name: reading.fits
-        for name, reading in column.readings.items()
-        if len(name) <= 4 and name[-1] in ".,"
+        name: reading.fits for name, reading in column.readings.items() if is_number_reading(name)
     }
-    best = max(numbers, key=lambda name: (numbers[name], name == "."), default="")
+
+    def rank(name: str) -> tuple[int, bool, bool]:
+        return numbers[name], name == column.preferred, name.endswith(".")
+
+    best = max(numbers, key=rank, default="")
     return best, numbers.get(best, 0)
 
 
@@ -250,6 +260,11 @@ def draft_target(
     positive: str | None,  # the positive label; None to infer it
 ) -> dict[str, Any]:  # "task", "type", "positive" (None unless needed), "why": sentences
     "Draft task, type and positive label. Raises UserError when they do not fit the values."
+    if column.unread:
+        raise UserError(
+            f"the target {column.name!r}: {column.unread}; write all in one notation and one unit, "
+            "or name another --target"
+        )
     inferred, reason = infer_task(column)
     chosen = inferred if task == "auto" else task
     source = f"from {reason}" if task == "auto" else "as requested"

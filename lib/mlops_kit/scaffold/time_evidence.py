@@ -47,7 +47,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..data.dtypes import encode_distinct, parse_dates, parse_numbers, to_text
+from ..data.dtypes import encode_distinct, parse_dates, to_text
+from ..data.numbers import parse_numbers
 from mlops_kit.data.timestamps import (
     EPOCH_UNITS,
     MONTHS,

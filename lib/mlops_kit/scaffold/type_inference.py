@@ -5,20 +5,22 @@
 # %% auto #0
 __all__ = [
     "Inference",
-    "MISSING_MARKS",
     "split_words",
     "quote_words",
     "describe_missing",
+    "unexplained",
     "describe_misfits",
     "fits_nearly_all",
     "infer_epoch",
     "describe_numbers",
     "is_coded",
+    "describe_limits",
     "infer_number",
     "infer_date",
     "infer_unread_time",
     "infer_boolean",
     "infer_text",
+    "infer_unread_numbers",
     "infer_type",
 ]
 
@@ -30,8 +32,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from .codes import find_code_reason
+from .sentinels import MISSING_MARKS
 from .target import MISSING_WORDS, choose_number_reading
 from ..data.dtypes import BOOLEAN_WORDS
+from ..data.numbers import MULTIPLIED
 from .profiling import ColumnProfile
 from mlops_kit.scaffold.time_evidence import (
     choose_date_formats,
@@ -57,8 +62,9 @@ def split_words(
     missing, other = {}, {}
     for word, rows in (column.words or {}).items():
         known = word.lower() in MISSING_WORDS or re.fullmatch(r"[+-]?inf(inity)?", word.lower())
+        known = known or word in column.sentinels
         (missing if known else other)[word] = rows
-    return missing, other
+    return missing | column.sentinels, other
 
 
 def quote_words(words: dict[str, int]) -> str:  # of at most four
@@ -71,6 +77,14 @@ def describe_missing(words: dict[str, int]) -> list[str]:  # one sentence, or no
     if not words:
         return []
     return [f"{sum(words.values()):,} values ({quote_words(words)}) are taken as missing"]
+
+
+def unexplained(
+    column: ColumnProfile,
+    missing: dict[str, int],  # see `split_words`
+) -> dict[str, int]:  # the same without those that a remark explains, see `sentinels`
+    "Leave out what is said elsewhere."
+    return {word: rows for word, rows in missing.items() if word not in column.sentinels}
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #69fecb89
@@ -122,13 +136,14 @@ def describe_numbers(
     reading: str,  # the chosen one
     numbers: int,  # rows that fit it
 ) -> list[str]:
-    "Say where numbers could be read in two ways, or are too large."
-    notes, others = [], [column.readings[r].fits for r in ".," if r in column.readings]
-    if column.counts.get("either") and len(column.readings) > 1 and min(others) >= numbers:
+    "Say what unit was found, what a second look found, and which numbers are too large."
+    notes = list(column.remarks)
+    if units := reading[:-1].split("\x1f") if reading[:-1] else []:
         notes.append(
-            f"{column.counts['either']:,} values could be read with a decimal point or comma; "
-            f"read with {reading[-1]!r}"
+            f"{numbers:,} numbers are read as numbers with {' or '.join(map(repr, units))}"
         )
+    if reading.endswith(",") and not any("decimal" in n for n in notes):
+        notes.append(f"{numbers:,} numbers are read with a decimal comma")
     if column.readings[reading].huge:
         huge = column.readings[reading].huge
         notes.append(f"{huge:,} whole numbers are too large to be exact")
@@ -145,6 +160,19 @@ def is_coded(
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #deecceb5
+def describe_limits(
+    words: dict[str, int],  # rows by word that is no number
+) -> list[str]:  # one sentence, or none
+    "Say that values below or above a limit of measurement are lost."
+    limits = {word: rows for word, rows in words.items() if re.match(r"[<>≤≥]=?\s*\d", word)}
+    if not limits:
+        return []
+    return [
+        f"{sum(limits.values()):,} values ({quote_words(limits)}) are limits (censored), and are taken as missing: "
+        "that they are small or large is lost"
+    ]
+
+
 def infer_number(
     column: ColumnProfile,
     missing: dict[str, int],  # see `split_words`
@@ -157,15 +185,23 @@ def infer_number(
         return None
     if numbers < present and not fits_nearly_all(column, numbers, missing, other):
         return None
-    whole = column.readings[reading].whole == numbers and not missing and not other
+    whole = column.readings[reading].whole == numbers
+    notes = describe_missing(unexplained(column, missing))
+    notes += describe_misfits(other, f"of {present:,} values", "numbers") + describe_limits(other)
+    if len(reading) == 1 and (code := find_code_reason(column, whole)):
+        listed = {"missing": list(missing)} if missing else {}
+        return {"type": "category"} | listed, [*notes, *column.remarks, code]
+    whole = whole and not missing and not other
     rules: dict[str, Any] = {"type": "integer" if whole else "number"}
     if reading.endswith(","):
         rules["decimal"] = ","
-    if len(reading) > 1:
-        rules["format"] = reading[:-1]
+    if units := reading[:-1].split("\x1f") if reading[:-1] else []:
+        unit = units[0].removesuffix(MULTIPLIED).strip()
+        rules |= {"format": units[0] if len(units) == 1 else units} | (
+            {"unit": unit} if unit else {}
+        )
     if missing or other:
         rules["missing"] = [*missing, *other]
-    notes = describe_missing(missing) + describe_misfits(other, f"of {present:,} values", "numbers")
     return rules, notes + describe_numbers(column, reading, numbers)
 
 
@@ -186,7 +222,12 @@ def infer_date(
     listed = other if len(other) <= 20 else {}
     if missing or listed:
         rules["missing"] = [*missing, *listed]
-    notes = describe_missing(missing) + reasons + describe_zones(sample_text(column))
+    notes = (
+        describe_missing(unexplained(column, missing))
+        + column.remarks
+        + reasons
+        + describe_zones(sample_text(column))
+    )
     if len(forms) > 1:
         notes.append(
             f"dates are written in {len(forms)} ways ({', '.join(forms)}); where two fit, the "
@@ -230,9 +271,6 @@ def infer_boolean(column: ColumnProfile) -> Inference | None:
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #e84fb397
-MISSING_MARKS = ("?", "n/a", "#n/a", "nan", "null", "<na>", "\\n")  # never a category
-
-
 def infer_text(
     column: ColumnProfile,
     missing: dict[str, int],  # see `split_words`
@@ -247,11 +285,15 @@ def infer_text(
     varied = column.distinct > 0.3 * column.present
     rules: dict[str, Any] = {"type": "text" if long and spaced and varied else "category"}
     marks = {v: rows for v, rows in (column.values or {}).items() if v.lower() in MISSING_MARKS}
-    if marks:
-        rules["missing"] = list(marks)
-        quoted = ", ".join(map(repr, marks))
-        notes.append(f"{sum(marks.values()):,} values ({quoted}) are taken as missing")
+    notes += describe_missing(unexplained(column, marks)) + column.remarks
+    if marks | column.sentinels:
+        rules["missing"] = list(marks | column.sentinels)
     return rules, notes
+
+
+def infer_unread_numbers(column: ColumnProfile) -> Inference | None:
+    "Infer that a column holds numbers that are not read."
+    return ({"type": "category", "role": "unparsed"}, [column.unread]) if column.unread else None
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #facb56d8
@@ -265,6 +307,7 @@ def infer_type(
     missing, other = split_words(column)
     return (
         infer_epoch(column, missing)
+        or infer_unread_numbers(column)
         or infer_number(column, missing, other)
         or infer_date(column, missing, other)
         or infer_unread_time(column, missing)
