@@ -64,6 +64,12 @@ def init(
         None, help="for a binary task: the label that means yes; guessed if not given"
     ),
     name: str = typer.Option(None, help="the project's name; the folder's if not given"),
+    read: list[str] = typer.Option(
+        [],
+        metavar="KEY=VALUE",
+        help="how text files are read, where the guess is wrong: encoding=gb18030, delimiter=;, "
+        "quote=, skip_lines=3, comment=#, rows=all; goes to ingest.csv of params.yaml",
+    ),
     in_place: bool = typer.Option(
         False, "--in-place", help="turn this clone of the template into the project"
     ),
@@ -72,6 +78,7 @@ def init(
 
     Example: mlops-nb init ../churn --data customers.csv --target churned
     """
+    from mlops_kit.data.csv_layout import parse_reading
     from mlops_kit.scaffold.init import init_project
 
     refuse_options(folder, task, in_place)
@@ -81,6 +88,7 @@ def init(
         "task": task,
         "positive": positive,
         "name": name or (project_root() if in_place else folder).resolve().name,
+        "read": parse_reading(read),
     }
     typer.echo("\n".join(init_project(folder or Path(), data, options, in_place)))
 

@@ -33,6 +33,7 @@ __all__ = [
     "is_no_data",
     "is_footer",
     "CsvLayout",
+    "parse_reading",
     "check_options",
     "number_records",
     "describe_record",
@@ -43,6 +44,7 @@ __all__ = [
     "find_footer",
     "read_tail",
     "find_layout",
+    "check_delimiter",
     "refuse_stray_names",
 ]
 
@@ -345,6 +347,21 @@ class CsvLayout:
         return len(self.names) + (self.unnamed == "last")
 
 
+def parse_reading(
+    given: list[str],  # "encoding=gb18030"
+) -> dict[str, Any]:  # ingest.csv
+    "Read options of `mlops-nb init --read`. Raises UserError for one that is not known."
+    options: dict[str, Any] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise UserError(f"--read {text!r}: expected KEY=VALUE, such as encoding=cp1252")
+        value = "\t" if value in ("tab", "\\t") else value
+        options[name] = int(value) if name == "skip_lines" and value.isdigit() else value
+    check_options(options)
+    return options
+
+
 def check_options(
     options: dict[str, Any],  # ingest.csv
 ) -> None:
@@ -536,6 +553,7 @@ def find_layout(
     encoding = take_encoding(file, facts, str(options.get("encoding") or ""))
     lines = read_head(file, encoding.name)
     delimiter, quote = sniff_dialect(lines)
+    check_delimiter(file, lines, delimiter, str(options.get("delimiter", delimiter)))
     delimiter, quote = options.get("delimiter", delimiter), options.get("quote", quote)
     layout = CsvLayout(file, facts, encoding, delimiter, quote, keep=options.get("rows") == "all")
     records = number_records(lines, layout)
@@ -555,6 +573,23 @@ def find_layout(
     return layout
 
 
+def check_delimiter(
+    file: str,
+    lines: list[str],  # see `read_head`
+    found: str,  # separator that fits
+    given: str,  # ingest.csv.delimiter
+) -> None:
+    "Raise UserError where a file has another separator than it should have."
+    if found == given or any(given in line for line in lines[:50]):
+        return
+    if any(found in line for line in lines):
+        raise UserError(
+            f"{file}: no line of its beginning holds the separator {given!r} that ingest.csv.delimiter "
+            f"in params.yaml says, and {found!r} fits; write the file like the others, or correct "
+            "params.yaml"
+        )
+
+
 def refuse_stray_names(
     layout: CsvLayout,
 ) -> None:
@@ -563,6 +598,6 @@ def refuse_stray_names(
     if bad:
         raise UserError(
             f"{layout.file}: the column name {bad[0]!r} holds a byte that is not "
-            f"{layout.encoding.name}; write the file in one encoding, or set ingest.csv.encoding in "
-            "params.yaml"
+            f"{layout.encoding.name}; write the file in one encoding, or state it (init --read "
+            "encoding=NAME, later ingest.csv.encoding in params.yaml)"
         )

@@ -384,7 +384,8 @@ def describe_guess(
     best, sample = ranked[0], [w.strip() for w in ranked[0].words[:4]]
     size = sum(byte > 127 for f in fields for byte in f)
     reason = (
-        f"{size:,} bytes above 127 in {len(fields):,} different fields decide, read as "
+        f"{size:,} byte{'s' * (size > 1)} above 127 in {len(fields):,} different "
+        f"field{'s' * (len(fields) > 1)} decide{'s' * (size == 1)}, read as "
         f"{', '.join(sample)}"
     )
     differing = [
@@ -408,8 +409,8 @@ def check_strays(
         raise UserError(
             f"{file}: {encoding.stray_lines:,} of {lines:,} lines are not {encoding.name} (the first "
             f"is line {first.line:,}: {first.text[:60]!r}), the others are: files of two encodings "
-            "were joined, or ingest.csv.encoding in params.yaml is wrong; write the file in one "
-            "encoding, UTF-8 at best"
+            "were joined, or the encoding is another (init --read encoding=NAME, later "
+            "ingest.csv.encoding in params.yaml); write the file in one encoding, UTF-8 at best"
         )
     return encoding
 
@@ -427,7 +428,9 @@ def detect_encoding(
 ) -> Encoding:
     "Detect a file's encoding. Raises UserError for a mixture."
     if facts.mark and (facts.mark != "utf-8" or facts.utf8):
-        return Encoding(facts.mark, "by its byte order mark")
+        plain = facts.mark.endswith(("-le", "-be"))
+        reason = "every letter has a zero byte" if plain else "by its byte order mark"
+        return Encoding(facts.mark, reason)
     if facts.utf8:
         found = f"{facts.non_ascii:,} bytes above 127 are all UTF-8"
         return Encoding("utf-8", found if facts.non_ascii else "ASCII only")

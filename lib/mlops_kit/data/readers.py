@@ -166,21 +166,22 @@ def explain_csv_error(
     if not count:
         return UserError(
             f"{file}: cannot be parsed as CSV with separator {layout.delimiter!r} and quote "
-            f"{layout.quote!r} ({reason}); fix it, or set ingest.csv in params.yaml"
+            f"{layout.quote!r} ({reason}); fix it, or state how it is "
+            "written (init --read KEY=VALUE, later ingest.csv in params.yaml)"
         )
     text = layout.delimiter.join(fields)
     if end - line > 2 and layout.quote:
         return UserError(
             f"{file}: line {line:,} opens a quotation mark that is closed only in line {end:,}, or "
-            f"never ({text[:40]!r}); close it, or set ingest.csv.quote to '' in params.yaml where "
+            f"never ({text[:40]!r}); close it, or read without marks (init --read quote=, later ingest.csv.quote: '') where "
             "the marks are part of the text"
         )
     more = f", and {count - 1:,} more lines are like it" if count > 1 else ""
     shown = f"{', '.join(layout.names[:4])}{', …' if width > 4 else ''}"
     return UserError(
         f"{file}: line {line:,} has {len(fields)} fields, expected {width} ({shown}): "
-        f"{text[:60]!r}{more}; fix the line, or set the separator or skip_lines in ingest.csv of "
-        "params.yaml"
+        f"{text[:60]!r}{more}; fix the line, or state separator or lines above the names (init "
+        "--read delimiter=; --read skip_lines=3, later ingest.csv in params.yaml)"
     )
 
 

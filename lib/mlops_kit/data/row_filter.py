@@ -207,7 +207,7 @@ def check_swallowed(
                 raise UserError(
                     f"{layout.file}: in row {first + int(place) + 1:,} a quotation mark opens in "
                     f"{name} that is not closed: the value swallows {len(inner) + 1:,} lines that "
-                    "look like rows; close it, or set ingest.csv.quote to '' in params.yaml where "
+                    "look like rows; close it, or read without marks (init --read quote=, later ingest.csv.quote: '') where "
                     "the marks are part of the text"
                 )
 

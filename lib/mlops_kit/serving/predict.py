@@ -53,8 +53,8 @@ def predict_file(
         )
     table = pd.concat(parts, ignore_index=True)
     for layout in layouts:
-        for out in layout.left_out:
-            tell(f"{layout.file}: line {out.line:,} is no row and left out ({out.reason})")
+        for line in layout.left_out:
+            tell(f"{layout.file}: line {line.line:,} is no row and left out ({line.reason})")
     with replacing(out) as temporary:
         WRITERS[out.suffix](table, temporary)
     return len(table)
