@@ -5,17 +5,10 @@
 # %% auto #0
 __all__ = [
     "BATCH_ROWS",
-    "BLOCK_BYTES",
     "JSON_SUFFIXES",
     "PARQUET_SUFFIXES",
     "COMPRESSION_SUFFIXES",
     "UNREAD_SUFFIXES",
-    "open_stream",
-    "drop_comments",
-    "open_csv",
-    "read_lines",
-    "find_ragged",
-    "explain_csv_error",
     "clean_batches",
     "note_rows",
     "read_csv_batches",
@@ -46,8 +39,8 @@ import pandas as pd
 import pyarrow as pa
 
 from ..core.files import UserError
-from .csv_layout import CsvLayout, find_layout, parse_lines
-from .encodings import BlockStream, read_blocks, split_lines, to_utf8
+from .csv_layout import CsvLayout, find_layout
+from .csv_stream import explain_csv_error, open_csv, read_lines
 from .formats import list_source_files, open_bytes
 from .names import clean_column_names
 from .row_filter import check_swallowed, filter_rows, find_lines
@@ -55,134 +48,10 @@ from .row_filter import check_swallowed, filter_rows, find_lines
 
 # %% ../../nbs/data/03_readers.ipynb #6737126f
 BATCH_ROWS = 200_000  # largest number of rows in a batch
-BLOCK_BYTES = 16 << 20  # text parsed at a time
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 COMPRESSION_SUFFIXES = (".gz", ".zip", ".zst", ".bz2", ".xz")
 UNREAD_SUFFIXES = (".xlsx", ".xls", ".feather", ".sav", ".dta", ".pkl", ".h5")
-
-
-# %% ../../nbs/data/03_readers.ipynb #dd94432b
-def open_stream(
-    layout: CsvLayout,  # see `csv_layout.find_layout`
-) -> Any:  # a file of UTF-8: the file itself where nothing has to be changed
-    "Open a text file for pyarrow."
-    name = layout.encoding.name.lower().replace("_", "-")
-    plain = name in ("utf-8", "utf8", "ascii") and not layout.encoding.stray_lines
-    if plain and not layout.facts.inner_marks and layout.end is None and not layout.comment:
-        return open_bytes(layout.file)
-    blocks = read_blocks(layout.file, layout.end)
-    if not plain or layout.facts.inner_marks:
-        blocks = to_utf8(blocks, layout.encoding.name)
-    if layout.comment:
-        blocks = drop_comments(blocks, layout)
-    return pa.PythonFile(BlockStream(blocks), mode="r")
-
-
-def drop_comments(
-    blocks: Iterator[bytes],  # UTF-8
-    layout: CsvLayout,  # the lines left out are counted in place
-) -> Iterator[bytes]:
-    "Blank the lines below the names that begin with the sign for comments."
-    sign, rest, above = layout.comment.encode(), b"", layout.first_line - 1
-    for block in blocks:
-        block = rest + block
-        cut = block.rfind(b"\n") + 1
-        block, rest = block[:cut], block[cut:]
-        if sign in block:
-            lines = block.splitlines(keepends=True)
-            for place in range(above, len(lines)):
-                if lines[place].lstrip().startswith(sign):
-                    lines[place] = b"\n"
-                    layout.dropped["comment"] += 1
-            block = b"".join(lines)
-        above = max(0, above - block.count(b"\n"))
-        yield block
-    yield b"" if rest.lstrip().startswith(sign) else rest
-
-
-def open_csv(
-    layout: CsvLayout,  # see `csv_layout.find_layout`
-) -> Any:  # a pyarrow.csv.CSVStreamingReader
-    "Open a text file as a stream of batches in which every column is text."
-    from pyarrow import csv
-
-    names = layout.names + ["\0"] * (layout.unnamed == "last")
-    reading = csv.ReadOptions(
-        block_size=BLOCK_BYTES,
-        column_names=names,
-        skip_rows=layout.first_line - 1,
-        use_threads=False,
-    )
-    parsing = csv.ParseOptions(
-        delimiter=layout.delimiter,
-        quote_char=layout.quote or False,
-        newlines_in_values=bool(layout.quote),
-        ignore_empty_lines=len(names) > 1,
-    )
-    types = dict.fromkeys(names, pa.string())
-    converting = csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""])
-    return csv.open_csv(open_stream(layout), reading, parsing, converting)
-
-
-# %% ../../nbs/data/03_readers.ipynb #26d0c0b1
-def read_lines(
-    layout: CsvLayout,
-) -> Iterator[str]:  # lines with their ends, decoded
-    "Read the lines of a text file."
-    rest = ""
-    for block in to_utf8(read_blocks(layout.file, layout.end), layout.encoding.name):
-        lines = split_lines(rest + block.decode())
-        rest = lines.pop() if lines else ""
-        if rest.endswith("\n") and not rest.endswith("\r\n"):
-            lines, rest = [*lines, rest], ""
-        yield from lines
-    yield from split_lines(rest)
-
-
-def find_ragged(
-    layout: CsvLayout,
-) -> tuple[int, list[str], int, int]:  # first such line, its fields, its last line; how many
-    "Find the rows with too many or too few fields."
-    reader, line, found = parse_lines(read_lines(layout), layout.delimiter, layout.quote), 1, []
-    count = 0
-    for fields in reader:
-        first, line = line, reader.line_num + 1
-        comment = layout.comment and fields and fields[0].lstrip().startswith(layout.comment)
-        if first < layout.first_line or not fields or comment or len(fields) == layout.width:
-            continue
-        found, count = found or [first, fields, line - 1], count + 1
-    return (*found, count) if found else (0, [], 0, 0)
-
-
-def explain_csv_error(
-    layout: CsvLayout,
-    error: Exception,  # pyarrow's
-) -> UserError:
-    "Turn pyarrow's error into one that names the line and what to do."
-    file, width = layout.file, layout.width
-    line, fields, end, count = find_ragged(layout)
-    reason = str(error).splitlines()[0][:120]
-    if not count:
-        return UserError(
-            f"{file}: cannot be parsed as CSV with separator {layout.delimiter!r} and quote "
-            f"{layout.quote!r} ({reason}); fix it, or state how it is "
-            "written (init --read KEY=VALUE, later ingest.csv in params.yaml)"
-        )
-    text = layout.delimiter.join(fields)
-    if end - line > 2 and layout.quote:
-        return UserError(
-            f"{file}: line {line:,} opens a quotation mark that is closed only in line {end:,}, or "
-            f"never ({text[:40]!r}); close it, or read without marks (init --read quote=, later ingest.csv.quote: '') where "
-            "the marks are part of the text"
-        )
-    more = f", and {count - 1:,} more lines are like it" if count > 1 else ""
-    shown = f"{', '.join(layout.names[:4])}{', …' if width > 4 else ''}"
-    return UserError(
-        f"{file}: line {line:,} has {len(fields)} fields, expected {width} ({shown}): "
-        f"{text[:60]!r}{more}; fix the line, or state separator or lines above the names (init "
-        "--read delimiter=; --read skip_lines=3, later ingest.csv in params.yaml)"
-    )
 
 
 # %% ../../nbs/data/03_readers.ipynb #ea372c58

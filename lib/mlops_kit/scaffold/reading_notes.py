@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.csv_layout import CsvLayout, parse_lines
-from ..data.encodings import STRAY_PATTERN
+from ..data.csv_layout import CsvLayout
+from ..data.csv_lines import parse_lines
 from ..data.names import describe_names
+from ..data.text_scan import STRAY_PATTERN
 
 
 # %% ../../nbs/scaffold/24_reading_notes.ipynb #9288c99e
