@@ -151,8 +151,8 @@ def refuse_zero(
     place = block.index(0)
     line = facts.lines + block.count(b"\n", 0, place) + 1
     return (
-        f"{file}: line {line:,} holds a zero byte (byte {facts.size + place:,}), which no text "
-        "has; if the file is CSV, write it again or remove the zeros (tr -d '\\000' < old > new); "
+        f"{file}: is not text: line {line:,} holds a zero byte (byte {facts.size + place:,}); if"
+        " the file is CSV, write it again or remove the zeros (tr -d '\\000' < old > new); "
         "otherwise save it as CSV, Parquet (.parquet) or JSON lines (.jsonl)"
     )
 
