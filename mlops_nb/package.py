@@ -36,7 +36,8 @@ def package(
     features: Features,  # all windows
     reference: Reference,  # see `training_reference.reference_of_training`
     parts: dict[str, Any],  # "contract": file; "train", "evaluate", "gate": content of
-    # metrics/*.json; "provenance": content of models/provenance.json; "model": file, if it exists
+    # metrics/*.json; "provenance": content of models/provenance.json; where there: "model": file,
+    # "reading": ingest.csv
 ) -> dict[str, Any]:  # content of provenance.json: what it was made from, hash by file
     "Put a model and all that belongs to it into one folder."
     answer = features.spec | {"threshold": trained.threshold}
@@ -54,7 +55,7 @@ def package(
             save_model(bundle / "model.skops", trained.model)
         shutil.copyfile(parts["contract"], bundle / "contract.yaml")
         save_json(bundle / "features.json", features.listing)
-        for name in ("train", "evaluate", "gate"):
+        for name in ("train", "evaluate", "gate", *(["reading"] * bool(parts.get("reading")))):
             save_json(bundle / f"{name}.json", parts[name])
         save_profile(
             bundle / "reference.bin", make_profile(rows[[*features.names, features.target]])

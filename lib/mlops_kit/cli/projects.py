@@ -5,6 +5,7 @@
 # %% auto #0
 __all__ = [
     "project_commands",
+    "READ_HELP",
     "FROM",
     "refuse_options",
     "init",
@@ -27,6 +28,10 @@ from ..core.files import UserError, project_root
 
 # %% ../../nbs/cli/06_projects.ipynb #a5aa7a86
 project_commands = typer.Typer()
+READ_HELP = (
+    "how text files are read, where the guess is wrong: encoding=gb18030, delimiter=;, quote=, "
+    "skip_lines=3, comment=#, rows=all; goes to ingest.csv of params.yaml"
+)
 
 
 # %% ../../nbs/cli/06_projects.ipynb #3aabed7d
@@ -67,6 +72,7 @@ def init(
         None, help="for a binary task: the label that means yes; guessed if not given"
     ),
     name: str = typer.Option(None, help="the project's name; the folder's if not given"),
+    read: list[str] = typer.Option([], metavar="KEY=VALUE", help=READ_HELP),
     in_place: bool = typer.Option(
         False, "--in-place", help="turn this clone of the template into the project"
     ),
@@ -75,6 +81,7 @@ def init(
 
     Example: mlops-nb init ../churn --data customers.csv --target churned
     """
+    from mlops_kit.data.csv_layout import parse_reading
     from mlops_kit.scaffold.init import init_project
 
     refuse_options(folder, task, in_place)
@@ -85,6 +92,7 @@ def init(
         "task": task,
         "positive": positive,
         "name": name or (project_root() if in_place else folder).resolve().name,
+        "read": parse_reading(read),
     }
     typer.echo("\n".join(init_project(folder or Path(), data, options, in_place)))
 

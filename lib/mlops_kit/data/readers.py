@@ -5,14 +5,12 @@
 # %% auto #0
 __all__ = [
     "BATCH_ROWS",
-    "BLOCK_BYTES",
     "JSON_SUFFIXES",
     "PARQUET_SUFFIXES",
     "COMPRESSION_SUFFIXES",
     "UNREAD_SUFFIXES",
-    "read_header",
-    "open_csv",
-    "explain_csv_error",
+    "clean_batches",
+    "note_rows",
     "read_csv_batches",
     "to_json_text",
     "simplify_objects",
@@ -30,7 +28,6 @@ __all__ = [
 
 
 # %% ../../nbs/data/03_readers.ipynb #e0bc49ed
-import csv as dialects
 import io
 import itertools
 import json
@@ -45,104 +42,77 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.files import UserError
-from .formats import clean_column_names, list_source_files, open_bytes, sniff_csv
+from .csv_layout import CsvLayout, find_layout
+from .csv_stream import explain_csv_error, open_csv, read_lines
+from .formats import list_source_files, open_bytes
+from .names import clean_column_names
+from .row_filter import check_swallowed, filter_rows, find_lines
 
 
 # %% ../../nbs/data/03_readers.ipynb #6737126f
 BATCH_ROWS = 200_000  # largest number of rows in a batch
-BLOCK_BYTES = 16 << 20  # text parsed at a time
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 COMPRESSION_SUFFIXES = (".gz", ".zip", ".zst", ".bz2", ".xz")
 UNREAD_SUFFIXES = (".xlsx", ".xls", ".feather", ".sav", ".dta", ".pkl", ".h5")
 
 
-# %% ../../nbs/data/03_readers.ipynb #4b2eace1
-def read_header(
-    file: str,  # a text file, perhaps compressed
-    dialect: dict[str, str],  # "delimiter", "quote", "encoding"
-) -> tuple[list[str], int]:  # column names, lines they span
-    "Read the column names of a text file. Raises UserError when there are no rows below."
-    unicode = dialect["encoding"].replace("-", "").lower() == "utf8"
-    encoding = "utf-8-sig" if unicode else dialect["encoding"]
-    with io.TextIOWrapper(open_bytes(file), encoding=encoding, newline="") as text:
-        rows = dialects.reader(text, delimiter=dialect["delimiter"], quotechar=dialect["quote"])
-        header, lines = next(rows, []), rows.line_num
-        if next(rows, None) is None:
-            raise UserError(
-                f"{file}: holds a line of column names ({', '.join(header[:6])}) and no rows; "
-                "add rows"
-            )
-    return clean_column_names(header, file), lines
+# %% ../../nbs/data/03_readers.ipynb #ea372c58
+def clean_batches(
+    layout: CsvLayout,  # rows left out are noted in place
+) -> Iterator[pa.Table]:  # rows that are data
+    "Read the batches of a text file and take out the rows that are no data."
+    number, noted, reader = 0, {}, open_csv(layout)
+    batch = next(reader, None)
+    while batch is not None:
+        following = next(reader, None)
+        table = pa.Table.from_batches([batch])
+        if layout.unnamed == "last":
+            if table.columns[-1].null_count < len(table):
+                raise UserError(
+                    f"{layout.file}: rows have a field more than there are column names "
+                    f"({', '.join(layout.names[:4])} …); name every column"
+                )
+            table = table.select(layout.names)
+        if layout.facts.quotes and layout.quote:
+            check_swallowed(layout, table, number)
+        table, reasons = filter_rows(layout, table, following is None)
+        noted |= {number + place: reason for place, reason in reasons.items()}
+        number += len(batch)
+        yield table
+        batch = following
+    note_rows(layout, noted)
 
 
-# %% ../../nbs/data/03_readers.ipynb #23fdd44f
-def open_csv(
-    file: str,  # a text file, perhaps compressed
-    dialect: dict[str, str],  # "delimiter", "quote", "encoding"
-    names: list[str],  # of the columns
-    lines: int,  # of the header
-) -> Any:  # a pyarrow.csv.CSVStreamingReader
-    "Open a text file as a stream of batches in which every column is text."
-    from pyarrow import csv
-
-    reading = csv.ReadOptions(
-        block_size=BLOCK_BYTES,
-        encoding=dialect["encoding"],
-        column_names=names,
-        skip_rows=lines,
-        use_threads=False,
-    )
-    parsing = csv.ParseOptions(
-        delimiter=dialect["delimiter"],
-        quote_char=dialect["quote"],
-        newlines_in_values=True,
-        ignore_empty_lines=len(names) > 1,
-    )
-    types = dict.fromkeys(names, pa.string())
-    converting = csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""])
-    return csv.open_csv(open_bytes(file), reading, parsing, converting)
+def note_rows(
+    layout: CsvLayout,  # changed in place
+    noted: dict[int, str],  # reason by number of the row, from 0
+) -> None:
+    "Note the rows that were left out, the first of them with their lines."
+    layout.dropped.update(reason.partition(":")[0] for reason in noted.values())
+    shown = [n for n in sorted(noted) if noted[n] != "blank"][:100]
+    for n, row in zip(shown, find_lines(layout, read_lines(layout), shown) if shown else []):
+        layout.left_out.append(row._replace(reason=noted[n]))
 
 
-# %% ../../nbs/data/03_readers.ipynb #4ce216d0
-def explain_csv_error(
-    file: str,  # the text file
-    error: Exception,  # pyarrow's
-    dialect: dict[str, str],  # "delimiter", "quote", "encoding"
-    names: list[str],  # of the columns
-) -> UserError:
-    "Turn pyarrow's error into one that names the row and what to do."
-    found = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", str(error))
-    if not found:
-        return UserError(
-            f"{file}: cannot be parsed as CSV with separator {dialect['delimiter']!r} and quote "
-            f"{dialect['quote']!r} ({str(error).splitlines()[0][:120]}); fix it, or set "
-            "ingest.csv in params.yaml"
-        )
-    return UserError(
-        f"{file}: row {found[1]} has {found[3]} fields, expected {found[2]} "
-        f"({', '.join(names[:4])} …); fix the row, or set the separator in ingest.csv of "
-        "params.yaml"
-    )
-
-
-# %% ../../nbs/data/03_readers.ipynb #daa7b0bc
 def read_csv_batches(
     file: str,  # a text file, perhaps compressed
-    options: dict[str, str],  # delimiter, quote, encoding where they are known
+    options: dict[str, Any],  # ingest.csv: what is known, see `csv_layout.CSV_OPTIONS`
+    layouts: list[CsvLayout] | None = None,  # gets how the file was read
 ) -> Iterator[pd.DataFrame]:  # every column as text, missing where the field is empty
     """Read a text file in batches.
 
-    Raises UserError naming the row that has too many or too few fields.
+    Raises UserError naming the line that has too many or too few fields.
     """
-    dialect = sniff_csv(file) | options
-    names, lines = read_header(file, dialect)
+    layout = find_layout(file, options)
+    if layouts is not None:
+        layouts.append(layout)
     try:
-        for batch in open_csv(file, dialect, names, lines):
+        for batch in clean_batches(layout):
             for start in range(0, len(batch), BATCH_ROWS):
                 yield batch.slice(start, BATCH_ROWS).to_pandas().astype("str")
     except pa.ArrowInvalid as error:
-        raise explain_csv_error(file, error, dialect, names) from None
+        raise explain_csv_error(layout, error) from None
 
 
 # %% ../../nbs/data/03_readers.ipynb #09be60b6
@@ -308,7 +278,8 @@ def read_query_batches(
 # %% ../../nbs/data/03_readers.ipynb #d9acda78
 def read_file_batches(
     file: str,  # a path or s3:// address
-    options: dict[str, str],  # see `read_csv_batches`
+    options: dict[str, Any],  # see `read_csv_batches`
+    layouts: list[CsvLayout] | None = None,  # gets how a text file was read
 ) -> Iterator[pd.DataFrame]:  # its rows
     "Read one file by its name's ending. Raises UserError for an ending that cannot be read."
     kinds = [k.lower() for k in Path(file).suffixes if k.lower() not in COMPRESSION_SUFFIXES]
@@ -319,7 +290,7 @@ def read_file_batches(
         return read_json_batches(file)
     if kind in UNREAD_SUFFIXES:
         raise UserError(f"{file}: {kind} is not read; save it as CSV, Parquet or JSON lines")
-    return read_csv_batches(file, options)
+    return read_csv_batches(file, options, layouts)
 
 
 # %% ../../nbs/data/03_readers.ipynb #09119985
@@ -343,12 +314,17 @@ def check_same_columns(
 def read_batches(
     source: str,  # files, a query, an address; see `list_source_files` and `read_query_batches`
     root: Path,  # the project's folder
-    options: dict[str, str],  # how text files are written; what is not given is detected by file
+    options: dict[str, Any],  # how text files are written; what is not given is detected by file
+    layouts: list[CsvLayout] | None = None,  # gets how text files were read
 ) -> Iterator[pd.DataFrame]:  # at most 200,000 rows each, the same columns in all
     "Read a source in batches. Raises UserError when a file has other columns than the first."
     names, rows, is_query = None, 0, "::" in source
     for file in [source] if is_query else list_source_files(source, root):
-        batches = read_query_batches(source, root) if is_query else read_file_batches(file, options)
+        batches = (
+            read_query_batches(source, root)
+            if is_query
+            else read_file_batches(file, options, layouts)
+        )
         for batch in batches:
             names = names or list(batch)
             check_same_columns(file, names, batch)

@@ -73,7 +73,10 @@ def column_problems(
     "Find the rows in which a column breaks its rules."
     unreadable = converted.isna() & ~is_missing(given, rules)
     article = "an" if rules["type"].startswith("i") else "a"
-    problems = {f"not {article} {rules['type']}": unreadable}
+    what = f"not {article} {rules['type']}"
+    if rules["type"] in ("category", "text"):
+        what = "a byte that is not in the file's encoding"
+    problems = {what: unreadable}
     if not rules["nullable"]:
         problems["missing"] = converted.isna() & ~unreadable
     problems |= value_problems(converted, rules)

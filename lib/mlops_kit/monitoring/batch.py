@@ -46,7 +46,7 @@ def read_rows(
     # paths and patterns from where one stands, queries, s3://…; see `readers.read_batches`
     files: list[str],
     root: Path,  # the project's root
-    csv: dict[str, str],  # ingest.csv: how text files are written
+    csv: dict[str, Any],  # ingest.csv: how text files are written
 ) -> pd.DataFrame:  # rows as delivered; a column that only some files have is missing in the others
     """Read rows from files.
 

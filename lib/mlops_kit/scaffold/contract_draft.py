@@ -46,7 +46,9 @@ from .profiling import ColumnProfile, TableProfile, profile_table
 from .sentinels import examine_missing
 from .time_column import choose_time, describe_time, limit_undated
 from ..data.leakage import find_leaks
+from ..data.csv_layout import CsvLayout
 from ..data.readers import read_batches
+from .reading_notes import drop_stray_rows
 from ..data.validation import judge_rows
 
 
@@ -57,9 +59,11 @@ MIN_ROWS, MAX_COLUMNS = 50, 2000
 def check_width(
     source: str,  # see `readers.read_batches`
     root: Path,  # folder from which a relative path counts
+    options: dict[str, Any],  # ingest.csv, as far as it is known
+    layouts: list[CsvLayout],  # gets how text files were read
 ) -> Iterator[pd.DataFrame]:
     "Read a source in batches. Raises UserError for a table with one column or too many."
-    for batch in read_batches(source, root, {}):
+    for batch in read_batches(source, root, options, layouts):
         if batch.shape[1] > MAX_COLUMNS:
             raise UserError(
                 f"{source} has {batch.shape[1]:,} columns, at most {MAX_COLUMNS:,} are allowed: "
@@ -71,19 +75,24 @@ def check_width(
                 "something to predict it from are needed: is the separator another than comma, "
                 "semicolon, tab or bar?"
             )
-        yield batch
+        strays = layouts and layouts[-1].encoding.stray_lines
+        yield drop_stray_rows(batch) if strays else batch
 
 
 # %% ../../nbs/scaffold/08_contract_draft.ipynb #d9eecefb
 def profile_source(
     source: str,  # see `readers.read_batches`
     root: Path,  # folder from which a relative path counts
+    options: dict[str, Any] | None = None,  # ingest.csv, as far as it is known
 ) -> TableProfile:
     """Read the whole source once and count what is in it.
 
     Raises UserError when it is too small, too wide or broken.
     """
-    profile = profile_table(progress(check_width(source, root), "profiling the data"))
+    layouts: list[CsvLayout] = []
+    batches = check_width(source, root, options or {}, layouts)
+    profile = profile_table(progress(batches, "profiling the data"))
+    profile.layouts = layouts
     if profile.rows < MIN_ROWS:
         raise UserError(
             f"{source} holds {profile.rows} row{'s' if profile.rows > 1 else ''}, at least "

