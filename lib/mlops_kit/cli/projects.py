@@ -6,6 +6,9 @@
 __all__ = [
     "project_commands",
     "READ_HELP",
+    "DATA_HELP",
+    "TIME_HELP",
+    "FORMAT_HELP",
     "FROM",
     "refuse_options",
     "init",
@@ -32,6 +35,12 @@ READ_HELP = (
     "how text files are read, where the guess is wrong: encoding=gb18030, delimiter=;, quote=, "
     "skip_lines=3, comment=#, rows=all; goes to ingest.csv of params.yaml"
 )
+DATA_HELP = (
+    "a file or pattern (CSV, Parquet, JSON lines, packed or not), a query "
+    "(sqlite:///shop.db::SELECT …), s3://bucket/key"
+)
+TIME_HELP = "the column that dates the rows; none for no such column; guessed if not given"
+FORMAT_HELP = "how its times are written, such as '%d/%m/%Y %H:%M'; may be given more than once"
 
 
 # %% ../../nbs/cli/06_projects.ipynb #3aabed7d
@@ -55,18 +64,10 @@ def refuse_options(
 @project_commands.command()
 def init(
     folder: Path = typer.Argument(default=None, metavar="DIR", help="where the project goes"),
-    data: str = typer.Option(
-        ...,
-        help="a file or pattern (CSV, Parquet, JSON lines, packed or not), a query "
-        "(sqlite:///shop.db::SELECT …), s3://bucket/key",
-    ),
+    data: str = typer.Option(..., help=DATA_HELP),
     target: str = typer.Option(..., help="the column to predict"),
-    time: str = typer.Option(
-        None, help="the column that dates the rows; none for no such column; guessed if not given"
-    ),
-    time_format: list[str] = typer.Option(
-        [], help="how its times are written, such as '%d/%m/%Y %H:%M'; may be given more than once"
-    ),
+    time: str = typer.Option(None, help=TIME_HELP),
+    time_format: list[str] = typer.Option([], help=FORMAT_HELP),
     task: str = typer.Option("auto", help="auto, binary, multiclass or regression"),
     positive: str = typer.Option(
         None, help="for a binary task: the label that means yes; guessed if not given"

@@ -31,6 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .numbers import parse_numbers, parse_units
+from .text_scan import STRAY_PATTERN
 from .timestamps import parse_timestamps
 
 
@@ -63,6 +64,8 @@ def to_text(
     if isinstance(text, pa.ChunkedArray):
         text = text.combine_chunks()
     text = pc.utf8_trim_whitespace(text)
+    if not pc.all(pc.string_is_ascii(text)).as_py() and text.null_count < len(text):
+        text = pc.utf8_normalize(text, form="NFC")  # é is one letter, however it is written
     return pc.if_else(pc.equal(text, ""), None, text)
 
 
@@ -245,5 +248,6 @@ def to_type(
     if rules["type"] == "boolean":
         return to_booleans(values)
     each, places = encode_distinct(to_text(values))
+    each = pc.if_else(pc.match_substring_regex(each, STRAY_PATTERN), None, each)
     words = np.append(np.asarray(each.to_pylist(), dtype="object"), np.nan)
     return pd.Series(words[places], index=values.index, dtype="str")

@@ -22,7 +22,6 @@ __all__ = [
 
 # %% ../../nbs/data/19_row_filter.ipynb #ee8f1930
 import math
-import re
 from typing import Any
 
 import numpy as np

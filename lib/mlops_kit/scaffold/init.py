@@ -18,6 +18,7 @@ __all__ = [
     "move_project",
     "first_message",
     "build",
+    "stray_limit",
     "place_lines",
     "column_table",
     "init_project",
@@ -34,6 +35,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,9 @@ from ..data.formats import list_source_files
 from .render import project_names, render
 from .contract_draft import draft_contract, profile_source
 from .params_draft import draft_params
+from .profiling import TableProfile
+from .readback import check_project
+from .reading_notes import describe_files, draft_csv_options
 
 
 # %% ../../nbs/scaffold/13_init.ipynb #0bf7e580
@@ -239,23 +244,42 @@ def build(
     template: Path,  # root of a clone of the template
     source: str,  # as the user gave it
     here: Path,  # folder from which a relative source counts
-    # "target", "time", "task", "positive", "name", and where given "time_formats"
+    # "target", "time", "task", "positive", "name"; where given "time_formats", and "read": ingest.csv
     options: dict[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:  # answers, contract, what was inferred
     "Look, draft and write a project."
     names = project_names(options["name"])
-    facts = profile_source(source, here)
+    reading = options.get("read") or {}
+    facts = profile_source(source, here, reading)
     requested = [options[name] for name in ("target", "time", "task", "positive")]
     forms = options.get("time_formats") or ()
     contract, typed, said = draft_contract(facts, *requested, names["command"], forms)
     folder.mkdir(parents=True)
     local, dependency, copied = place_source(source, here, folder)
     params, sample, more = draft_params(facts, contract, typed, local, names["command"])
-    said += [*more, *place_lines(local, dependency, copied)]
+    params["ingest.csv"] = sample["csv"] = draft_csv_options(facts.layouts) | reading
+    said = [*describe_files(facts.layouts), *said, *more, *stray_limit(facts, params)]
+    said += place_lines(local, dependency, copied)
     drafted = {"dependency": dependency, "params": params, "sample": sample, "said": said}
     answers = make_answers(names, contract, drafted, template_origin(template))
     keep_data(folder, lambda: render(template, folder, answers, write_contract(contract)))
+    check_project(folder, contract, answers)
     return answers, contract, said
+
+
+def stray_limit(
+    facts: TableProfile,
+    params: dict[str, Any],  # values of params.yaml, changed in place
+) -> list[str]:  # one sentence, or none
+    "Let the rows with bytes that do not fit be quarantined without stopping the run."
+    strays = sum(layout.encoding.stray_lines for layout in facts.layouts)
+    if not strays:
+        return []
+    params["validate.max_bad_rows"] = 0.05
+    return [
+        f"validate.max_bad_rows is 0.05, so that the rows that hold such bytes ({strays:,}) go to "
+        "data/quarantine and do not stop the run; mend the file and set it to 0.001"
+    ]
 
 
 def place_lines(
@@ -283,7 +307,11 @@ def column_table(contract: dict[str, Any]) -> list[str]:  # lines of at most 80 
             if name == contract["time"]
             else rules["type"]
         )
-        lines.append(f"{name[:24]:<24} {mark:<9} {rules['evidence']}"[:80])
+        start, text = f"{name:<24} {mark:<9} ", rules["evidence"]
+        if len(name) > 24:
+            lines += textwrap.wrap(name, 80)
+            start = f"{'':<24} {mark:<9} "
+        lines += textwrap.wrap(start + text, 80, subsequent_indent=" " * 35, drop_whitespace=True)
     more = len(contract["columns"]) - 60
     return lines + ([f"… and {more:,} more, see contract.yaml"] if more > 0 else [])
 
@@ -341,7 +369,7 @@ def project_lines(
     "Say what was made and what comes next."
     return [
         "",
-        *[f"- {line}" for line in said],
+        *[part for line in said for part in textwrap.wrap(f"- {line}", 80, subsequent_indent="  ")],
         "",
         f"{title}: made in {shown} with its first commit",
         "correct what is wrong in contract.yaml and params.yaml; then:",

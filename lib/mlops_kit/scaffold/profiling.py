@@ -32,6 +32,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..data.csv_layout import CsvLayout
 from ..data.dtypes import encode_distinct, to_text
 from .parsing_evidence import Reading, find_date_readings, find_number_readings
 from .sketches import DistinctSketch, RowSample
@@ -268,6 +269,7 @@ class TableProfile:
     duplicates: int  # rows that repeat an earlier row in every column
     exact: bool  # False: `duplicates` is an estimate, there are more than 4,000,000 rows
     examined: bool = False  # whether a second look was taken, see `number_evidence`
+    layouts: list[CsvLayout] = field(default_factory=list)  # how its text files were read
 
 
 def profile_table(

@@ -54,7 +54,7 @@ def describe_clock(
     if not len(back) or len(back) > max(3, len(known) / 2000):
         return []
     at = pd.DatetimeIndex(known[back])
-    autumn = (at.dayofweek >= 5) & at.month.isin([3, 4, 9, 10, 11]) & (at.hour <= 3)
+    autumn = (at.day_of_week >= 5) & at.month.isin([3, 4, 9, 10, 11]) & (at.hour <= 3)
     if not autumn.all() or (steps[back] < -60).any():
         return []
     days = ", ".join(dict.fromkeys(at.strftime("%Y-%m-%d")))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..core.files import UserError, replacing
+from ..core.files import UserError, load_json, replacing, tell
 from ..models.bundle import predict_rows
 from ..core.contract import known_columns, load_contract
 from ..data.readers import read_batches
@@ -60,9 +60,14 @@ def predict_file(
         raise UserError(f"--out {out}: expected a file that ends in {' or '.join(WRITERS)}")
     check_bundle(bundle)
     known, parts = known_columns(load_contract(bundle / "contract.yaml")), []
-    for rows in read_batches(source, Path.cwd(), {}):
+    reading, layouts = bundle / "reading.json", []
+    options = load_json(reading) if reading.exists() else {}
+    for rows in read_batches(source, Path.cwd(), options, layouts):
         parts.append(join_predictions(rows, predict_rows(bundle, rows), known))
     table = pd.concat(parts, ignore_index=True)
+    for layout in layouts:
+        for line in layout.left_out:
+            tell(f"{layout.file}: line {line.line:,} is no row and left out ({line.reason})")
     with replacing(out) as temporary:
         WRITERS[out.suffix](table, temporary)
     return len(table)
