@@ -8,6 +8,7 @@ extensions = ["myst_nb"]
 exclude_patterns = ["requirements.in"]
 
 nb_execution_mode = "off"  # a chapter is shown as the pipeline ran it
+nb_render_markdown_format = "myst"  # tables in outputs too
 nb_ipywidgets_js = {}  # would come from a CDN
 myst_enable_extensions = ["colon_fence", "deflist"]  # no mathematics: MathJax would come from a CDN
 myst_heading_anchors = 3

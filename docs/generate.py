@@ -69,6 +69,13 @@ def title_and_summary(notebook: dict) -> tuple[str, str]:
     return found[1], " ".join(found[2].replace("\n> ", "\n").split())
 
 
+def relinked(text: str, links: dict[str, str]) -> str:
+    "Turn the links of a Markdown text to other pages: `links` says which to which."
+    for old, new in links.items():
+        text = text.replace(f"]({old}", f"]({new}")
+    return text
+
+
 def page_of(notebook: dict, relink: dict[str, str]) -> str:
     "Give a notebook as a page: nbdev's own cells left out, its links turned to the site's pages."
     kept = []
@@ -79,8 +86,10 @@ def page_of(notebook: dict, relink: dict[str, str]) -> str:
         if c["cell_type"] == "code":
             source = re.sub(r"^#\|.*\n?", "", source, flags=re.M).strip("\n")
         if c["cell_type"] == "markdown":
-            for old, new in relink.items():
-                source = source.replace(f"]({old}", f"]({new}")
+            source = relinked(source, relink)
+        for output in c.get("outputs", []):
+            if text := output.get("data", {}).get("text/markdown"):
+                output["data"]["text/markdown"] = relinked("".join(text), relink)
         kept.append({**c, "source": source, "metadata": {}})
     language = {"language_info": {"name": "python", "pygments_lexer": "ipython3"}}
     return json.dumps({**notebook, "cells": kept, "metadata": language}, indent=1)
