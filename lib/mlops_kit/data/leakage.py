@@ -7,6 +7,7 @@ __all__ = [
     "MAX_ROWS",
     "EMPTY_WORDS",
     "ONE_CLASS",
+    "EXACT",
     "STOP_SCORE",
     "STOP_AHEAD",
     "REVIEW_AHEAD",
@@ -145,9 +146,9 @@ def score_single_features(
 def is_tied_to_row(
     values: pd.Series,  # one feature
 ) -> bool:
-    "Tell whether a number is different in most rows."
+    "Tell whether a number repeats too seldom to be a level of anything."
     present = values.dropna()
-    return present.dtype.kind in "fiu" and present.nunique() > max(50, 0.5 * len(present))
+    return present.dtype.kind in "fiu" and present.nunique() > max(50, 0.1 * len(present))
 
 
 # %% ../../nbs/data/10_leakage.ipynb #765188e6
@@ -191,6 +192,7 @@ def find_one_class_only(
 
 
 # %% ../../nbs/data/10_leakage.ipynb #9441f55c
+EXACT = 0.9999  # nothing is left over: no level is without noise
 STOP_SCORE = 0.985  # a score from here on is a copy, see `score_single_features`
 STOP_AHEAD = (0.90, 0.40)  # so is, tied to the row, one from here on so far ahead of every other
 REVIEW_AHEAD = (0.70, 0.30)  # worth a review: the same, milder
@@ -219,10 +221,12 @@ def find_leaks(
         )
         far = score >= STOP_AHEAD[0] and ahead >= STOP_AHEAD[1]
         tied = is_tied_to_row(features[name])
-        copy = score >= STOP_SCORE and (tied or task != "regression")
+        copy = score >= EXACT or (score >= STOP_SCORE and (tied or task != "regression"))
         filled = find_one_class_only(features[name], labels, task)
         if filled or copy or (far and tied):
-            proof = filled or ("and its values are a row's own" if tied else "each value has one")
+            proof = filled or (
+                "and its values are a row's own" if tied else "each value has one answer only"
+            )
             leaks.append({"column": name, "strength": "stop", "evidence": f"{evidence}; {proof}"})
         elif score >= REVIEW_AHEAD[0] and (ahead >= REVIEW_AHEAD[1] or score >= STOP_SCORE):
             note = "strong, yet nothing shows that it is known only later"
