@@ -86,7 +86,7 @@ def features(
         target,
         contract["time"],
         params["group"],
-        {"task": contract["task"], "classes": target_classes(windows, contract)},
+        {"task": contract["task"], "classes": target_classes(windows, contract, clean[target])},
         windows,
         summary,
         delivered.loc[rows.index].reset_index(drop=True),

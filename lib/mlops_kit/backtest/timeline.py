@@ -41,6 +41,7 @@ from ..data.formats import list_source_files
 from ..data.partitions import NAMED, open_source, save_months
 from ..core.project import stage, stage_module
 from ..data.readers import read_batches
+from ..data.training_windows import target_classes
 from ..data.validation import judge_rows
 
 
@@ -250,7 +251,8 @@ def make_span(
 ) -> Timeline:
     "Read the labels of rows."
     labels = encode_target(rows[contract["target"]], contract)
-    classes = sorted(labels.dropna().unique().tolist()) if contract["task"] == "multiclass" else []
+    known = {"all": labels.dropna().to_frame(contract["target"])}
+    classes = target_classes(known, contract, rows[contract["target"]])
     return Timeline(rows, contract, params, labels, {"task": contract["task"], "classes": classes})
 
 

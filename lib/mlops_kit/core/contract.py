@@ -194,12 +194,18 @@ def encode_target(
     values: "pandas.Series",  # the target column, in the contract's type
     contract: dict[str, Any],  # see `load_contract`
 ) -> "pandas.Series":  # boolean, text or float64; missing where the target is
-    "Turn the target column into what a model is trained on."
+    """Turn the target column into what a model is trained on.
+
+    The one place where labels are read; labels that have been read already stay as they are.
+    """
     if contract["task"] == "regression":
         return values.astype("float64")
     if contract["task"] == "multiclass":
         return values
-    if contract["positive"] is None or contract["columns"][contract["target"]]["type"] == "boolean":
+    kind = contract["columns"][contract["target"]]["type"]
+    mixed = values.dtype == "object" and values.dropna().isin([True, False]).all()
+    read = values.dtype.kind == "b" or mixed
+    if contract["positive"] is None or kind == "boolean" or read:
         return values.astype("boolean")
     return (values == str(contract["positive"])).astype("boolean").mask(values.isna())
 

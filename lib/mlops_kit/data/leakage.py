@@ -5,6 +5,9 @@
 # %% auto #0
 __all__ = [
     "MAX_ROWS",
+    "EMPTY_WORDS",
+    "ONE_CLASS",
+    "EXACT",
     "STOP_SCORE",
     "STOP_AHEAD",
     "REVIEW_AHEAD",
@@ -16,6 +19,8 @@ __all__ = [
     "score_number",
     "score_column",
     "score_single_features",
+    "is_tied_to_row",
+    "find_one_class_only",
     "find_leaks",
 ]
 
@@ -137,9 +142,59 @@ def score_single_features(
     return pd.Series(scores, dtype="float64").sort_values(ascending=False, kind="stable")
 
 
+# %% ../../nbs/data/10_leakage.ipynb #90db8434
+def is_tied_to_row(
+    values: pd.Series,  # one feature
+) -> bool:
+    "Tell whether a number repeats too seldom to be a level of anything."
+    present = values.dropna()
+    return present.dtype.kind in "fiu" and present.nunique() > max(50, 0.1 * len(present))
+
+
+# %% ../../nbs/data/10_leakage.ipynb #765188e6
+EMPTY_WORDS = (
+    "",
+    "unknown",
+    "none",
+    "n/a",
+    "na",
+    "missing",
+    "not available",
+    "unbekannt",
+    "-",
+    "?",
+)
+ONE_CLASS = (0.99, 20, 0.2, 0.9)  # share of the class, rows, share of its rows, largest usual share
+
+
+def find_one_class_only(
+    values: pd.Series,  # one feature
+    labels: pd.Series,  # see `score_single_features`
+    task: str,  # binary, multiclass or regression
+) -> str:  # the evidence with counts; "" when there is none
+    "Say that a column is filled in for one class only."
+    filled = values.notna()
+    if values.dtype.kind not in "fiub":
+        filled &= ~values.astype("str").str.strip().str.lower().isin(EMPTY_WORDS)
+    if task == "regression" or filled.all() or not filled.any():
+        return ""
+    pure, rows, part, usual = ONE_CLASS
+    inside, everywhere = labels[filled].value_counts(), labels.value_counts()
+    name, count = inside.index[0], int(inside.iloc[0])
+    known = count >= max(rows, part * everywhere[name]) and count >= pure * filled.sum()
+    if not known or everywhere[name] > usual * len(labels):
+        return ""
+    others = len(labels) - everywhere[name]
+    return (
+        f"it is filled in only for {labels.name or 'the label'} = {name}: {count:,} of "
+        f"{everywhere[name]:,} rows, elsewhere {filled.sum() - count:,} of {others:,}"
+    )
+
+
 # %% ../../nbs/data/10_leakage.ipynb #9441f55c
+EXACT = 0.9999  # nothing is left over: no level is without noise
 STOP_SCORE = 0.985  # a score from here on is a copy, see `score_single_features`
-STOP_AHEAD = (0.90, 0.40)  # so is a score from here on that is so far ahead of every other
+STOP_AHEAD = (0.90, 0.40)  # so is, tied to the row, one from here on so far ahead of every other
 REVIEW_AHEAD = (0.70, 0.30)  # worth a review: the same, milder
 SCORE_NAMES = {
     "binary": "2 · AUC − 1",
@@ -160,13 +215,20 @@ def find_leaks(
     for name, score in scores.items():
         others = honest[honest.index != name]
         ahead = score - others.max() if len(others) else 0.0
-        stop = score >= STOP_SCORE or (score >= STOP_AHEAD[0] and ahead >= STOP_AHEAD[1])
-        if not stop and (score < REVIEW_AHEAD[0] or ahead < REVIEW_AHEAD[1]):
-            continue
         evidence = (
             f"alone it predicts the target with {SCORE_NAMES[task]} = {score:.3f}, the best of the "
             f"others {max(score - ahead, 0):.3f}"
         )
-        strength = "stop" if stop else "review"
-        leaks.append({"column": name, "strength": strength, "evidence": evidence})
+        far = score >= STOP_AHEAD[0] and ahead >= STOP_AHEAD[1]
+        tied = is_tied_to_row(features[name])
+        copy = score >= EXACT or (score >= STOP_SCORE and (tied or task != "regression"))
+        filled = find_one_class_only(features[name], labels, task)
+        if filled or copy or (far and tied):
+            proof = filled or (
+                "and its values are a row's own" if tied else "each value has one answer only"
+            )
+            leaks.append({"column": name, "strength": "stop", "evidence": f"{evidence}; {proof}"})
+        elif score >= REVIEW_AHEAD[0] and (ahead >= REVIEW_AHEAD[1] or score >= STOP_SCORE):
+            note = "strong, yet nothing shows that it is known only later"
+            leaks.append({"column": name, "strength": "review", "evidence": f"{evidence}; {note}"})
     return leaks

@@ -182,8 +182,14 @@ def cut_window(
 def target_classes(
     windows: dict[str, pd.DataFrame],  # labelled rows by window
     contract: dict[str, Any],  # see `load_contract`
-) -> list[str]:  # sorted; [] when the target has no classes
-    "List the classes that occur."
+    words: "pd.Series | None" = None,  # the target as delivered, for a yes/no question
+    # Returns: sorted, of a yes/no question the negative one first; [] when the target has none
+) -> list[str]:
+    "List the classes that occur, in the words of the data."
+    positive = contract.get("positive")
+    if contract["task"] == "binary" and positive is not None and words is not None:
+        others = sorted(set(words.dropna().astype("str")) - {str(positive)})
+        return [others[0] if len(others) == 1 else f"not {positive}", str(positive)]
     if contract["task"] != "multiclass":
         return []
     return sorted(pd.concat([w[contract["target"]] for w in windows.values()]).unique().tolist())

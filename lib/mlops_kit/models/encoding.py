@@ -6,6 +6,7 @@
 __all__ = [
     "FeatureGroups",
     "encode_labels",
+    "class_names",
     "group_features",
     "make_target_encoder",
     "linear_steps",
@@ -27,7 +28,9 @@ from ..core.files import UserError
 # %% ../../nbs/models/01_encoding.ipynb #2cc3ee77
 def encode_labels(
     labels: pd.Series,  # as `features` wrote them: bool, text or float64
-    spec: dict[str, Any],  # task specification: "task", and "classes" in order for multiclass
+    # task specification: "task", and "classes" in order (two words: the negative one first; may be
+    # empty for a target that is true or false)
+    spec: dict[str, Any],
 ) -> np.ndarray:  # bool, int64 (a class's number) or float64
     """Turn labels into what an estimator is fitted to.
 
@@ -42,6 +45,16 @@ def encode_labels(
             f"classes: {', '.join(spec['classes'][:12])}; train again with `mlops-nb repro`"
         )
     return codes
+
+
+# %% ../../nbs/models/01_encoding.ipynb #bdbc6e59
+def class_names(
+    spec: dict[str, Any],  # see `encode_labels`
+) -> list[str]:  # in order; of a yes/no question the negative one first; [] for a regression
+    "Name the classes in the words of the data."
+    if spec["task"] == "binary":
+        return list(spec.get("classes") or ["no", "yes"])
+    return list(spec.get("classes") or [])
 
 
 # %% ../../nbs/models/01_encoding.ipynb #b2675e23

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .encoding import class_names
+
 
 # %% ../../nbs/models/18_outputs.ipynb #c7f06c9c
 LABEL, PREDICTION = "(target)", "(prediction)"
@@ -33,7 +35,9 @@ def label_column(
     "Lay out labels as a monitored column."
     if spec["task"] == "regression":
         return labels.astype("float64").rename(LABEL), "number"
-    named = labels.map({True: "yes", False: "no"}) if spec["task"] == "binary" else labels
+    named = labels
+    if spec["task"] == "binary":
+        named = labels.map(dict(zip((False, True), class_names(spec))))
     return named.astype("str").where(labels.notna()).rename(LABEL), "category"
 
 

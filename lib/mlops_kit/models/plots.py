@@ -25,12 +25,14 @@ __all__ = [
 
 
 # %% ../../nbs/models/15_plots.ipynb #d374c204
+import textwrap
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from .encoding import class_names
 from .metrics import per_class_metrics
 
 
@@ -196,7 +198,7 @@ def draw_confusion(
         text = f"{count:,}\n{shares[i, j]:.0%}" if len(classes) <= 4 else f"{count:,}"
         color = "white" if shares[i, j] > shares.max() / 2 else INK
         axes.text(j, i, text, ha="center", va="center", fontsize=size, color=color)
-    names, places = [c[:12] for c in classes], range(len(classes))
+    names, places = [textwrap.fill(c, 18) for c in classes], range(len(classes))
     axes.set(xticks=places, yticks=places, xlabel="predicted", ylabel="actual")
     axes.set_xticklabels(names, rotation=0 if len(names) <= 4 else 60)
     axes.set_yticklabels(names)
@@ -210,7 +212,7 @@ def predicted_classes(
     spec: dict[str, Any],  # "task", "classes", and "threshold" for a binary task
 ) -> pd.DataFrame:  # "actual" and "predicted", names of classes
     "Name the actual and the predicted class of each row."
-    names = np.array(spec["classes"] or ["no", "yes"])
+    names = np.array(class_names(spec))
     if spec["task"] == "multiclass":
         predicted = scores.argmax(axis=1)
     else:
@@ -228,8 +230,8 @@ def draw_scored_confusion(
 ) -> pd.DataFrame:  # see `predicted_classes`
     "Draw the confusion matrix of scored rows."
     table = predicted_classes(values, scores, spec)
-    classes = list(spec["classes"] or ["no", "yes"])
-    draw_confusion(table["actual"].to_numpy(), table["predicted"].to_numpy(), classes, axes)
+    drawn = table["actual"].to_numpy(), table["predicted"].to_numpy()
+    draw_confusion(*drawn, class_names(spec), axes)
     threshold = f" at threshold {spec['threshold']:.2f}" if spec["task"] == "binary" else ""
     axes.set(title=f"{target}{threshold}")
     return table

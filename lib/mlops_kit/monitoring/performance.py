@@ -41,7 +41,7 @@ from mlops_kit.models.metrics import (
     primary_metric,
     resample_weights,
 )
-from ..models.encoding import encode_labels
+from ..models.encoding import class_names, encode_labels
 from .limits import LIMITS, Limits
 
 
@@ -170,8 +170,7 @@ def label_name(
     "Name a label."
     if scored.task["task"] == "regression":
         return value
-    names = ["no", "yes"] if scored.task["task"] == "binary" else scored.task["classes"]
-    return names[int(value)]
+    return class_names(scored.task)[int(value)]
 
 
 def why_not_measurable(

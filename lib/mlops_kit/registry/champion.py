@@ -87,7 +87,7 @@ def describe_task_change(
         if old != new:
             return f"its {name} is {old}, today's is {new}"
     lost = sorted(set(listing["spec"]["classes"]) - set(spec["classes"]))
-    if lost:
+    if lost and spec["task"] == "multiclass":  # of a yes/no question the positive label says it
         return f"it knows the classes {', '.join(lost[:3])}, which do not occur today"
     return None
 

@@ -7,16 +7,19 @@ __all__ = [
     "IDENTIFIER_NAME",
     "GROUP_NAME",
     "SENSITIVE_NAMES",
+    "WHOLE_NAMES",
     "split_name",
     "find_identifier_reason",
     "find_group_reason",
     "infer_role",
+    "name_words",
     "find_sensitive_reason",
 ]
 
 
 # %% ../../nbs/scaffold/05_column_roles.ipynb #0ed0e321
 import re
+import unicodedata
 
 from .profiling import ColumnProfile
 
@@ -88,25 +91,47 @@ def infer_role(
 
 
 # %% ../../nbs/scaffold/05_column_roles.ipynb #a2a79aee
-SENSITIVE_NAMES = {
-    "a name": r"(first|last|sur|full|given|family|middle)_?name|^name$|vorname|nachname",
-    "contact": r"e_?mail|phone|mobile|fax|address|street|whatsapp",
-    "a document": r"(^|_)(ssn|passport|iban|tax_id|license_?(no|number|plate)|credit_?card|social_?security)",
-    "sex or gender": r"(^|[_\W])(sex|gender|geschlecht)($|[_\W])",
-    "origin": r"(^|[_\W])(race|ethnic\w*|nationality|citizenship|native_?country|religion|skin\w*|immigrant|foreign\w*)($|[_\W])",
-    "age": r"(^|[_\W])(age|birth\w*|dob|yob|birthday)($|[_\W])",
-    "family": r"marital|spouse|pregnan|orientation|relationship|dependents|personal_status",
-    "health": r"disab|diagnos|disease|medical|hiv|mental",
-    "home": r"(^|[_\W])(zip|zip_?code|postal\w*|postcode|lat|latitude|lon|lng|longitude|ip|ip_?address)($|[_\W])",
+SENSITIVE_NAMES = {  # whole words, without accents, in nine languages; "_" joins words
+    "a name": "name first_name last_name surname firstname lastname fullname full_name given_name family_name middle_name vorname nachname prenom nom_de_famille apellido apellidos nombre cognome sobrenome voornaam achternaam fornavn etternavn imie nazwisko",
+    "contact": "email e_mail phone telephone mobile fax address street whatsapp telefon handy adresse strasse telefono direccion calle indirizzo telefone endereco rua telefoon adres straat courriel",
+    "a document": "ssn passport iban tax_id license_no license_number license_plate licence_number credit_card social_security passeport pasaporte passaporto paspoort reisepass ausweis bsn dni nif cpf codice_fiscale",
+    "sex or gender": "sex gender geschlecht sexe genre sexo genero sesso genere geslacht kon plec is_male is_female",
+    "origin": "race ethnic ethnicity nationality citizenship native_country religion skin skin_color skincolor immigrant foreign foreign_worker rasse ethnie herkunft staatsangehorigkeit nationalitat nationalite origine_ethnique raza etnia nacionalidad nacionalidade nazionalita razza raca religione religiao nationaliteit ras godsdienst konfession migrationshintergrund",
+    "age": "age ages birth birthday birthdate birth_date birthyear birth_year dob yob alter geburtsdatum geburtsjahr geburtstag age_en_annees date_naissance naissance edad fecha_nacimiento nacimiento eta data_nascita nascita idade data_nascimento nascimento leeftijd geboortedatum alder wiek",
+    "family": "marital marital_status married spouse pregnant pregnancy pregnancies orientation sexual_orientation relationship dependents personal_status familienstand verheiratet etat_civil estado_civil stato_civile burgerlijke_staat schwanger enceinte embarazada",
+    "health": "disability disabled disabilities diagnosis diagnoses disease diseases medical hiv mental mental_health behinderung diagnose krankheit handicap maladie discapacidad enfermedad disabilita malattia deficiencia doenca beperking ziekte",
+    "home": "zip zip_code zipcode postal postal_code postalcode postcode lat latitude lon lng longitude ip ip_address plz postleitzahl code_postal codigo_postal cap codice_postale cep",
 }
+WHOLE_NAMES = {
+    "name",
+    "nombre",
+    "eta",
+    "genre",
+    "kon",
+    "cap",
+    "ras",
+    "mail",
+    "handy",
+}  # else part of many
+
+
+def name_words(name: str) -> list[str]:  # "dateOfBirth" gives "date", "of", "birth"
+    "Take a column's name apart: by case, signs and digits, in lower case, without accents."
+    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss").replace("ø", "o"))
+    plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
+    parted = re.sub(r"([a-z])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3_\2\4", plain)
+    return re.findall(r"[^\W\d_]+", parted.lower())
 
 
 def find_sensitive_reason(
     column: ColumnProfile,
 ) -> str:  # why it may describe a person; "" when nothing says so
     "Say why a column may describe a person or a protected group."
-    for what, pattern in SENSITIVE_NAMES.items():
-        if re.search(pattern, split_name(column.name)):
+    words = name_words(column.name)
+    runs = {"_".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, i + 4)}
+    runs = runs - WHOLE_NAMES | {"_".join(words)}
+    for what, known in SENSITIVE_NAMES.items():
+        if runs & set(known.split()):
             return f"its name suggests {what}"
     for what in ("emails", "phones"):
         if column.counts.get(what, 0) > 0.5 * max(column.present, 1):

@@ -6,8 +6,9 @@
 __all__ = [
     "MIN_ROWS",
     "MAX_COLUMNS",
-    "REPORTED_EVIDENCE",
     "UNUSED_ROLES",
+    "ROWS_PER_FEATURE",
+    "REPORTED_EVIDENCE",
     "check_width",
     "profile_source",
     "convert_sample",
@@ -16,6 +17,7 @@ __all__ = [
     "mark_leaks",
     "draft_target_entry",
     "describe_classes",
+    "describe_width",
     "list_names",
     "describe_columns",
     "assemble_contract",
@@ -222,6 +224,34 @@ def describe_classes(
     return notes
 
 
+# %% ../../nbs/scaffold/08_contract_draft.ipynb #17b29a09
+UNUSED_ROLES = {
+    "identifier": "not used, they name rows",
+    "constant": "not used, one value",
+    "empty": "not used, no value",
+    "unread": "not used; looks like a time, see `format` in contract.yaml",
+    "unparsed": "not used; numbers that cannot be read, see `evidence` and `format` in contract.yaml",
+    "group": "not used; `features.group` keeps the rows of each on one side of the split",
+}
+ROWS_PER_FEATURE = 10  # fewer are said aloud
+
+
+def describe_width(
+    columns: dict[str, dict[str, Any]],  # entries of the contract
+    rows: int,  # of the table
+) -> list[str]:  # one sentence, or none
+    "Warn of a table that is wide for its rows."
+    used = sum(
+        rules["known"] and rules.get("role") not in UNUSED_ROLES for rules in columns.values()
+    )
+    if used < 10 or rows >= ROWS_PER_FEATURE * used:
+        return []
+    return [
+        f"WIDE: {used:,} features on {rows:,} rows, {rows / used:.1f} rows a feature (10 are few): "
+        "chance alone makes some look useful; keep those that a prediction needs, or more rows"
+    ]
+
+
 # %% ../../nbs/scaffold/08_contract_draft.ipynb #3f628bfc
 REPORTED_EVIDENCE = (
     "taken as",
@@ -237,14 +267,6 @@ REPORTED_EVIDENCE = (
     "two notations",
     "consecutive",
 )
-UNUSED_ROLES = {
-    "identifier": "not used, they name rows",
-    "constant": "not used, one value",
-    "empty": "not used, no value",
-    "unread": "not used; looks like a time, see `format` in contract.yaml",
-    "unparsed": "not used; numbers that cannot be read, see `evidence` and `format` in contract.yaml",
-    "group": "not used; `features.group` keeps the rows of each on one side of the split",
-}
 
 
 def list_names(names: list[str]) -> str:  # at most eight of them
@@ -255,6 +277,7 @@ def list_names(names: list[str]) -> str:  # at most eight of them
 def describe_columns(
     columns: dict[str, dict[str, Any]],  # entries of the contract
     leaks: list[dict[str, Any]],  # see `mark_leaks`
+    rows: int,  # of the table
 ) -> list[str]:  # sentences
     "Say what a person should check in the drafted columns."
     notes = [
@@ -271,6 +294,7 @@ def describe_columns(
         if names:
             notes.append(f"{role}: {list_names(names)} ({consequence})")
     sensitive = [name for name, rules in columns.items() if rules["sensitive"]]
+    notes += describe_width(columns, rows)
     return notes + ([f"may be sensitive: {list_names(sensitive)}"] if sensitive else [])
 
 
@@ -330,4 +354,4 @@ def draft_contract(
         reason += [*describe_time(time, typed[time], profile, columns[time])]
     encoded = encode_target(typed[target], {"positive": None} | contract)
     leaks = mark_leaks(typed, encoded, draft["task"], columns)
-    return contract, typed, [*notes, *reason, *describe_columns(columns, leaks)]
+    return contract, typed, [*notes, *reason, *describe_columns(columns, leaks, profile.rows)]

@@ -19,6 +19,7 @@ __all__ = [
     "check_task",
     "infer_positive_label",
     "choose_positive_label",
+    "describe_ordered_target",
     "draft_target",
     "may_date_rows",
     "infer_time_column",
@@ -256,6 +257,27 @@ def choose_positive_label(
     return positive, "as requested"
 
 
+# %% ../../nbs/scaffold/04_target.ipynb #c36c7ef1
+def describe_ordered_target(
+    column: ColumnProfile,  # the target
+    labels: dict[str, int],  # see `count_labels`; empty when there are too many
+    task: str,  # the one chosen
+) -> str:  # "" when one task fits only
+    "Say that whole numbers without a gap fit two tasks, and how to choose."
+    if not 2 < len(labels) <= 20 or not all(re.fullmatch(r"-?\d{1,9}", v) for v in labels):
+        return ""
+    numbers = sorted(map(int, labels))
+    if numbers[-1] - numbers[0] != len(numbers) - 1 or task not in ("multiclass", "regression"):
+        return ""
+    other, kept = ("multiclass", "the steps between numbers do not count")
+    if task == "multiclass":
+        other, kept = "regression", "a near miss is better than a far one"
+    return (
+        f"{len(numbers)} whole numbers from {numbers[0]} to {numbers[-1]} without a gap fit both "
+        f"multiclass and regression: choose --task {other} if {kept}"
+    )
+
+
 # %% ../../nbs/scaffold/04_target.ipynb #7d33cb57
 def draft_target(
     column: ColumnProfile,  # the target
@@ -274,6 +296,8 @@ def draft_target(
     draft = {"task": chosen, "type": "category", "positive": None}
     draft["why"] = [f"task {chosen}, {source}"]
     labels = count_labels(column) or {}
+    if ordered := describe_ordered_target(column, labels, chosen):
+        draft["why"].append(ordered)
     check_task(column, chosen, labels)
     if chosen == "regression":
         reading, fits = choose_number_reading(column)

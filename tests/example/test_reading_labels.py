@@ -1,0 +1,72 @@
+"Labels, leaks, wide tables and sensitive names, as `mlops-nb init` reads them."
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlops_kit.core.contract import encode_target
+from mlops_kit.models.encoding import class_names
+from mlops_kit.models.outputs import label_column
+from mlops_kit.scaffold.contract_draft import draft_contract
+from mlops_kit.scaffold.profiling import profile_table
+
+RANDOM = np.random.default_rng(0)
+YES = RANDOM.random(400) < 0.4
+
+
+def draft(table: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame, str]:
+    contract, typed, notes = draft_contract(
+        profile_table([table.astype("str")]), "y", None, "auto", None, "p"
+    )
+    return contract, typed, "\n".join(notes)
+
+
+@pytest.mark.parametrize(
+    "no, yes", [("alive", "dead"), ("no", "yes"), ("1", "2"), ("0", "1"), ("stays", "leaves")]
+)
+def test_labels_that_were_read_stay_as_they_are(no: str, yes: str) -> None:
+    table = pd.DataFrame({"x": RANDOM.normal(size=400).round(3), "y": np.where(YES, yes, no)})
+    contract, typed, _ = draft(table)
+    contract = {"positive": None} | contract
+    once = encode_target(typed["y"], contract)
+    assert encode_target(once, contract).equals(once) and 0 < once.mean() < 1
+    assert encode_target(once.astype("bool"), contract).tolist() == once.tolist()
+
+
+def test_a_question_keeps_its_own_words_in_the_monitored_label() -> None:
+    spec = {"task": "binary", "classes": ["alive", "dead"]}
+    assert class_names(spec) == ["alive", "dead"]
+    assert set(label_column(pd.Series(YES), spec)[0]) == {"alive", "dead"}
+
+
+@pytest.mark.parametrize("low, high", [(3, 9), (0, 2), (1, 5)])
+def test_whole_numbers_without_a_gap_are_said_to_fit_both_tasks(low: int, high: int) -> None:
+    table = pd.DataFrame({"x": RANDOM.normal(size=400), "y": RANDOM.integers(low, high + 1, 400)})
+    contract, _, notes = draft(table)
+    assert contract["task"] == "multiclass" and "--task regression" in notes
+    assert f"from {low} to {high} without a gap" in notes
+
+
+def test_a_column_filled_in_for_one_class_is_a_leak_and_a_strong_state_is_not() -> None:
+    state = RANDOM.integers(0, 12, 400)
+    strong = pd.DataFrame(
+        {
+            "x": RANDOM.normal(size=400).round(3),
+            "state": [f"state {s}" for s in state],
+            "y": (state * 100 + RANDOM.normal(0, 60, 400)).round(1),
+        }
+    )
+    contract, _, notes = draft(strong)
+    assert "review: 'state'" in notes and contract["columns"]["state"].get("role") != "suspect"
+    late = strong.drop(columns="state").assign(
+        y=np.where(YES, "dead", "alive"), cause=np.where(YES, state % 3, -1)
+    )
+    late["cause"] = late["cause"].map({-1: "unknown", 0: "heart", 1: "lung", 2: "fall"})
+    contract, _, notes = draft(late)
+    assert contract["columns"]["cause"]["role"] == "suspect" and "filled in only for" in notes
+
+
+def test_a_wide_table_is_said_to_be_wide() -> None:
+    table = pd.DataFrame(RANDOM.normal(size=(400, 60))).add_prefix("gene")
+    assert "WIDE: 60 features on 400 rows" in draft(table.assign(y=np.where(YES, "ill", "well")))[2]
