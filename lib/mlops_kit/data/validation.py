@@ -6,6 +6,7 @@
 __all__ = [
     "find_similar_name",
     "check_columns",
+    "value_problems",
     "Problem",
     "column_problems",
     "find_problems",
@@ -60,6 +61,22 @@ def check_columns(
     return unknown
 
 
+# %% ../../nbs/data/06_validation.ipynb #5fc4273e
+def value_problems(
+    converted: pd.Series,  # in its type; missing values allowed
+    rules: dict[str, Any],  # the column's entry in the contract
+) -> dict[str, pd.Series]:  # rows by reason, True where bad; missing where undecided
+    "Find values that are out of range or not allowed."
+    problems = {}
+    if "range" in rules:
+        low, high = rules["range"]
+        problems[f"outside {low} to {high}"] = (converted < low) | (converted > high)
+    if "allowed" in rules:
+        allowed = converted.isin([str(v) for v in rules["allowed"]])
+        problems["not an allowed value"] = converted.notna() & ~allowed
+    return problems
+
+
 # %% ../../nbs/data/06_validation.ipynb #7e69847e
 class Problem(NamedTuple):
     "A rule that rows break."
@@ -81,21 +98,17 @@ def column_problems(
     unreadable = converted.isna()
     if unreadable.any():
         unreadable &= ~is_missing(given, rules)
-    what = f"not {'a' if rules['type'][0] not in 'i' else 'an'} {rules['type']}"
-    problems = [(what, unreadable, "unread")]
+    article = "an" if rules["type"].startswith("i") else "a"
+    problems = [(f"not {article} {rules['type']}", unreadable, "unread")]
     if not rules["nullable"]:
         problems.append(("missing", converted.isna() & ~unreadable, "missing"))
-    if "range" in rules:
-        low, high = rules["range"]
-        outside = (converted < low) | (converted > high)
-        problems.append((f"outside {low} to {high}", outside, "outside"))
-    if "allowed" in rules:
-        strange = converted.notna() & ~converted.isin([str(v) for v in rules["allowed"]])
-        problems.append(("not an allowed value", strange, "not allowed"))
+    for reason, rows in value_problems(converted, rules).items():
+        kind = "outside" if reason.startswith("outside") else "not allowed"
+        problems.append((reason, rows.fillna(False).astype(bool), kind))
     return [
-        Problem(f"{name}: {what}", rows.fillna(False).astype(bool), kind, name)
-        for what, rows, kind in problems
-        if rows.fillna(False).any()
+        Problem(f"{name}: {reason}", rows, kind, name)
+        for reason, rows, kind in problems
+        if rows.any()
     ]
 
 
