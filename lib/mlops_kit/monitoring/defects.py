@@ -89,12 +89,15 @@ def find_unit_change(
     "Find the change of unit that explains a difference best."
     if not effect > limits.min_unit_effect:
         return None
-    residuals = {words: residual(way) for words, way in inverse_conversions().items()}
+    ways = inverse_conversions()
+    residuals = {way: residual(way) for way in dict.fromkeys(ways.values())}
     best = min(residuals, key=residuals.get)
     allowed = min(effect / limits.unit_reduction, limits.max_unit_residual)
     if not steady:
         allowed = min(effect / limits.unit_reduction_unstable, limits.max_unit_residual / 3)
-    return (best, residuals[best]) if residuals[best] < allowed else None
+    if not residuals[best] < allowed:
+        return None
+    return " or ".join(words for words, way in ways.items() if way == best), residuals[best]
 
 
 # %% ../../nbs/monitoring/09_defects.ipynb #27937b06
