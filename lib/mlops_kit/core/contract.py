@@ -44,6 +44,7 @@ OPTIONAL_FIELDS = (
     "max_missing",
     "decimal",
     "format",
+    "zone",
     "missing",
     "role",
     "evidence",

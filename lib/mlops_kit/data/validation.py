@@ -4,6 +4,7 @@
 
 # %% auto #0
 __all__ = [
+    "ZONE_PATTERN",
     "find_similar_name",
     "check_columns",
     "value_problems",
@@ -11,6 +12,7 @@ __all__ = [
     "column_problems",
     "find_problems",
     "judge_rows",
+    "find_zoned",
     "check_missing",
     "check_bad_share",
 ]
@@ -22,9 +24,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from ..core.files import UserError
-from .dtypes import is_missing, to_type
+from .dtypes import is_missing, to_text, to_type
 
 
 # %% ../../nbs/data/06_validation.ipynb #3876060c
@@ -143,6 +146,22 @@ def judge_rows(
     for reason, rows, *_ in find_problems(table, typed, contract):
         reasons[rows] = reasons[rows].where(reasons[rows] == "", reasons[rows] + "; ") + reason
     return pd.DataFrame(typed), reasons
+
+
+# %% ../../nbs/data/06_validation.ipynb #34f25edd
+ZONE_PATTERN = r":\d{2}(\.\d+)?\s?(Z|z|UTC|GMT|[+-]\d{2}:?(\d{2})?)$"
+
+
+def find_zoned(
+    values: pd.Series,  # dates as delivered
+) -> np.ndarray:  # True where a time comes with a zone
+    "Find the times that come with a time zone."
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        return values.notna().to_numpy()
+    if values.dtype.kind in "Miufb":
+        return np.zeros(len(values), dtype="bool")
+    zoned = pc.match_substring_regex(to_text(values), ZONE_PATTERN)
+    return pc.fill_null(zoned, False).to_numpy(zero_copy_only=False)
 
 
 # %% ../../nbs/data/06_validation.ipynb #444617b2

@@ -12,6 +12,7 @@ __all__ = [
     "profile_source",
     "convert_sample",
     "loosen_contract",
+    "mark_zones",
     "to_features",
     "mark_leaks",
     "draft_target_entry",
@@ -47,7 +48,7 @@ from ..core.contract import encode_target
 from .profiling import ColumnProfile, TableProfile, profile_table
 from ..data.leakage import find_leaks
 from ..data.readers import read_batches
-from ..data.validation import judge_rows
+from ..data.validation import find_zoned, judge_rows
 
 
 # %% ../../nbs/scaffold/08_contract_draft.ipynb #fea9075e
@@ -121,6 +122,17 @@ def loosen_contract(
         if judge_rows(profile.sample[[name]], alone)[1].ne("").any():
             rules["type"] = "category"
     return convert_sample(profile, contract["columns"])
+
+
+# %% ../../nbs/scaffold/08_contract_draft.ipynb #8d47b69e
+def mark_zones(
+    columns: dict[str, dict[str, Any]],  # entries of the contract; dates are changed in place
+    sample: pd.DataFrame,  # rows as delivered
+) -> None:
+    "Write down which columns come with a time zone, so that `predict` asks for one."
+    for name, rules in columns.items():
+        if rules["type"] == "datetime" and (zoned := find_zoned(sample[name])).any():
+            rules["zone"] = True if zoned.sum() == sample[name].notna().sum() else "mixed"
 
 
 # %% ../../nbs/scaffold/08_contract_draft.ipynb #56438a01
@@ -331,6 +343,7 @@ def draft_contract(
     time, reason = choose_time(columns, profile, target, time)
     contract = assemble_contract(name, target, time, draft, columns)
     typed = loosen_contract(contract, profile)
+    mark_zones(columns, profile.sample)
     for c, share in draft_missing_limits(typed, typed[time] if time else None).items():
         columns[c] |= {"nullable": True, "max_missing": share}
     encoded = encode_target(typed[target], {"positive": None} | contract)

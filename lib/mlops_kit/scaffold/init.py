@@ -153,6 +153,7 @@ def write_contract(contract: dict[str, Any]) -> str:  # YAML
 #   known        is it known when a prediction is asked for? false keeps it from the model
 #   sensitive    does it describe a person or a protected group?
 #   missing      words that mean missing     decimal, format   how numbers and dates are written
+#   zone         true: the times come with a time zone and are read as UTC
 #   role         identifier, constant, empty, group, suspect (may know the target): why it was excluded or needs a review
 """
     top = {k: v for k, v in contract.items() if k != "columns"}

@@ -9,6 +9,7 @@ __all__ = [
     "MIN_VALUES",
     "EFFECTS",
     "Finding",
+    "show_value",
     "describe_expected",
     "describe_allowed",
     "other_rules",
@@ -18,6 +19,7 @@ __all__ = [
     "describe_strange",
     "find_column_differences",
     "judge_problem",
+    "check_zones",
     "find_contract_findings",
 ]
 
@@ -33,7 +35,7 @@ import pandas as pd
 from ..core.files import UserError
 from ..core.contract import known_columns
 from ..data.dtypes import BOOLEAN_WORDS, to_text, to_type
-from ..data.validation import Problem, find_problems, find_similar_name
+from ..data.validation import Problem, find_problems, find_similar_name, find_zoned
 
 
 # %% ../../nbs/serving/02_findings.ipynb #21f60828
@@ -59,12 +61,17 @@ class Finding:
         parts = [f"{self.column}: {self.words}"]
         if self.count:
             first = int(np.argmax(self.rows)) + 1
-            such = f", such as {self.example}" if self.example else ""
-            parts[0] += f" in {self.count:,} of {len(self.rows):,} rows{such} in row {first:,}"
+            such = f"such as {self.example}" if self.example else "first"
+            parts[0] += f" in {self.count:,} of {len(self.rows):,} rows, {such} in row {first:,}"
         return "; ".join([*parts, self.allowed] if self.allowed else parts)
 
 
 # %% ../../nbs/serving/02_findings.ipynb #07a5a5a3
+def show_value(value: Any) -> str:
+    "Write an example: text in quotes, at most 60 characters."
+    return (repr(value) if isinstance(value, str) else str(value))[:60]
+
+
 EXPECTED = {
     "integer": "whole numbers",
     "boolean": "true and false, yes and no or 1 and 0",
@@ -211,8 +218,13 @@ def find_column_differences(
         similar = find_similar_name(name, unknown)
         advice = f"the rows have {similar!r}: was it renamed?" if similar else "deliver it"
         found.append(Finding(name, "refuse", "the rows lack this column", allowed=advice))
-    more = "the contract does not know this column, and the model does not see it"
-    return found + [Finding(name, "note", more) for name in unknown]
+    if unknown:
+        named = ", ".join(unknown[:6]) + (
+            f" and {len(unknown) - 6:,} more" if len(unknown) > 6 else ""
+        )
+        more = "not in the contract; the model does not see it, it is carried along"
+        found.append(Finding(named, "note", more))
+    return found
 
 
 # %% ../../nbs/serving/02_findings.ipynb #92eb7bb8
@@ -245,9 +257,27 @@ def judge_problem(
         doubt = f"in doubt, since others are written differently ({hint})"
         doubtful = find_doubtful(given, other) & ~rows
         more = [Finding(problem.column, "suspect", doubt, doubtful)] if doubtful.any() else []
-    example = "" if problem.kind == "missing" else repr(given[rows].iloc[0])[:60]
+    example = "" if problem.kind == "missing" else show_value(given[rows].iloc[0])
     advice = "; ".join(part for part in (advice, hint) if part)
     return [Finding(problem.column, effect, words, rows, example, advice), *more]
+
+
+# %% ../../nbs/serving/02_findings.ipynb #b026d132
+def check_zones(
+    name: str,  # a column of dates
+    given: pd.Series,  # as delivered
+    zoned: bool | str,  # whether training's times had a zone; "mixed": some of them
+) -> list[Finding]:
+    "Mark times with a zone where training had none, and the other way round."
+    has_zone = find_zoned(given)
+    if zoned == "mixed":
+        return []
+    rows = given.notna().to_numpy() & ~has_zone if zoned else has_zone
+    if not rows.any():
+        return []
+    words = f"a time {'without' if zoned else 'with'} a zone"
+    advice = f"those of training had {'one' if zoned else 'none'} (`zone` in the contract)"
+    return [Finding(name, "suspect", words, rows, show_value(given[rows].iloc[0]), advice)]
 
 
 # %% ../../nbs/serving/02_findings.ipynb #2c73e69b
@@ -270,4 +300,9 @@ def find_contract_findings(
             )
         else:
             found += judge_problem(problem, rows[name], typed[name], columns[name])
+    for name, rules in columns.items():
+        if rules["type"] == "datetime":
+            form = rules.get("format") or ""
+            zoned = rules.get("zone", "%z" in form or "%Z" in form)
+            found += check_zones(name, rows[name], zoned)
     return found

@@ -163,11 +163,11 @@ class Predicted:
     @property
     def words(self) -> str:
         "Say it in one line."
-        answered = self.ok + self.suspect
+        answered, rows = self.ok + self.suspect, f"{self.rows:,} row{'s' * (self.rows != 1)}"
         if answered == self.ok == self.rows:
-            return f"{self.rows:,} rows: {self.rows:,} answered, none suspect: {self.out}"
+            return f"{rows}: {self.rows:,} answered, none suspect: {self.out}"
         return (
-            f"{self.rows:,} rows: {answered:,} answered, {self.suspect:,} of them suspect; "
+            f"{rows}: {answered:,} answered, {self.suspect:,} of them suspect; "
             f"{self.unread:,} not answered; column prediction_status says why: {self.out}"
         )
 

@@ -37,7 +37,7 @@ from mlops_kit.monitoring.defects import (
 from ..monitoring.limits import LIMITS
 from ..monitoring.reference import Reference
 from ..monitoring.variability import scaled_js_divergence
-from .findings import Finding, describe_strange
+from .findings import Finding, describe_strange, show_value
 
 
 # %% ../../nbs/serving/03_reference_checks.ipynb #a3c41060
@@ -67,12 +67,9 @@ def check_missing_values(
     share = missing.mean()
     if not missing.any() or share <= usual + 3 * np.sqrt(usual * (1 - usual) / len(missing)):
         return []
+    known = f"at most {usual:.0%} are usual" if usual else "in training it always had a value"
     if missing.all():
-        words = "every row is empty"
-        return [
-            Finding(name, "refuse", words, missing, allowed=f"at most {usual:.0%} were in training")
-        ]
-    known = f"{usual:.0%} are usual" if usual else "in training it always had a value"
+        return [Finding(name, "refuse", "every row is empty", missing, allowed=known)]
     return [Finding(name, "suspect", "missing", missing, allowed=known)]
 
 
@@ -98,7 +95,7 @@ def check_new_categories(
     advice = describe_strange(strange, bins.names) or f"training had {len(bins.names):,} others"
     return [
         Finding(
-            name, effect, "a category that training never had", rows, repr(strange[0])[:60], advice
+            name, effect, "a category that training never had", rows, show_value(strange[0]), advice
         )
     ]
 
@@ -191,7 +188,7 @@ def check_constant(
     steady_days = len(counts) > 1 and bool((days.max(axis=1) == days.sum(axis=1)).any())
     if steady_days or top ** int(present.sum()) > CONSTANT_CHANCE:
         return []
-    example, advice = repr(values[present].iloc[0])[:60], "in training it varied"
+    example, advice = show_value(values[present].iloc[0]), "in training it varied"
     return [Finding(name, "suspect", "one and the same value", present, example, advice)]
 
 
@@ -221,14 +218,18 @@ def find_reference_findings(
     features: pd.DataFrame,  # see `features.make_features`
     contract: dict[str, Any],  # see `load_contract`
     reference: Reference,
+    unread: dict[str, np.ndarray],  # rows that are named already, by column
 ) -> list[Finding]:
     "Hold rows to the counts of training."
     found = []
     for name in typed:
-        rules, counts = contract["columns"][name], reference.counts.get(name)
-        usual = usual_missing(counts, rules)
-        missing = typed[name].isna().to_numpy()
-        found += check_missing_values(name, missing, usual) if rules["nullable"] else []
+        rules, dated = contract["columns"][name], reference.counts.get(f"{name} (day)")
+        counts = reference.counts.get(name, dated)
+        missing = typed[name].isna().to_numpy() & ~unread.get(name, False)
+        if rules["nullable"]:
+            found += check_missing_values(name, missing, usual_missing(counts, rules))
+        if dated is not None and name != contract["time"]:
+            found += check_constant(name, typed[name], dated)
     for name in features:
         if name in reference.bins and reference.counts[name].sum():
             rules = contract["columns"].get(name, {})

@@ -101,9 +101,13 @@ def screen_rows(
         return Screening(findings, pd.DataFrame(), len(rows))
     typed = read_known_columns(bundle, rows)
     findings += find_contract_findings(rows, typed, contract)
+    unread = {
+        f.column: f.rows for f in findings if f.rows is not None and f.words.startswith("not a")
+    }
     features = typed_features(bundle, typed)
     try:
-        findings += find_reference_findings(typed, features, contract, load_reference(bundle))
+        reference = load_reference(bundle)
+        findings += find_reference_findings(typed, features, contract, reference, unread)
     except UserError as error:
         findings.append(Finding("(reference)", "note", str(error)))
     findings += find_repeated_rows(features)
@@ -117,17 +121,16 @@ def check_answerable(
     strict: bool,  # refuse whatever deviates
 ) -> None:
     "Raise UserError when rows are not to be predicted, naming the columns and why."
-    refused = [f for f in screening.findings if f.effect == "refuse"]
-    if refused or (strict and screening.findings):
-        refused = refused or screening.findings
-        columns = ", ".join(dict.fromkeys(f.column for f in refused))
-        words = (
-            f"{columns} deviate"
-            if strict and refused[0].effect != "refuse"
-            else f"{columns} cannot be used"
-        )
+    found = screening.findings
+    refused = [f for f in found if f.effect == "refuse"]
+    if refused or (strict and found):
+        words = "cannot be used" if refused else "is not as in training (--strict)"
+        columns = ", ".join(dict.fromkeys(f.column for f in refused or found))
+        first = (refused or found)[0]
+        units = [f for f in found if f.column == first.column and f.words.startswith("looks like")]
         raise UserError(
-            f"{screening.rows:,} rows refused, nothing is written: {words} ({refused[0].line})"
+            f"{screening.rows:,} rows refused, nothing is written: {columns} {words} "
+            f"({[*units, first][0].line})"
         )
     if screening.rows and screening.marked("unread").all():
         raise UserError(
