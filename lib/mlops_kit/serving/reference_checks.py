@@ -6,6 +6,8 @@
 __all__ = [
     "MIN_DAY_ROWS",
     "FALSE_ALARMS",
+    "MANY_CATEGORIES",
+    "FEW_NEW",
     "UNIT_ROWS",
     "MIN_CONSTANT_ROWS",
     "CONSTANT_CHANCE",
@@ -75,6 +77,8 @@ def check_missing_values(
 
 # %% ../../nbs/serving/03_reference_checks.ipynb #acbe3ea0
 FALSE_ALARMS = 0.001  # rate at which a usual share of new categories is passed
+MANY_CATEGORIES = 50  # with more, a new one is ordinary: no model knows each of them
+FEW_NEW = 0.05  # share of rows with new ones up to which it stays so
 
 
 def check_new_categories(
@@ -90,6 +94,8 @@ def check_new_categories(
         return []
     rows = np.append(unseen, False)[codes]
     usual = unseen_limit(bins, max((codes >= 0).sum(), 1), FALSE_ALARMS, dated)
+    if len(bins.names) > MANY_CATEGORIES:
+        usual = max(usual, FEW_NEW)
     strange = [str(n) for n in names[unseen]]
     effect = "suspect" if rows.sum() > usual * (codes >= 0).sum() else "note"
     advice = describe_strange(strange, bins.names) or f"training had {len(bins.names):,} others"
@@ -141,6 +147,7 @@ def check_unit(
     values: np.ndarray,  # float64, NaN allowed
     bins: Bins,
     before: np.ndarray,  # counts of the reference, missing first
+    dated: bool,  # whether the reference has days: a cold one is not a change of unit
 ) -> list[Finding]:
     "Find a change of unit that explains how far all values lie from training."
     sample = values[:: max(1, len(values) // UNIT_ROWS)]
@@ -151,7 +158,7 @@ def check_unit(
     if not effect > LIMITS.sudden_effect:
         return []
     residual = lambda way: counts_residual(count_converted(sample, bins, way), before, bins)
-    unit = find_unit_change(residual, float(effect))
+    unit = find_unit_change(residual, float(effect), steady=not dated)
     if unit is None:
         return []
     advice = "training had {:.6g} to {:.6g}; give the unit of the contract".format(*bins.span)
@@ -209,7 +216,7 @@ def check_feature(
     if bins.span:
         numbers = values.to_numpy("float64")
         found += check_far_numbers(name, numbers, bins)
-        found += check_unit(name, numbers, bins, counts.sum(axis=0))
+        found += check_unit(name, numbers, bins, counts.sum(axis=0), len(reference.days) > 0)
     return found
 
 
