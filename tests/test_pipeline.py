@@ -14,7 +14,7 @@ from mlops_kit.core.params import all_declared
 from mlops_kit.core.project import package_name, project_notebooks, read_notebook, stage_names
 from mlops_kit.notebooks.pipeline import chapter_code, kit_modules
 from mlops_kit.notebooks.sample import run_in
-from mlops_kit.notebooks.source import import_closure, projection
+from mlops_kit.notebooks.source import code_cells, import_closure, projection
 
 DVC = read_yaml(ROOT / "dvc.yaml")["stages"]
 
@@ -70,7 +70,12 @@ def test_parameters_of_notebook_params_and_dvc_agree(name: str) -> None:
     params, declared = read_yaml(ROOT / "params.yaml"), all_declared(ROOT)[name]
     own = set(params.get(name) or {})
     shared = {"seed" if key == "seed" else f"data.{key}" for key in declared if key not in own}
-    assert set(parameter_names(DVC[name])["params.yaml"]) == shared | {name}
+    needed = set(parameter_names(DVC[name])["params.yaml"])
+    of_others = {p for p in needed if p.split(".")[0] in set(DVC) - {name}}
+    assert needed - of_others == shared | {name}
+    code = "\n".join(code_cells(read_notebook(project_notebooks(ROOT)[name])))
+    for parameter in of_others:  # the settings of another stage, which the notebook reads itself
+        assert all(f'"{key}"' in code for key in parameter.split(".")), parameter
     assert own <= set(declared)
 
 

@@ -125,7 +125,7 @@ def arrive(
         values = values.round()
     problems = [
         f"{reason} in {int(bad.sum()):,} of {len(rows):,} rows"
-        for reason, bad in column_problems(incident.column, values, values, rules)
+        for reason, bad, *_ in column_problems(incident.column, values, values, rules)
     ]
     return rows.assign(**{incident.column: values}), "; ".join(problems)
 

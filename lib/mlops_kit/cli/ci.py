@@ -23,6 +23,7 @@ __all__ = [
 
 
 # %% ../../nbs/cli/05_ci.ipynb #e76429c2
+import json
 from pathlib import Path
 from typing import Any
 
@@ -81,20 +82,39 @@ def review(
 # %% ../../nbs/cli/05_ci.ipynb #5a59001d
 @action_commands.command()
 def predict(
-    source: str = typer.Argument(help="files, a query, an address"),
+    source: str = typer.Argument(help="files, a query, an address; - for standard input"),
     bundle: Path = typer.Option(
         None, help="a bundle's folder; models/bundle of this project if not given"
     ),
-    out: Path = typer.Option(Path("predictions.csv"), help="a .csv or .parquet file"),
+    out: Path = typer.Option(Path("predictions.csv"), help="a .csv, .parquet or .jsonl file"),
+    strict: bool = typer.Option(
+        False, "--strict", help="refuse the file when anything deviates from the contract"
+    ),
+    accept: list[str] = typer.Option(
+        [], metavar="COLUMN", help="name this column's deviations, but mark no row for them"
+    ),
+    tolerate: float = typer.Option(
+        0.0,
+        min=0.0,
+        max=1.0,
+        help="share of suspect and unread rows up to which the exit code is 0",
+    ),
+    as_json: bool = typer.Option(False, "--json", help="print it for a program to read"),
 ) -> None:
-    """Predict every row of a source with a bundle, and nothing else of the project.
+    """Predict the rows of a source with a bundle, and nothing else of the project.
+
+    Rows are held to the contract and to what training has seen; a line for each column says what deviates, and the column prediction_status marks the rows: ok, suspect (predicted, with a value that training has not seen) or unread (a value cannot be read: not predicted). A file that lacks a column, or of which a column is empty or mostly wrong, is refused: exit code 1, nothing is written. Exit code 3: written, and rows are suspect or unread.
 
     Example: mlops-nb predict new.csv --bundle models/versions/v1.0.0 --out predictions.csv
     """
     from mlops_kit.serving.predict import predict_file
 
-    rows = predict_file(bundle or project_root() / "models/bundle", source, out)
-    typer.echo(f"{rows:,} rows predicted: {out}")
+    place = bundle or project_root() / "models/bundle"
+    report = (lambda line: None) if as_json else lambda line: typer.echo(line, err=True)
+    done = predict_file(place, source, out, strict, accept, report)
+    typer.echo(json.dumps(done.record, ensure_ascii=False) if as_json else done.words)
+    if done.suspect + done.unread > tolerate * done.rows:
+        raise typer.Exit(3)
 
 
 # %% ../../nbs/cli/05_ci.ipynb #1ff3dfcf

@@ -54,6 +54,7 @@ OPTIONAL_FIELDS = (
     "max_missing",
     "decimal",
     "format",
+    "zone",
     "missing",
     "role",
     "evidence",

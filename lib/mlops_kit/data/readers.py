@@ -13,11 +13,12 @@ __all__ = [
     "note_rows",
     "read_csv_batches",
     "to_json_text",
+    "is_rounded",
+    "keep_whole_numbers",
     "simplify_objects",
     "simplify_types",
-    "keep_long_integers",
-    "tabulate_records",
     "read_parquet_batches",
+    "frame_of_records",
     "read_json_batches",
     "resolve_url",
     "read_query_batches",
@@ -33,13 +34,12 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..core.files import UserError
 from .csv_layout import CsvLayout, find_layout
@@ -115,7 +115,7 @@ def read_csv_batches(
         raise explain_csv_error(layout, error) from None
 
 
-# %% ../../nbs/data/03_readers.ipynb #09be60b6
+# %% ../../nbs/data/03_readers.ipynb #6d289a86
 def to_json_text(value: Any) -> str:
     "Write a list or record as JSON, anything else as text."
     if isinstance(value, (list, dict)):
@@ -123,13 +123,36 @@ def to_json_text(value: Any) -> str:
     return str(value)
 
 
+# %% ../../nbs/data/03_readers.ipynb #7aacf1ba
+def is_rounded(
+    values: pd.Series,  # of any type
+) -> bool:  # whether it holds floats at which whole numbers are no longer exact
+    "Tell whether a column of floats may stand for longer whole numbers, such as ids of 19 digits."
+    return values.dtype == "float64" and bool((values.abs() >= 2.0**53).any())
+
+
+# %% ../../nbs/data/03_readers.ipynb #a7e85a26
+def keep_whole_numbers(
+    rows: pd.DataFrame,  # made from Python values; whole numbers beside missing ones became floats
+    values: Callable[[str], Iterable[Any]],  # the Python values of a column
+) -> pd.DataFrame:  # the same; whole numbers too long for a float are exact
+    "Keep whole numbers exact where a missing value beside them would make them floats."
+    for name in [name for name, column in rows.items() if is_rounded(column)]:
+        given = [None if value != value else value for value in values(name)]
+        if all(value is None or type(value) is int for value in given):
+            rows[name] = pd.array(given, dtype="Int64")
+    return rows
+
+
+# %% ../../nbs/data/03_readers.ipynb #b7b7fc19
 def simplify_objects(
     values: pd.Series,  # of dtype object
 ) -> pd.Series:  # numbers, booleans, datetimes or text
     "Give a column of Python objects the one type that all its values have, or text."
     kinds = {type(v).__name__ for v in values.dropna()}
     if kinds == {"Decimal"}:
-        return values.astype("float64")
+        numbers = values.astype("float64")
+        return values.map(str, na_action="ignore").astype("str") if is_rounded(numbers) else numbers
     if kinds == {"bool"}:
         return values.astype("boolean")
     if kinds and kinds <= {"date", "datetime", "Timestamp"}:
@@ -152,36 +175,6 @@ def simplify_types(
     return pd.DataFrame(columns)
 
 
-# %% ../../nbs/data/03_readers.ipynb #e09928cb
-def keep_long_integers(
-    batch: pa.RecordBatch,  # of a Parquet file
-) -> pa.RecordBatch:  # the same; long integers in a column with gaps as text
-    "Keep the digits of integers that pandas would round."
-    for place, field in enumerate(batch.schema):
-        values = batch.column(place)
-        if not (
-            pa.types.is_integer(field.type) and field.type.bit_width == 64 and values.null_count
-        ):
-            continue
-        ends = pc.min_max(values).as_py()
-        if ends["max"] is not None and max(-ends["min"], ends["max"]) > 2**53:
-            batch = batch.set_column(place, field.name, pc.cast(values, pa.string()))
-    return batch
-
-
-def tabulate_records(
-    records: list[dict[str, Any]],  # of a JSON file
-) -> pd.DataFrame:  # long integers in a column with gaps as text
-    "Put records into a table without rounding long integers."
-    table = pd.DataFrame(records)
-    for name, values in table.items():
-        if values.dtype == "float64" and values.hasnans and values.abs().max() > 2**53:
-            written = [record.get(name) for record in records]
-            if all(v is None or isinstance(v, int) for v in written):
-                table[name] = pd.Series(written, dtype="object").map(str, na_action="ignore")
-    return table
-
-
 # %% ../../nbs/data/03_readers.ipynb #9d115fa4
 def read_parquet_batches(
     file: str,  # a Parquet file
@@ -191,10 +184,13 @@ def read_parquet_batches(
 
     try:
         table = parquet.ParquetFile(open_bytes(file))
-        names = [n for n in table.schema_arrow.names if not n.startswith("__index_level_")]
-        names = clean_column_names(names, file)
-        for batch in table.iter_batches(BATCH_ROWS // 4, columns=names):
-            yield simplify_types(keep_long_integers(batch).to_pandas(ignore_metadata=True))
+        given = [n for n in table.schema_arrow.names if not n.startswith("__index_level_")]
+        names = clean_column_names(given, file)
+        for batch in table.iter_batches(BATCH_ROWS // 4, columns=given):
+            batch = batch.select(given).rename_columns(names)
+            rows = batch.to_pandas(ignore_metadata=True)
+            values = lambda name, batch=batch: batch.column(name).to_pylist()
+            yield simplify_types(keep_whole_numbers(rows, values))
     except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{file}: is no complete Parquet file ({str(error).splitlines()[0][:120]}); fetch or "
@@ -202,7 +198,16 @@ def read_parquet_batches(
         ) from None
 
 
-# %% ../../nbs/data/03_readers.ipynb #404d3e18
+# %% ../../nbs/data/03_readers.ipynb #cff757b9
+def frame_of_records(
+    records: list[dict[str, Any]],
+) -> pd.DataFrame:  # see `simplify_types`
+    "Make a table of JSON records."
+    values = lambda name: (record.get(name) for record in records)
+    return simplify_types(keep_whole_numbers(pd.DataFrame(records), values))
+
+
+# %% ../../nbs/data/03_readers.ipynb #9b6105d2
 def read_json_batches(
     file: str,  # one record a line, or one list of records
 ) -> Iterator[pd.DataFrame]:  # in the file's types
@@ -217,14 +222,14 @@ def read_json_batches(
             for number, line in enumerate(lines, start=1):
                 records += [json.loads(line)] if line.strip() else []
                 if len(records) == BATCH_ROWS // 4:
-                    yield simplify_types(tabulate_records(records))
+                    yield frame_of_records(records)
                     records = []
         except ValueError as error:
             raise UserError(
                 f"{file}: line {max(number, 1)} is no JSON record ({error}); fix the line"
             ) from None
     if records:
-        yield simplify_types(tabulate_records(records))
+        yield frame_of_records(records)
 
 
 # %% ../../nbs/data/03_readers.ipynb #c5d56706
@@ -265,10 +270,14 @@ def read_query_batches(
         engine = sqlalchemy.create_engine(url)
         streaming = {"stream_results": True, "max_row_buffer": rows}
         with engine.connect().execution_options(**streaming) as connection:
-            for batch in pd.read_sql_query(sqlalchemy.text(query), connection, chunksize=rows):
-                yield simplify_types(batch)
-    except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError, ImportError) as error:
-        reason = getattr(error.__cause__ or error, "orig", None) or error
+            result = connection.execute(sqlalchemy.text(query))
+            names = list(result.keys())
+            for part in result.partitions(rows):
+                batch = pd.DataFrame.from_records(part, columns=names, coerce_float=True)
+                values = lambda name, part=part: (row[names.index(name)] for row in part)
+                yield simplify_types(keep_whole_numbers(batch, values))
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
+        reason = getattr(error, "orig", None) or error
         raise UserError(
             f"data.source: the query failed ({str(reason).splitlines()[0][:160]}); check the "
             "address, your rights and the query"

@@ -4,10 +4,15 @@
 
 # %% auto #0
 __all__ = [
+    "ZONE_PATTERN",
+    "find_similar_name",
     "check_columns",
     "value_problems",
+    "Problem",
     "column_problems",
+    "find_problems",
     "judge_rows",
+    "find_zoned",
     "check_missing",
     "check_bad_share",
 ]
@@ -15,13 +20,25 @@ __all__ = [
 
 # %% ../../nbs/data/06_validation.ipynb #87983047
 import difflib
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from ..core.files import UserError
-from .dtypes import is_missing, to_type
+from .dtypes import is_missing, to_text, to_type
+
+
+# %% ../../nbs/data/06_validation.ipynb #3876060c
+def find_similar_name(
+    name: str,  # a column that is not there
+    others: list[str],  # columns that nobody asked for
+) -> str:  # the one that it may be called now; "" for none
+    "Find a column under another name: other capitals, blanks or signs first, then a similar one."
+    bare = lambda text: "".join(c for c in text.casefold() if c.isalnum())
+    same = [other for other in others if bare(other) == bare(name) != ""]
+    return (same or difflib.get_close_matches(name, others, 1, 0.5) or [""])[0]
 
 
 # %% ../../nbs/data/06_validation.ipynb #727a7791
@@ -34,9 +51,9 @@ def check_columns(
     unknown = [c for c in columns if c not in contract["columns"]]
     for name in contract["columns"]:
         if name not in columns:
-            near = difflib.get_close_matches(name, unknown, 1, 0.5)
+            near = find_similar_name(name, unknown)
             hint = (
-                f"it has `{near[0]}`, which the contract does not know: was the column renamed?"
+                f"it has `{near}`, which the contract does not know: was the column renamed?"
                 if near
                 else "deliver it again, or"
             )
@@ -63,25 +80,61 @@ def value_problems(
     return problems
 
 
+# %% ../../nbs/data/06_validation.ipynb #7e69847e
+class Problem(NamedTuple):
+    "A rule that rows break."
+
+    reason: str  # the column and what is wrong
+    rows: pd.Series  # True where bad
+    kind: str  # unread, missing, outside, "not allowed" or duplicate
+    column: str  # of a duplicate: the key's columns, separated by a comma
+
+
 # %% ../../nbs/data/06_validation.ipynb #9e57105c
 def column_problems(
     name: str,  # the column
     given: pd.Series,  # as delivered
     converted: pd.Series,  # in its type, see `to_type`
     rules: dict[str, Any],  # its entry in the contract
-) -> list[tuple[str, pd.Series]]:  # reason and the rows it concerns, True where bad
+) -> list[Problem]:  # none that concerns no row
     "Find the rows in which a column breaks its rules."
-    unreadable = converted.isna() & ~is_missing(given, rules)
+    unreadable = converted.isna()
+    if unreadable.any():
+        unreadable &= ~is_missing(given, rules)
     article = "an" if rules["type"].startswith("i") else "a"
     what = f"not {article} {rules['type']}"
     if rules["type"] in ("category", "text"):
         what = "a byte that is not in the file's encoding"
-    problems = {what: unreadable}
+    problems = [(what, unreadable, "unread")]
     if not rules["nullable"]:
-        problems["missing"] = converted.isna() & ~unreadable
-    problems |= value_problems(converted, rules)
-    filled = {reason: rows.fillna(False).astype(bool) for reason, rows in problems.items()}
-    return [(f"{name}: {reason}", rows) for reason, rows in filled.items() if rows.any()]
+        problems.append(("missing", converted.isna() & ~unreadable, "missing"))
+    for reason, rows in value_problems(converted, rules).items():
+        kind = "outside" if reason.startswith("outside") else "not allowed"
+        problems.append((reason, rows.fillna(False).astype(bool), kind))
+    return [
+        Problem(f"{name}: {reason}", rows, kind, name)
+        for reason, rows, kind in problems
+        if rows.any()
+    ]
+
+
+# %% ../../nbs/data/06_validation.ipynb #a204fd4f
+def find_problems(
+    table: pd.DataFrame,  # rows as delivered
+    typed: dict[str, pd.Series],  # the contract's columns in their types
+    contract: dict[str, Any],  # see `load_contract`
+) -> list[Problem]:
+    "Find what breaks the contract: by column, then rows with the key of an earlier one."
+    problems = [
+        problem
+        for name, rules in contract["columns"].items()
+        for problem in column_problems(name, table[name], typed[name], rules)
+    ]
+    if contract["key"]:
+        repeated, key = table.duplicated(contract["key"], keep="first"), ", ".join(contract["key"])
+        if repeated.any():
+            problems.append(Problem(f"duplicate of {key}", repeated, "duplicate", key))
+    return problems
 
 
 # %% ../../nbs/data/06_validation.ipynb #776d6ba8
@@ -96,21 +149,25 @@ def judge_rows(
         columns[contract["time"]] = columns[contract["time"]] | {"nullable": False}
     typed = {name: to_type(table[name], rules) for name, rules in columns.items()}
     reasons = pd.Series("", index=table.index, dtype="object")
-    problems = [
-        p
-        for name, rules in columns.items()
-        for p in column_problems(name, table[name], typed[name], rules)
-    ]
-    duplicate = (
-        table.duplicated(contract["key"], keep="first")
-        if contract["key"]
-        else pd.Series(False, index=table.index)
-    )
-    if duplicate.any():
-        problems.append((f"duplicate of {', '.join(contract['key'])}", duplicate))
-    for reason, rows in problems:
+    for reason, rows, *_ in find_problems(table, typed, contract | {"columns": columns}):
         reasons[rows] = reasons[rows].where(reasons[rows] == "", reasons[rows] + "; ") + reason
     return pd.DataFrame(typed), reasons
+
+
+# %% ../../nbs/data/06_validation.ipynb #34f25edd
+ZONE_PATTERN = r":\d{2}(\.\d+)?\s?(Z|z|UTC|GMT|[+-]\d{2}:?(\d{2})?)$"
+
+
+def find_zoned(
+    values: pd.Series,  # dates as delivered
+) -> np.ndarray:  # True where a time comes with a zone
+    "Find the times that come with a time zone."
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        return values.notna().to_numpy()
+    if values.dtype.kind in "Miufb":
+        return np.zeros(len(values), dtype="bool")
+    zoned = pc.match_substring_regex(to_text(values), ZONE_PATTERN)
+    return pc.fill_null(zoned, False).to_numpy(zero_copy_only=False)
 
 
 # %% ../../nbs/data/06_validation.ipynb #444617b2

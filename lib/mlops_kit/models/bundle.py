@@ -4,9 +4,13 @@
 
 # %% auto #0
 __all__ = [
+    "read_known_columns",
+    "typed_features",
     "bundle_features",
     "bundle_task",
     "bundle_scores",
+    "name_predictions",
+    "predict_features",
     "predict_rows",
     "save_golden",
     "load_golden_predictions",
@@ -30,13 +34,13 @@ from .estimators import predict_scores
 from .serialization import load_model
 
 
-# %% ../../nbs/models/16_bundle.ipynb #e7e146e9
-def bundle_features(
+# %% ../../nbs/models/16_bundle.ipynb #73be237b
+def read_known_columns(
     bundle: Path,  # folder written by the stage package
     rows: pd.DataFrame,  # known columns as they are delivered; others are ignored
-) -> pd.DataFrame:  # see `features.make_features`
-    "Compute a bundle's features of rows. Raises UserError for a missing known column."
-    contract, listing = load_contract(bundle / "contract.yaml"), load_json(bundle / "features.json")
+) -> pd.DataFrame:  # the known columns in their types; what does not fit is missing
+    "Read rows by a bundle's contract. Raises UserError for a missing known column."
+    contract = load_contract(bundle / "contract.yaml")
     known = known_columns(contract)
     missing = [c for c in known if c not in rows]
     if missing:
@@ -45,8 +49,26 @@ def bundle_features(
             "calls known at prediction time; deliver them, empty where they have no value"
         )
     columns = {c: to_type(rows[c], contract["columns"][c]) for c in known}
-    typed = pd.DataFrame(columns, index=rows.index)
+    return pd.DataFrame(columns, index=rows.index)
+
+
+# %% ../../nbs/models/16_bundle.ipynb #46f4cc57
+def typed_features(
+    bundle: Path,  # folder written by the stage package
+    typed: pd.DataFrame,  # see `read_known_columns`
+) -> pd.DataFrame:  # see `features.make_features`
+    "Compute a bundle's features of rows that are read."
+    contract, listing = load_contract(bundle / "contract.yaml"), load_json(bundle / "features.json")
     return make_features(typed, contract, listing["features"])
+
+
+# %% ../../nbs/models/16_bundle.ipynb #89e54daf
+def bundle_features(
+    bundle: Path,  # folder written by the stage package
+    rows: pd.DataFrame,  # known columns as they are delivered; others are ignored
+) -> pd.DataFrame:  # see `features.make_features`
+    "Compute a bundle's features of rows. Raises UserError for a missing known column."
+    return typed_features(bundle, read_known_columns(bundle, rows))
 
 
 # %% ../../nbs/models/16_bundle.ipynb #3eaad79d
@@ -69,22 +91,45 @@ def bundle_scores(
     return predict_scores(load_model(bundle / "model.skops"), features, spec), spec
 
 
-# %% ../../nbs/models/16_bundle.ipynb #bea99c85
+# %% ../../nbs/models/16_bundle.ipynb #05eb927b
+def name_predictions(
+    spec: dict[str, Any],  # see `bundle_task`
+) -> list[str]:  # each once; a class that is called like another column gets "score of" before it
+    """Name the columns of predictions.
+
+    Binary: "score" and "label"; multiclass: a column per class and "label"; regression: "value".
+    """
+    if spec["task"] == "binary":
+        return ["score", "label"]
+    if spec["task"] == "regression":
+        return ["value"]
+    taken = ("label", "status")
+    return [f"score of {c}" if c.lower() in taken else c for c in spec["classes"]] + ["label"]
+
+
+# %% ../../nbs/models/16_bundle.ipynb #879ac530
+def predict_features(
+    bundle: Path,  # folder written by the stage package
+    features: pd.DataFrame,  # see `bundle_features`
+) -> pd.DataFrame:  # see `name_predictions`
+    "Predict rows whose features are computed."
+    spec = bundle_task(bundle)
+    scores = predict_scores(load_model(bundle / "model.skops"), features, spec)
+    columns = list(scores.T) if spec["task"] == "multiclass" else [scores]
+    if spec["task"] == "multiclass":
+        columns.append(pd.Series(spec["classes"])[scores.argmax(axis=1)].tolist())
+    if spec["task"] == "binary":
+        columns.append(scores >= spec["threshold"])
+    return pd.DataFrame(dict(zip(name_predictions(spec), columns)), index=features.index)
+
+
+# %% ../../nbs/models/16_bundle.ipynb #4436f181
 def predict_rows(
     bundle: Path,  # folder written by the stage package
     rows: pd.DataFrame,  # known columns as they are delivered
-    # Returns: binary: "score" and "label"; multiclass: a column per class and "label";
-    # regression: "value"
-) -> pd.DataFrame:
+) -> pd.DataFrame:  # see `name_predictions`
     "Predict rows with a bundle's model. Raises UserError for a missing known column."
-    scores, spec = bundle_scores(bundle, rows)
-    if spec["task"] == "multiclass":
-        table = pd.DataFrame(scores, columns=spec["classes"], index=rows.index)
-        return table.assign(label=[spec["classes"][k] for k in scores.argmax(axis=1)])
-    if spec["task"] == "binary":
-        columns = {"score": scores, "label": scores >= spec["threshold"]}
-        return pd.DataFrame(columns, index=rows.index)
-    return pd.DataFrame({"value": scores}, index=rows.index)
+    return predict_features(bundle, bundle_features(bundle, rows))
 
 
 # %% ../../nbs/models/16_bundle.ipynb #30ad8e87

@@ -6,9 +6,12 @@
 __all__ = [
     "UNIT_CONVERSIONS",
     "inverse_conversions",
-    "unit_residual",
+    "counts_residual",
+    "find_unit_change",
     "detect_unit_change",
+    "unseen_limit",
     "check_unseen",
+    "far_ends",
     "share_outside",
     "check_out_of_range",
     "check_defects",
@@ -16,6 +19,7 @@ __all__ = [
 
 
 # %% ../../nbs/monitoring/09_defects.ipynb #e1486d0f
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,6 +49,7 @@ UNIT_CONVERSIONS = {  # new = factor * old + summand
     "minutes → seconds": (60.0, 0.0),
     "days → hours": (24.0, 0.0),
     "dollars → cents": (100.0, 0.0),
+    "cm → mm": (10.0, 0.0),
 }
 
 
@@ -58,16 +63,14 @@ def inverse_conversions() -> dict[str, tuple[float, float]]:  # old = factor * n
     return ways
 
 
-# %% ../../nbs/monitoring/09_defects.ipynb #ab503d99
-def unit_residual(
-    columns: list[Any],  # whylogs' profiles of a column of numbers
-    before: np.ndarray,  # counts of the reference, missing first
+# %% ../../nbs/monitoring/09_defects.ipynb #514c0195
+def counts_residual(
+    counts: np.ndarray,  # of the rows, missing first
+    before: np.ndarray,  # of the reference
     bins: Bins,
-    conversion: tuple[float, float],  # see `inverse_conversions`
     limits: Limits = LIMITS,
 ) -> float:  # the greatest of its views; inf for too few rows
-    "Compute the divergence that is left when a change of unit is undone."
-    counts = np.sum([count_numbers(c, bins, conversion) for c in columns], axis=0)
+    "Compute the divergence of a column of numbers from the reference."
     left = []
     for view in bins.views:
         enough = counts[view].sum() >= limits.min_unit_rows
@@ -75,32 +78,64 @@ def unit_residual(
     return max(left)
 
 
+# %% ../../nbs/monitoring/09_defects.ipynb #145bbea3
+def find_unit_change(
+    residual: Callable[[tuple[float, float]], float],  # divergence left when a conversion is undone
+    effect: float,  # divergence as it is
+    steady: bool = True,  # whether the reference's days are alike
+    limits: Limits = LIMITS,
+    # Returns: the unit in words and the divergence that is left; None: no unit explains it
+) -> tuple[str, float] | None:
+    "Find the change of unit that explains a difference best."
+    if not effect > limits.min_unit_effect:
+        return None
+    ways = inverse_conversions()
+    residuals = {way: residual(way) for way in dict.fromkeys(ways.values())}
+    best = min(residuals, key=residuals.get)
+    allowed = min(effect / limits.unit_reduction, limits.max_unit_residual)
+    if not steady:
+        allowed = min(effect / limits.unit_reduction_unstable, limits.max_unit_residual / 3)
+    if not residuals[best] < allowed:
+        return None
+    return " or ".join(words for words, way in ways.items() if way == best), residuals[best]
+
+
+# %% ../../nbs/monitoring/09_defects.ipynb #27937b06
 def detect_unit_change(
     name: str,  # a column of numbers
     window: Window,
     reference: Reference,
     null: NullDistribution,
     effect: float,  # its divergence as it is
-    # Returns: the unit in words and the divergence that is left; None: no unit explains it
-) -> tuple[str, float] | None:
-    "Find the change of unit that explains a difference best."
+) -> tuple[str, float] | None:  # see `find_unit_change`
+    "Find the change of unit that explains the difference of a window best, from its profiles."
     bins, before = reference.bins[name], reference.counts[name][null.keep].sum(0)
-    if bins.kind != "number" or not effect > null.limits.min_unit_effect:
+    if bins.kind != "number":
         return None
     columns = [c for view in window.profiles if (c := view.get_column(name))]
-    residuals = {
-        words: unit_residual(columns, before, bins, conversion, null.limits)
-        for words, conversion in inverse_conversions().items()
-    }
-    best = min(residuals, key=residuals.get)
-    limits = null.limits
-    allowed = min(effect / limits.unit_reduction, limits.max_unit_residual)
-    if null.tier(name) != "fail":
-        allowed = min(effect / limits.unit_reduction_unstable, limits.max_unit_residual / 3)
-    return (best, residuals[best]) if residuals[best] < allowed else None
+
+    def residual(conversion: tuple[float, float]) -> float:
+        counts = np.sum([count_numbers(c, bins, conversion) for c in columns], axis=0)
+        return counts_residual(counts, before, bins, null.limits)
+
+    return find_unit_change(residual, effect, null.tier(name) == "fail", null.limits)
 
 
-# %% ../../nbs/monitoring/09_defects.ipynb #92f27173
+# %% ../../nbs/monitoring/09_defects.ipynb #34607720
+def unseen_limit(
+    bins: Bins,  # of a category
+    rows: float,  # with a value
+    rate: float,  # false alarms
+    dated: bool,  # whether the reference has days
+    limits: Limits = LIMITS,
+) -> float:  # share of the rows
+    "Compute up to which share new categories are usual."
+    lump = limits.max_new_category_growth * bins.lump if dated else 0.0
+    chance = float(binomial_limit(bins.once, rows, rate))
+    return max(lump, limits.max_rare_growth * bins.once + chance)
+
+
+# %% ../../nbs/monitoring/09_defects.ipynb #0216293a
 def check_unseen(
     name: str,  # a column of categories
     window: Window,
@@ -111,16 +146,26 @@ def check_unseen(
     "Check how many rows have a category that the reference never had."
     bins, known = reference.bins[name], max(window.counts[name][1:].sum(), 1.0)
     share, limits = window.unseen[name] / known, null.limits
-    lump = limits.max_new_category_growth * bins.lump if null.day_masks is not None else 0.0
-    chance = float(binomial_limit(bins.once, known, null.rate))
-    limit = max(smallest, lump, limits.max_rare_growth * bins.once + chance)
+    usual = unseen_limit(bins, known, null.rate, null.day_masks is not None, limits)
+    limit = max(smallest, usual)
     broken = share >= (limits.broken_unseen if null.enough else limits.broken_unseen_short)
     words = f"{share:.1%} of the rows have a category that the reference never had"
     tier = "fail" if null.enough else "warn"
     return Check(name, "unseen", share, limit, tier, "rows", words, broken)
 
 
-# %% ../../nbs/monitoring/09_defects.ipynb #f0a3ba42
+# %% ../../nbs/monitoring/09_defects.ipynb #42fc0e63
+def far_ends(
+    bins: Bins,  # of a number, with its span
+    factor: float = 1.0,  # widths of the range that count as far
+) -> tuple[float, float]:
+    "Compute the ends beyond which a number lies far outside the range of the reference."
+    low, high = bins.span
+    width = factor * (high - low or max(abs(high), 1.0))
+    return low - width, high + width
+
+
+# %% ../../nbs/monitoring/09_defects.ipynb #f9dde74e
 def share_outside(
     columns: list[Any],  # whylogs' profiles of a column of numbers
     low: float,
@@ -139,6 +184,7 @@ def share_outside(
     return outside / rows
 
 
+# %% ../../nbs/monitoring/09_defects.ipynb #2097ff17
 def check_out_of_range(
     name: str,  # a column of numbers
     window: Window,
@@ -148,12 +194,11 @@ def check_out_of_range(
 ) -> Check:
     "Check how many values lie far outside the range of the reference."
     low, high = reference.bins[name].span
-    width = high - low or max(abs(high), 1.0)
-    if null.tier(name) != "fail":
-        width *= null.limits.range_factor_unstable
+    factor = 1.0 if null.tier(name) == "fail" else null.limits.range_factor_unstable
+    ends = far_ends(reference.bins[name], factor)
     columns = [c for view in window.profiles if (c := view.get_column(name))]
     known = max(window.counts[name][1:].sum(), 1.0)
-    far = share_outside(columns, low - width, high + width, known)
+    far = share_outside(columns, *ends, known)
     words = f"{far:.1%} of the values lie far outside {low:.6g} to {high:.6g}"
     tier = "fail" if null.enough else "warn"
     return Check(name, "outside", far, smallest, tier, "min_effect", words, null.enough)

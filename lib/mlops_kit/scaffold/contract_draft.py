@@ -13,6 +13,7 @@ __all__ = [
     "profile_source",
     "convert_sample",
     "loosen_contract",
+    "mark_zones",
     "to_features",
     "mark_leaks",
     "draft_target_entry",
@@ -51,7 +52,7 @@ from ..data.leakage import find_leaks
 from ..data.csv_layout import CsvLayout
 from ..data.readers import read_batches
 from .reading_notes import drop_stray_rows
-from ..data.validation import judge_rows
+from ..data.validation import find_zoned, judge_rows
 
 
 # %% ../../nbs/scaffold/08_contract_draft.ipynb #fea9075e
@@ -132,6 +133,17 @@ def loosen_contract(
         if judge_rows(profile.sample[[name]], alone)[1].ne("").any():
             rules["type"] = "category"
     return convert_sample(profile, contract["columns"])
+
+
+# %% ../../nbs/scaffold/08_contract_draft.ipynb #8d47b69e
+def mark_zones(
+    columns: dict[str, dict[str, Any]],  # entries of the contract; dates are changed in place
+    sample: pd.DataFrame,  # rows as delivered
+) -> None:
+    "Write down which columns come with a time zone, so that `predict` asks for one."
+    for name, rules in columns.items():
+        if rules["type"] == "datetime" and (zoned := find_zoned(sample[name])).any():
+            rules["zone"] = True if zoned.sum() == sample[name].notna().sum() else "mixed"
 
 
 # %% ../../nbs/scaffold/08_contract_draft.ipynb #56438a01
@@ -347,6 +359,7 @@ def draft_contract(
     reason = [why]
     contract = assemble_contract(name, target, time, draft, columns)
     typed = loosen_contract(contract, profile)
+    mark_zones(columns, profile.sample)
     for c, share in draft_missing_limits(typed, typed[time] if time else None).items():
         columns[c] |= {"nullable": True, "max_missing": share} if c != time else {}
     if time:
