@@ -28,6 +28,7 @@ from typing import Any
 
 import yaml
 
+from ..models.gate_checks import check_mark, verdict_words
 from ..core.files import UserError
 from ..notebooks.source import projection
 from ..experiments.history import flatten
@@ -265,9 +266,9 @@ def gate_lines(
     gate: dict[str, Any],  # metrics/gate.json
 ) -> list[str]:  # Markdown
     "List the gate's checks."
-    verdict = "passed" if gate["passed"] else "NOT passed"
-    checks = [f"- {'✅' if c['passed'] else '❌'} {c['reason']}" for c in gate["checks"]]
-    return [f"**Gate: {verdict}**", "", *checks]
+    signs = {"yes": "✅", "NO": "❌", "?": "❔"}
+    checks = [f"- {signs[check_mark(c)]} {c['reason']}" for c in gate["checks"]]
+    return [f"**Gate: {verdict_words(gate)}**", "", *checks]
 
 
 # %% ../../nbs/ci/04_pr_report.ipynb #237f51b9
@@ -286,7 +287,7 @@ def make_review(
             "metrics/evaluate.json is missing: nothing has been evaluated; `mlops-nb repro`, then "
             "commit metrics/ and dvc.lock"
         )
-    verdict = "passed" if after["gate"].get("passed") else "NOT passed"
+    verdict = verdict_words(after["gate"])
     lines = [f"### Gate {verdict} · {compare_scores(old, new)}", ""]
     if stale:
         lines += [f"> **The figures are not those of this code**: {stale}", ""]

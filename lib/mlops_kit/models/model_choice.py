@@ -10,6 +10,7 @@ __all__ = [
     "SMALL_TREES",
     "check_candidates",
     "own_params",
+    "check_model",
     "lay_blocks",
     "deal_folds",
     "lay_folds",
@@ -40,6 +41,7 @@ from .early_stopping import scores_by_round
 from .evaluation import draw_metric, resample_units
 from .metrics import PRIMARY, TITLES, primary_metric
 from .model_types import find_model, model_parameters
+from .search_space import SearchPlan, plan_search, searchable_settings
 from .settings import SETTINGS, model_settings, refuse_setting
 from .training import Samples, prepare_samples, rounds_between, row_weights
 
@@ -77,6 +79,27 @@ def own_params(
     known = model_parameters(find_model(name).function)
     given = {k: v for k, v in (params.get("settings") or {}).items() if k in known}
     return params | {"model": name, "settings": given}
+
+
+# %% ../../nbs/models/19_model_choice.ipynb #76e576f6
+def check_model(
+    params: dict[str, Any],  # section `train` of params.yaml, and "seed"
+) -> SearchPlan | None:  # names the log of the search; None: no search is requested
+    "Check model, candidates, settings and search before any work. Raises UserError."
+    auto, search, seed = params["model"] == AUTO, params.get("search") or {}, params["seed"]
+    names = check_candidates(params) if auto else [params["model"]]
+    given = {
+        name: model_settings(name, own_params(name, params) if auto else params) for name in names
+    }
+    plans = {
+        name: plan_search(search, name, given[name], seed)
+        for name in names
+        if not auto or searchable_settings(name)
+    }
+    if not auto or not any(plans.values()):
+        return plans.get(params["model"])
+    spaces = {name: plan.space for name, plan in plans.items()}
+    return replace(next(iter(plans.values())), model=AUTO, given=given, space=spaces)
 
 
 # %% ../../nbs/models/19_model_choice.ipynb #f6b18619
