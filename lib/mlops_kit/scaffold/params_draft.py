@@ -152,7 +152,7 @@ def draft_sample_params(
         "min_score": -9.0,
         "min_gain": -9.0,
         "non_inferiority_margin": 9.0,
-        "min_gain_over_chance": None,
+        "min_gain_over_chance": -9.0,
         "min_slice_score": None,
         "min_test_rows": 0,
         "min_rare_rows": 0,
