@@ -75,8 +75,8 @@ def floor(evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str
 def better_than_chance(
     evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str, Any]
 ) -> Verdict | None:
-    "The gain over chance must lie above `min_gain_over_chance`; None there: not judged."
-    limit, gain = limits.get("min_gain_over_chance", 0.0), evaluation.get("gain_over_chance")
+    "The gain over chance must lie above `min_over_chance`; None there: not judged."
+    limit, gain = limits.get("min_over_chance", 0.0), evaluation.get("gain_over_chance")
     if limit is None:
         return None
     title = f"gain in {TITLES[evaluation.get('metric', 'roc_auc')]} over chance"

@@ -23,9 +23,11 @@ def judged(table: pd.DataFrame, target: str, **given) -> tuple[dict, dict, dict]
     "Draft a project's contract and parameters, and run the stages: choice, evaluation, verdict."
     profile = profile_table([table.astype("str")])
     contract, typed, _ = draft_contract(profile, target, None, "auto", None, "t")
+    contract = {"positive": None} | contract
     values, _, _ = draft_params(profile, contract, typed, "data/t.csv", "t")
     params = read_yaml(ROOT / "params.yaml")
-    for name, value in (values | given).items():
+    quick = {"evaluate.resamples": 100, "evaluate.importance_rows": 50, "train.rounds": 60}
+    for name, value in (values | quick | given).items():
         section, _, key = name.partition(".")
         if key:
             params[section][key] = value
@@ -52,28 +54,23 @@ def three_classes(rows: int, seed: int) -> np.ndarray:
 
 
 NOISE = {
-    "a yes or no": lambda seed: answers(pd.Series(np.zeros(2000)), seed),
-    "three classes and a row": lambda seed: three_classes(1800, seed),
-    "a number": lambda seed: np.random.default_rng(seed).normal(size=2000).round(4),
-    "heavy tails": lambda seed: np.random.default_rng(seed).standard_t(1.5, 2000).round(4),
+    "a yes or no": lambda seed: answers(pd.Series(np.zeros(1600)), seed),
+    "three classes and a row": lambda seed: three_classes(1600, seed),
+    "a number": lambda seed: np.random.default_rng(seed).normal(size=1600).round(4),
+    "heavy tails": lambda seed: np.random.default_rng(seed).standard_t(1.5, 1600).round(4),
     "few rows": lambda seed: answers(pd.Series(np.zeros(120)), seed),
 }
 
 
-@pytest.mark.parametrize("kind", NOISE)
-@pytest.mark.parametrize("seed", [11, 12])
+@pytest.mark.parametrize("seed, kind", list(enumerate(NOISE, 11)))
 def test_noise_does_not_pass(kind: str, seed: int) -> None:
-    labels = NOISE[kind](seed)
+    labels = NOISE[kind](seed + 100)  # not the draws of the columns
     _, found, verdict = judged(table(len(labels), seed).assign(y=labels), "y")
     assert not verdict["passed"], verdict
     assert found["gain_over_chance"]["low"] <= 0
-    for named in ("linear", "hist_gradient_boosting"):  # nor does a model that somebody names
-        _, _, verdict = judged(
-            table(len(labels), seed).assign(y=labels),
-            "y",
-            **{"train.model": named, "train.rounds": 40},
-        )
-        assert not verdict["passed"], verdict
+    named = {"train.model": "hist_gradient_boosting", "train.rounds": 40}  # nor one that is named
+    _, _, verdict = judged(table(len(labels), seed).assign(y=labels), "y", **named)
+    assert not verdict["passed"], verdict
 
 
 def test_where_the_simple_model_is_as_good_it_is_proposed() -> None:
@@ -130,7 +127,7 @@ def test_the_same_data_give_the_same_choice() -> None:
 
 
 def test_drafted_limits_are_never_below_chance_or_the_simple_model() -> None:
-    for rows in (60, 400, 5000, 50_000):
+    for rows in (60, 400, 5000):
         t = table(rows)
         for y in (answers(t["x0"]), three_classes(rows, 1), t["x0"].to_numpy()):
             profile = profile_table([t.drop(columns="x0").assign(y=y).astype("str")])

@@ -448,9 +448,9 @@ def readable(table: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[str]]
             )
             parts = {
                 "month": at.dt.month,
-                "day": at.dt.dayofweek,
+                "day": at.dt.day_of_week,
                 "hour": at.dt.hour,
-                "year day": at.dt.dayofyear,
+                "year day": at.dt.day_of_year,
             }
             columns |= {f"{name} {part}": values.astype("float") for part, values in parts.items()}
         elif (number := pd.to_numeric(column, errors="coerce")).notna().mean() > 0.9:

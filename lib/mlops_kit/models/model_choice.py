@@ -32,11 +32,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from ..core.files import UserError
 from ..data.training_windows import Features
 from .early_stopping import choose_round
-from .estimators import fit_model, make_model
+from .estimators import SMALL_CELLS, fit_model, make_model
 from .early_stopping import scores_by_round
 from .evaluation import draw_metric, resample_units
 from .metrics import PRIMARY, TITLES, primary_metric
@@ -236,7 +237,8 @@ def try_model(
     "Find the best settings of one kind of model; of equals the simplest."
     rows, columns = len(folds[0].train[1]), len(folds[0].names)
     variants = model_variants(name, rows, columns)
-    found = [try_settings(name, settings, folds, units, params) for settings in variants]
+    with threadpool_limits(1 if rows * columns < SMALL_CELLS else None):
+        found = [try_settings(name, settings, folds, units, params) for settings in variants]
     return max(found, key=lambda a: -np.inf if np.isnan(a.score) else round(a.score, 6))
 
 

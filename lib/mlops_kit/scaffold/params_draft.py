@@ -108,7 +108,7 @@ def draft_gate(
     return {
         "gate.min_score": chance[task],
         "gate.min_gain": 0.0,
-        "gate.min_gain_over_chance": 0.0,
+        "gate.min_over_chance": 0.0,
         "gate.non_inferiority_margin": 0.02 if test_rows >= 2000 else 0.05,
         "gate.min_slice_score": None,
         "gate.min_test_rows": 300,
@@ -152,7 +152,7 @@ def draft_sample_params(
         "min_score": -9.0,
         "min_gain": -9.0,
         "non_inferiority_margin": 9.0,
-        "min_gain_over_chance": -9.0,
+        "min_over_chance": -9.0,
         "min_slice_score": None,
         "min_test_rows": 0,
         "min_rare_rows": 0,
@@ -237,10 +237,10 @@ def count_common(
     labels: pd.Series,  # of the sample
     task: str,  # one of contract.TASKS
 ) -> int:  # 2 for a binary task and a regression
-    "Count the classes that are not rare: one in a hundred rows or more."
+    "Count the classes that are not rare: one in a hundred rows or more, and five at least."
     if task != "multiclass":
         return 2
-    return max(2, int((labels.value_counts(normalize=True) >= 0.01).sum()))
+    return max(2, int((labels.value_counts() >= max(5, 0.01 * len(labels))).sum()))
 
 
 def describe_duplicates(profile: TableProfile) -> list[str]:  # one sentence, or none
