@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -51,6 +52,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByProje
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = [f"test_{name}" for name in LONGEST.split()]
     items.sort(key=lambda i: order.index(i.path.stem) if i.path.stem in order else len(order))
+
+
+@pytest.fixture(autouse=True)
+def environment():
+    "Put the environment back as it was, whatever a test or a notebook's cell sets."
+    with patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -115,7 +115,7 @@ def count_words(
         f"{result['retrains'] - result['promoted']} refused by the gate)"
     )
     return (
-        f"{tried}; held back by the policy {result['refused by the policy']} times; "
+        f"{tried}; held back by the policy {result['refused by the policy']}×; "
         f"{result['rolled back']} rolled back; {result['alarms']} drift alarms"
     )
 

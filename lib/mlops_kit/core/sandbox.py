@@ -13,6 +13,7 @@ __all__ = [
     "clone_workspace",
     "assign_value",
     "set_parameters",
+    "unbound_environment",
     "clone_environment",
     "exit_with_parent",
     "kill_group",
@@ -186,6 +187,16 @@ def set_parameters(
     if not same:
         written = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     path.write_text(written, encoding="utf-8")
+
+
+# %% ../../nbs/core/07_sandbox.ipynb #562d7da0
+def unbound_environment(
+    python_path: str,  # folders from which the process imports
+) -> dict[str, str]:
+    "Write the environment variables for a process that belongs to no running stage or test."
+    bound = ("IN_TEST", "MLOPS_NB_ROOT", "MLOPS_NB_STAGE")
+    env = {name: value for name, value in os.environ.items() if name not in bound}
+    return env | {"PYTHONPATH": python_path}
 
 
 # %% ../../nbs/core/07_sandbox.ipynb #f3766177

@@ -12,7 +12,9 @@ __all__ = [
     "calendar_value",
     "check_derived",
     "check_listed",
+    "check_some_left",
     "feature_kinds",
+    "feature_values",
     "make_features",
 ]
 
@@ -124,6 +126,18 @@ def check_listed(
             )
 
 
+# %% ../../nbs/data/07_features.ipynb #d7fcd8e3
+def check_some_left(
+    kinds: dict[str, str],  # see `feature_kinds`
+) -> None:
+    "Raise UserError when there is no feature."
+    if not kinds:
+        raise UserError(
+            "params.yaml: no feature is left: features.dropped names every known column; take "
+            "some out of it, or mark columns as known in contract.yaml"
+        )
+
+
 # %% ../../nbs/data/07_features.ipynb #b24ebe86
 def feature_kinds(
     contract: dict[str, Any],  # see `load_contract`
@@ -147,12 +161,22 @@ def feature_kinds(
         | {name: "number" for name in calendar_names(calendar, contract["time"])}
         | {name: registered[name].options["kind"] for name in derived}
     )
-    if not kinds:
-        raise UserError(
-            "params.yaml: no feature is left: features.dropped names every known column; take "
-            "some out of it, or mark columns as known in contract.yaml"
-        )
+    check_some_left(kinds)
     return kinds
+
+
+# %% ../../nbs/data/07_features.ipynb #ad2753f3
+def feature_values(
+    known: pd.DataFrame,  # the known columns
+    name: str,  # of a feature
+    registered: dict[str, Extension],  # see `derived_features`
+    time: str | None,  # the column that dates the rows
+) -> pd.Series:
+    "Compute one feature. Raises KeyError for a column that is not there."
+    if name in registered:
+        return registered[name].function(known)
+    part = calendar_value(known, name, time)
+    return known[name] if part is None else part
 
 
 # %% ../../nbs/data/07_features.ipynb #0aed78dd
@@ -168,12 +192,7 @@ def make_features(
     columns, registered = {}, derived_features(name for name in kinds if name not in rows)
     for name, kind in kinds.items():
         try:
-            values = (
-                registered[name].function(known)
-                if name in registered
-                else calendar_value(known, name, contract["time"])
-            )
-            values = known[name] if values is None else values
+            values = feature_values(known, name, registered, contract["time"])
         except KeyError as error:
             raise UserError(
                 f"the feature {name} needs the column {error}, which is not known at prediction "

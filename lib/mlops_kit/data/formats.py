@@ -15,6 +15,7 @@ __all__ = [
     "list_source_files",
     "open_member",
     "open_bytes",
+    "check_text",
     "detect_encoding",
     "read_head",
     "score_dialect",
@@ -151,6 +152,20 @@ def open_bytes(
     return DECOMPRESSORS[kind](raw) if kind in DECOMPRESSORS else raw
 
 
+# %% ../../nbs/data/02_formats.ipynb #3d1dfbc3
+def check_text(
+    block: bytes,  # of a file
+    file: str,  # its name, for the message
+    offset: int,  # bytes before the block
+) -> None:
+    "Raise UserError for a zero byte: text in UTF-8 or Windows-1252 has none."
+    if b"\0" in block:
+        raise UserError(
+            f"{file}: is not text (a zero byte was found near byte {offset + block.index(0):,}); "
+            "allowed are CSV, Parquet (.parquet) and JSON lines (.jsonl)"
+        )
+
+
 # %% ../../nbs/data/02_formats.ipynb #ed3d06b5
 DAMAGE = (EOFError, OSError, zipfile.BadZipFile, lzma.LZMAError, pa.ArrowInvalid)
 
@@ -165,12 +180,7 @@ def detect_encoding(
             while block := content.read(4 << 20):
                 if not seen and block[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
                     return "utf-16"
-                if b"\0" in block:
-                    raise UserError(
-                        f"{file}: is not text (a zero byte was found near byte "
-                        f"{seen + block.index(0):,}); allowed are CSV, Parquet (.parquet) and "
-                        "JSON lines (.jsonl)"
-                    )
+                check_text(block, file, seen)
                 seen += len(block)
                 decoder.decode(block)
     except UnicodeDecodeError:

@@ -58,7 +58,7 @@ COLORS = (
 )
 CHART_STYLE = """main{max-width:62rem}svg{width:100%;height:auto;max-width:860px;display:block;margin:.6rem 0}svg text{font:12px system-ui,sans-serif;fill:var(--ink)}svg .t{fill:var(--soft);font-size:11px}
 svg .g{stroke:var(--line)}svg .c{stroke:var(--bad);stroke-dasharray:5 4;stroke-width:1.5}.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));gap:.5rem 1.5rem}.two svg{max-width:420px}
-tr.champion td,tr.workspace td{background:var(--tint)}td,th{white-space:nowrap;vertical-align:top}th.words,td.words{text-align:left}td.wide{white-space:normal;min-width:14rem;overflow-wrap:anywhere}.scroll{overflow-x:auto}thead th.words{text-align:left}td.no{color:var(--bad);font-weight:600}tr.out td{color:var(--soft)}"""
+tr.champion td,tr.workspace td{background:var(--tint)}td,th{white-space:nowrap;vertical-align:top}th.words,td.words{text-align:left}td.wide{white-space:normal;min-width:14rem;overflow-wrap:anywhere}.scroll{overflow-x:auto}.scroll>svg{min-width:38rem}thead th.words{text-align:left}td.no{color:var(--bad);font-weight:600}tr.out td{color:var(--soft)}"""
 
 
 def ticks(
@@ -95,11 +95,12 @@ def svg(
     height: int,  # pixels
     label: str,  # what is shown, for screen readers
 ) -> str:
-    "Wrap a drawing."
-    return (
+    "Wrap a drawing; a wide one scrolls on a narrow screen, so that its words stay legible."
+    drawing = (
         f'<svg viewBox="0 0 {width} {height}" role="img" '
         f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
     )
+    return f'<div class="scroll">{drawing}</div>' if width > 600 else drawing
 
 
 # %% ../../nbs/experiments/03_charts.ipynb #684d2d0d

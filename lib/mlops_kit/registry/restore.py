@@ -43,6 +43,7 @@ from mlops_kit.core.files import (
 from ..models.evaluation import resample_units
 from ..core.git import run_git
 from ..core.project import project_path
+from ..core.sandbox import unbound_environment
 from ..core.records import FORMER_FILES, load_record
 from ..models.metrics import compare_with_baseline, resample_weights
 from ..models.estimators import predict_scores
@@ -230,12 +231,9 @@ def choose_environment(
                 "package registries"
             )
     bin_folder = Path(sys.executable).parent if same else folder / ".venv/bin"
-    foreign = ("MLOPS_NB_ROOT", "MLOPS_NB_STAGE", "IN_TEST")
-    env = {k: v for k, v in os.environ.items() if k not in foreign}
-    return bin_folder, env | {
+    return bin_folder, unbound_environment(project_path(folder)) | {
         "MLOPS_NB_MIRROR": "off",
         "PATH": os.pathsep.join([str(bin_folder), os.environ.get("PATH", "")]),
-        "PYTHONPATH": project_path(folder),
     }
 
 

@@ -8,6 +8,8 @@ __all__ = [
     "widen_range",
     "draft_limits",
     "count_missing",
+    "describe_values",
+    "assemble_entry",
     "draft_column",
     "draft_missing_limits",
 ]
@@ -78,10 +80,40 @@ def count_missing(
     return column.missing + sum(rows.get(word, 0) for word in words)
 
 
-# %% ../../nbs/scaffold/07_column_drafts.ipynb #355aeee1
+# %% ../../nbs/scaffold/07_column_drafts.ipynb #ec3f7139
+def describe_values(
+    missing: float,  # share of the rows
+    sensitive: str | None,  # see `find_sensitive_reason`
+) -> list[str]:
+    "Say how much is missing, and why values may be sensitive."
+    notes = [f"{missing:.1%} missing" if missing else "never missing"]
+    return notes + ([f"may be sensitive: {sensitive}"] if sensitive else [])
+
+
+# %% ../../nbs/scaffold/07_column_drafts.ipynb #70db5099
 KEPT_FIELDS = ("decimal", "format", "missing", "range", "allowed")
 
 
+def assemble_entry(
+    rules: dict[str, Any],  # what was inferred: type, range and so on
+    role: str,  # see `infer_role`
+    missing: bool,  # whether values are missing
+    sensitive: bool,  # whether values may be
+) -> dict[str, Any]:  # an entry without role and evidence
+    "Put an entry's fields into the order in which a person reads them."
+    kept = {field: rules[field] for field in KEPT_FIELDS if field in rules}
+    return {
+        "type": rules["type"],
+        **kept,
+        "nullable": missing or rules["type"] not in ("integer", "boolean"),
+        "known": role in ("feature", "text"),
+        "sensitive": sensitive,
+        "source": "delivered",
+        "meaning": "to be written",
+    }
+
+
+# %% ../../nbs/scaffold/07_column_drafts.ipynb #355aeee1
 def draft_column(
     column: ColumnProfile,
     rows: int,  # of the table
@@ -95,18 +127,9 @@ def draft_column(
     if kind in ("category", "text") and role != "constant":
         notes.append(f"{column.distinct:,} different values")
     missing = count_missing(column, rules.get("missing", []))
-    notes.append(f"{missing / rows:.1%} missing" if missing else "never missing")
     sensitive = find_sensitive_reason(column)
-    if sensitive:
-        notes.append(f"may be sensitive: {sensitive}")
-    entry = {"type": kind} | {k: rules[k] for k in KEPT_FIELDS if k in rules}
-    entry |= {
-        "nullable": bool(missing) or kind not in ("integer", "boolean"),
-        "known": role in ("feature", "text"),
-        "sensitive": bool(sensitive),
-        "source": "delivered",
-        "meaning": "to be written",
-    }
+    notes += describe_values(missing / rows, sensitive)
+    entry = assemble_entry(rules, role, bool(missing), bool(sensitive))
     if role != "feature":
         entry["role"] = role
     entry["evidence"] = "; ".join([f"{role}: {reason}"] * bool(reason) + notes)

@@ -16,9 +16,11 @@ __all__ = [
     "mark_leaks",
     "draft_target_entry",
     "describe_classes",
+    "find_named_time",
     "choose_time",
     "list_names",
     "describe_columns",
+    "assemble_contract",
     "draft_contract",
 ]
 
@@ -209,6 +211,22 @@ def describe_classes(
     return notes
 
 
+# %% ../../nbs/scaffold/08_contract_draft.ipynb #60b58705
+def find_named_time(
+    name: str,  # as the user gave it
+    profile: TableProfile,
+    columns: dict[str, dict[str, Any]],  # entries of the contract
+) -> str:  # the column
+    "Find the time column that a user names. Raises UserError for one without dates."
+    time = find_column(name, profile, "--time")
+    if columns[time]["type"] != "datetime":
+        raise UserError(
+            f"--time {time!r} holds no dates: it was read as {columns[time]['type']} "
+            f"({columns[time]['evidence'][:80]}); name a column of dates, or --time none"
+        )
+    return time
+
+
 # %% ../../nbs/scaffold/08_contract_draft.ipynb #892bff09
 def choose_time(
     columns: dict[str, dict[str, Any]],  # entries of the contract; the time's is changed in place
@@ -223,12 +241,7 @@ def choose_time(
     elif time.lower() == "none":
         return None, "time: none, as requested: rows are split by a hash of each row"
     else:
-        time = find_column(time, profile, "--time")
-        if columns[time]["type"] != "datetime":
-            raise UserError(
-                f"--time {time!r} holds no dates: it was read as {columns[time]['type']} "
-                f"({columns[time]['evidence'][:80]}); name a column of dates, or --time none"
-            )
+        time = find_named_time(time, profile, columns)
         reason = f"time: {time!r} dates the rows, as requested"
     if time:
         rules = columns[time]
@@ -275,6 +288,31 @@ def describe_columns(
     return notes + ([f"may be sensitive: {list_names(sensitive)}"] if sensitive else [])
 
 
+# %% ../../nbs/scaffold/08_contract_draft.ipynb #ae6ec97d
+def assemble_contract(
+    name: str,  # the project's
+    target: str,  # a column
+    time: str | None,  # the time column
+    draft: dict[str, Any],  # see `target.draft_target`
+    columns: dict[str, dict[str, Any]],  # entries by column
+) -> dict[str, Any]:
+    "Put a contract's fields into the order in which a person reads them."
+    return {
+        "name": name,
+        "description": f"Predicts {target}.",
+        "time": time,
+        "target": target,
+        "task": draft["task"],
+        **({"positive": draft["positive"]} if draft["positive"] is not None else {}),
+        "key": [],
+        "assumptions": [
+            "The draft's guesses hold; they were made by looking at the data, see `evidence`."
+        ],
+        "limits": ["Only rows like those delivered were seen."],
+        "columns": columns,
+    }
+
+
 # %% ../../nbs/scaffold/08_contract_draft.ipynb #9e8dcce5
 def draft_contract(
     profile: TableProfile,
@@ -291,20 +329,7 @@ def draft_contract(
     columns = {c: draft_column(profile.columns[c], profile.rows) for c in profile.columns}
     notes = draft_target_entry(columns[target], column, draft)
     time, reason = choose_time(columns, profile, target, time)
-    contract = {
-        "name": name,
-        "description": f"Predicts {target}.",
-        "time": time,
-        "target": target,
-        "task": draft["task"],
-        **({"positive": draft["positive"]} if draft["positive"] is not None else {}),
-        "key": [],
-        "assumptions": [
-            "The draft's guesses hold; they were made by looking at the data, see `evidence`."
-        ],
-        "limits": ["Only rows like those delivered were seen."],
-        "columns": columns,
-    }
+    contract = assemble_contract(name, target, time, draft, columns)
     typed = loosen_contract(contract, profile)
     for c, share in draft_missing_limits(typed, typed[time] if time else None).items():
         columns[c] |= {"nullable": True, "max_missing": share}

@@ -15,6 +15,7 @@ __all__ = [
     "metric_example",
     "feature_example",
     "write_example",
+    "import_extensions",
     "list_extensions",
     "describe_extensions",
     "describe_example",
@@ -27,7 +28,12 @@ from pathlib import Path
 from typing import Any
 
 from ..core.contract import column_kind, known_columns, load_contract
-from ..core.extensions import CHAPTERS, defining_cell, registered_extensions
+from mlops_kit.core.extensions import (
+    CHAPTERS,
+    Extension,
+    defining_cell,
+    registered_extensions,
+)
 from ..core.files import UserError
 from ..core.project import project_notebooks
 from ..data.features import DERIVED
@@ -172,6 +178,22 @@ def write_example(
     return {"name": name, "notebook": notebook, "place": place, "cell": cell, "next": step}
 
 
+# %% ../../nbs/scaffold/17_extend.ipynb #cfae7f4d
+def import_extensions(
+    kind: str,  # one of `extensions.CHAPTERS`
+) -> dict[str, Extension]:  # by name
+    "Give what is registered of a kind. Raises UserError for a chapter that cannot be imported."
+    try:
+        return registered_extensions(kind)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"the chapter {CHAPTERS[kind]} cannot be imported ({type(error).__name__}: {error}): "
+            "run its notebook, then `make export`"
+        ) from error
+
+
 # %% ../../nbs/scaffold/17_extend.ipynb #f68ea9ae
 def list_extensions(
     root: Path,  # the project's root
@@ -180,18 +202,9 @@ def list_extensions(
     "List what is registered, the library's own included. Raises UserError for a broken chapter."
     assert find_model and DERIVED is not CHECKS  # their modules register what the library has
     listed = {}
-    for kind, chapter in CHAPTERS.items():
-        try:
-            found = registered_extensions(kind)
-        except Exception as error:
-            if isinstance(error, UserError):
-                raise
-            raise UserError(
-                f"the chapter {chapter} cannot be imported ({type(error).__name__}: {error}): run its "
-                "notebook, then `make export`"
-            ) from error
+    for kind in CHAPTERS:
         listed[kind] = []
-        for entry in found.values():
+        for entry in import_extensions(kind).values():
             where, cell = defining_cell(entry.function)
             row = {"name": entry.name, "where": where, "cell": cell, "summary": entry.summary}
             listed[kind].append(row)

