@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, run
+from conftest import ROOT
 
 from mlops_kit.core.contract import load_contract
 from mlops_kit.core.files import read_yaml
