@@ -31,7 +31,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..models.gate_checks import verdict_words
 from ..core.files import UserError, load_json, read_yaml, tell
 from .mlflow_client import deliver, load_mlflow, save_run
 from .history import finite_number, flatten
@@ -196,7 +195,9 @@ def read_run(
         if not isinstance(value, str):
             value = json.dumps(value, ensure_ascii=False, default=str)
         texts[valid_name(name)] = value[:6000]
-    gate = verdict_words(results["gate"])
+    gate = "passed" if results["gate"]["passed"] else "NOT passed"
+    if results["gate"].get("state") == "undecided":
+        gate += ": too little data to tell"
     tags = {"result": key, "model": model, "gate": gate} | git_tags(root)
     values = [(name, 0, value) for name, value in metric_values(results).items()]
     return {
