@@ -16,6 +16,7 @@ import pandas as pd
 from mlops_kit.registry.challenge import Opponent, compare_opponent, load_opponent
 from mlops_kit.models.evaluation import (
     add_intervals,
+    count_rarest,
     measure_slices,
     permutation_importance,
     resample_units,
@@ -58,15 +59,12 @@ def evaluate(
     slice_up = lambda s: measure_slices(sliced, values, s, answer, params["min_slice_rows"])
     slices, window = slice_up(scores), features.summary["test"]
     add_intervals(slices, sliced, values, scores, answer, draw())
-    rarest = (
-        None if answer["task"] == "regression" else int(test[features.target].value_counts().min())
-    )
     part = rows.iloc[:: max(1, len(rows) // params["importance_rows"])]
     weight = permutation_importance(trained.model, part, values[part.index], answer, params["seed"])
     table = calibration_table(values, scores) if answer["task"] != "multiclass" else pd.DataFrame()
     result = {
         "rows": len(test),
-        "rarest_label_rows": rarest,
+        "rarest_label_rows": count_rarest(values, answer),
         "from": window["from"],
         "to": window["to"],
         "task": answer["task"],

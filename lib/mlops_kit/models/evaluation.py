@@ -8,6 +8,7 @@ __all__ = [
     "draw_metric",
     "measure_slices",
     "add_intervals",
+    "count_rarest",
     "permutation_importance",
 ]
 
@@ -121,6 +122,17 @@ def add_intervals(
             known.append(primary_metric(values[part], scores[part], spec, weights[part]))
     for entry, known in zip(found, drawn):
         entry["low"], entry["high"] = bootstrap_interval(known)
+
+
+# %% ../../nbs/models/07_evaluation.ipynb #1c8ae9b1
+def count_rarest(
+    values: np.ndarray,  # labels, see `encoding.encode_labels`
+    spec: dict[str, Any],  # "task"
+) -> int | None:  # rows; None for a regression
+    "Count the rows with the rarest label, of those that occur."
+    if spec["task"] == "regression":
+        return None
+    return int(np.unique(values, return_counts=True)[1].min())
 
 
 # %% ../../nbs/models/07_evaluation.ipynb #f0f151df
