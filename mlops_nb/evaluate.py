@@ -14,7 +14,13 @@ import numpy as np
 import pandas as pd
 
 from mlops_kit.registry.challenge import Opponent, compare_opponent, load_opponent
-from mlops_kit.models.evaluation import measure_slices, permutation_importance, resample_units
+from mlops_kit.models.evaluation import (
+    add_intervals,
+    count_rarest,
+    measure_slices,
+    permutation_importance,
+    resample_units,
+)
 from mlops_kit.models.plots import calibration_table
 from mlops_kit.models import metrics  # noqa: F401 (for custom metrics)
 from mlops_kit.models.metrics import PRIMARY, compare_with_baseline, own_metrics, resample_weights
@@ -52,11 +58,13 @@ def evaluate(
     sliced = rows[[c for c in params["slice_columns"] if c in rows]]
     slice_up = lambda s: measure_slices(sliced, values, s, answer, params["min_slice_rows"])
     slices, window = slice_up(scores), features.summary["test"]
+    add_intervals(slices, sliced, values, scores, answer, draw())
     part = rows.iloc[:: max(1, len(rows) // params["importance_rows"])]
     weight = permutation_importance(trained.model, part, values[part.index], answer, params["seed"])
     table = calibration_table(values, scores) if answer["task"] != "multiclass" else pd.DataFrame()
     result = {
         "rows": len(test),
+        "rarest_label_rows": count_rarest(values, answer),
         "from": window["from"],
         "to": window["to"],
         "task": answer["task"],

@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = [
+    "enough_evidence",
+    "judge",
     "floor",
+    "better_than_chance",
     "better_than_baseline",
-    "surely_better_than_baseline",
     "slice_floor",
     "not_worse_than_champion",
     "no_leak",
@@ -17,9 +19,46 @@ __all__ = [
 # %% ../nbs/06_gate.ipynb #7b9439f7
 from typing import Any
 
-from mlops_kit.models.gate_checks import Verdict, at_least, check, run_checks
+from mlops_kit.models.gate_checks import (
+    Verdict,
+    at_least,
+    check,
+    judge_interval,
+    missing_evidence,
+    run_checks,
+)
 from mlops_kit.models.metrics import TITLES
 from mlops_kit.notebooks.runner import collect_parameters, stage_parameters, stage_root
+
+
+# %% ../nbs/06_gate.ipynb #3ee78689
+@check
+def enough_evidence(
+    evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str, Any]
+) -> Verdict:
+    "The test window must have `min_test_rows` rows, and `min_rare_rows` with the rarer label."
+    rows, limit = evaluation.get("rows"), limits.get("min_test_rows", 0)
+    missing = missing_evidence(evaluation, features, limits)
+    verdict = {"name": "enough_evidence", "value": rows, "limit": limit}
+    if rows is None:
+        return at_least("enough_evidence", None, limit, "the number of test rows")
+    if missing:
+        reason = f"too little data to tell: {'; '.join(missing)}"
+        return verdict | {"passed": False, "state": "undecided", "reason": reason}
+    reason = f"{rows:,} rows in the test window are enough to judge by"
+    return verdict | {"passed": True, "state": "passed", "reason": reason}
+
+
+def judge(
+    name: str,  # of the check
+    measured: dict[str, float] | None,  # value, low, high
+    limit: float,  # that the whole interval must reach
+    what: str,  # the value in words
+    given: tuple[dict[str, Any], ...],  # evaluation, features, limits
+) -> Verdict:
+    "Judge a value by its interval, and by whether there is evidence enough."
+    thin, rows = bool(missing_evidence(*given)), given[0].get("rows")
+    return judge_interval(name, measured, limit, what, rows, thin)
 
 
 # %% ../nbs/06_gate.ipynb #0e85334a
@@ -27,9 +66,26 @@ from mlops_kit.notebooks.runner import collect_parameters, stage_parameters, sta
 def floor(evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str, Any]) -> Verdict:
     "The primary metric on the test window must reach `min_score`."
     metric = evaluation.get("metric", "roc_auc")
-    score = (evaluation.get("metrics") or {}).get(metric) or {}
+    score = (evaluation.get("metrics") or {}).get(metric)
     title = f"{TITLES[metric]} on the test window"
-    return at_least("floor", score.get("value"), limits["min_score"], title)
+    return judge("floor", score, limits["min_score"], title, (evaluation, features, limits))
+
+
+@check
+def better_than_chance(
+    evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str, Any]
+) -> Verdict | None:
+    "The gain over chance must lie above `min_over_chance`; None there: not judged."
+    limit, gain = limits.get("min_over_chance", 0.0), evaluation.get("gain_over_chance")
+    if limit is None:
+        return None
+    title = f"gain in {TITLES[evaluation.get('metric', 'roc_auc')]} over chance"
+    given = (evaluation, features, limits)
+    verdict = judge("better_than_chance", gain, limit, title, given)
+    if verdict["passed"] and gain["low"] <= limit:  # a constant prediction: exactly chance
+        verdict |= {"passed": False, "state": "refused"}
+        verdict["reason"] = f"{title} is {gain['value']:.4f}: the model predicts no better"
+    return verdict
 
 
 # %% ../nbs/06_gate.ipynb #635f72a8
@@ -38,20 +94,14 @@ def better_than_baseline(
     evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str, Any]
 ) -> Verdict:
     "The gain over the baseline model must reach `min_gain`."
-    title, gain = TITLES[evaluation.get("metric", "roc_auc")], evaluation.get("gain") or {}
-    what = f"gain in {title} over the baseline model"
-    return at_least("better_than_baseline", gain.get("value"), limits["min_gain"], what)
-
-
-@check
-def surely_better_than_baseline(
-    evaluation: dict[str, Any], features: dict[str, Any], limits: dict[str, Any]
-) -> Verdict:
-    "The whole interval of the gain must lie above 0; with a negative `min_gain`, above twice that."
-    low, min_gain = (evaluation.get("gain") or {}).get("low"), limits["min_gain"]
-    limit = 0.0 if min_gain > 0 else 2 * min_gain
-    what = "lower end of the gain's 95 % interval"
-    return at_least("surely_better_than_baseline", low, limit, what)
+    title, gain = TITLES[evaluation.get("metric", "roc_auc")], evaluation.get("gain")
+    what, given = f"gain in {title} over the baseline model", (evaluation, features, limits)
+    verdict = judge("better_than_baseline", gain, limits["min_gain"], what, given)
+    if not verdict["passed"] and verdict["value"] is not None:
+        verdict["reason"] += (
+            "; where a simpler model does as well, propose that (train.model: auto)"
+        )
+    return verdict
 
 
 # %% ../nbs/06_gate.ipynb #5f951623
@@ -63,11 +113,12 @@ def slice_floor(
     if limits["min_slice_score"] is None:
         return None
     metric = evaluation.get("metric", "roc_auc")
-    known = [s for s in evaluation.get("slices") or [] if s.get(metric) is not None]
-    nothing = {"column": "no", "value": "slice", metric: None}
-    worst = min(known, key=lambda s: s[metric], default=nothing)
+    known = [s for s in evaluation.get("slices") or [] if s.get("low") is not None]
+    worst = min(known, key=lambda s: s["low"], default={"column": "no", "value": "slice"})
+    measured = {"value": worst.get(metric), "low": worst.get("low"), "high": worst.get("high")}
     what = f"{TITLES[metric]} of the worst slice ({worst['column']} {worst['value']})"
-    return at_least("slice_floor", worst[metric], limits["min_slice_score"], what)
+    thin, limit = bool(missing_evidence(evaluation, features, limits)), limits["min_slice_score"]
+    return judge_interval("slice_floor", measured, limit, what, None, thin)
 
 
 # %% ../nbs/06_gate.ipynb #26f2ba9e
@@ -89,8 +140,8 @@ def not_worse_than_champion(
         return verdict | {"passed": False, "reason": reason}
     if champion.get("state") != "compared":
         return at_least(name, None, limit, "the difference to the champion")
-    what = f"lower end of the 95 % interval of the difference to the champion {champion['version']}"
-    return at_least(name, champion["difference"]["low"], limit, what)
+    what = f"the difference to the champion {champion['version']}"
+    return judge(name, champion["difference"], limit, what, (evaluation, features, limits))
 
 
 # %% ../nbs/06_gate.ipynb #afb59fad
@@ -124,6 +175,8 @@ def gate(
     evaluation: dict[str, Any],  # content of metrics/evaluate.json
     features: dict[str, Any],  # content of metrics/features.json
     params: dict[str, Any],  # the parameters of this notebook
-) -> dict[str, Any]:  # "passed" and "checks", each with name, value, limit, passed and reason
+) -> dict[
+    str, Any
+]:  # "passed", "state" and "checks", each with name, value, limit, passed and reason
     "Judge a model against the limits."
     return run_checks(evaluation, features, params)

@@ -43,7 +43,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     folder = make_project(tmp_path_factory.mktemp("versions") / "p")
     set_params(
-        folder, {"gate.min_score": -9.0, "gate.min_gain": -9.0, "gate.non_inferiority_margin": 9.0}
+        folder,
+        {
+            "gate.min_score": -9.0,
+            "gate.min_gain": -9.0,
+            "gate.min_over_chance": -9.0,
+            "gate.min_slice_score": -9.0,
+            "gate.min_test_rows": 0,
+            "gate.min_rare_rows": 0,
+            "gate.non_inferiority_margin": 9.0,
+        },
     )
     assert repro(folder).returncode == 0
     git(folder, "add", "-A"), git(folder, "commit", "-qm", "first")

@@ -44,6 +44,9 @@ BIN, NAME, BRANCH, OLD, NEW = (
 OPEN_GATE = {
     "min_score": 0.0,
     "min_gain": -1.0,
+    "min_over_chance": -1.0,
+    "min_test_rows": 0,
+    "min_rare_rows": 0,
     "non_inferiority_margin": 1.0,
     "min_slice_score": 0.0,
 }

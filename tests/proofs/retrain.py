@@ -52,6 +52,9 @@ FAST = {
     "gate.non_inferiority_margin": 1.0,
     "gate.min_score": 0.0,
     "gate.min_gain": -1.0,
+    "gate.min_over_chance": -1.0,
+    "gate.min_test_rows": 0,
+    "gate.min_rare_rows": 0,
     "gate.min_slice_score": 0.0,
 }
 KINDS, LANDING = (

@@ -275,6 +275,7 @@ TOY_SECTIONS: dict[str, dict[str, Any]] = {
     "gate": {
         "min_score": -9.0,
         "min_gain": -9.0,
+        "min_over_chance": -9.0,
         "min_slice_score": None,
         "non_inferiority_margin": 9.0,
     },

@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ..models.gate_checks import check_mark, verdict_words
 from ..core.files import UserError, load_json, remove
 from ..core.project import stage_names
 from ..core.params import sample_params
@@ -198,9 +199,9 @@ def run_sample(
     try:
         run_stages(root, folder, say)
         verdict = load_json(folder / "metrics/gate.json")
-        say(f"gate on the sample: {'passed' if verdict['passed'] else 'NOT passed'}")
+        say(f"gate on the sample: {verdict_words(verdict)}")
         for check in verdict["checks"]:
-            say(f"  {'yes' if check['passed'] else 'NO':<4}{check['reason']}")
+            say(f"  {check_mark(check):<4}{check['reason']}")
     finally:
         for name in ("reports", "metrics"):
             if kept and (folder / name).is_dir():

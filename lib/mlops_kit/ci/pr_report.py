@@ -29,6 +29,7 @@ from typing import Any
 
 import yaml
 
+from ..models.gate_checks import check_mark, verdict_words
 from ..core.files import UserError
 from ..notebooks.source import projection
 from ..experiments.history import flatten
@@ -266,9 +267,9 @@ def gate_lines(
     gate: dict[str, Any],  # metrics/gate.json
 ) -> list[str]:  # Markdown
     "List the gate's checks."
-    verdict = "passed" if gate["passed"] else "NOT passed"
-    checks = [f"- {'✅' if c['passed'] else '❌'} {c['reason']}" for c in gate["checks"]]
-    return [f"**Gate: {verdict}**", "", *checks]
+    signs = {"yes": "✅", "NO": "❌", "?": "❔"}
+    checks = [f"- {signs[check_mark(c)]} {c['reason']}" for c in gate["checks"]]
+    return [f"**Gate: {verdict_words(gate)}**", "", *checks]
 
 
 # %% ../../nbs/ci/04_pr_report.ipynb #94753ad0
@@ -278,7 +279,7 @@ def review_opening(
     stale: str = "",  # why the committed results are not those of this code; "" when they are
 ) -> list[str]:  # Markdown
     "Open a report: the gate's verdict, the change of the score, a warning about stale results."
-    verdict = "passed" if after["gate"].get("passed") else "NOT passed"
+    verdict = verdict_words(after["gate"])
     score = compare_scores(before["evaluate"], after["evaluate"])
     warning = [f"> **The figures are not those of this code**: {stale}", ""] if stale else []
     return [f"### Gate {verdict} · {score}", "", *warning]

@@ -24,6 +24,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..models.gate_checks import check_mark
 from ..retraining.workflow import run_retraining
 from ..core.files import load_json, read_yaml
 from mlops_kit.ci.github import (
@@ -92,7 +93,9 @@ def format_refusal(root: Path) -> tuple[str, str]:  # title; Markdown
     "Write what the gate refused, and why."
     result = load_json(root / "metrics/retrain.json")
     day = result["asof"]["after"] or "now"
-    checks = [f"- {'✅' if c['passed'] else '❌'} {c['reason']}" for c in result["checks"]]
+    marks = [check_mark(c) for c in result["checks"]]
+    signs = {"yes": "✅", "NO": "❌", "?": "❔"}
+    checks = [f"- {signs[m]} {c['reason']}" for m, c in zip(marks, result["checks"])]
     lines = [
         "The candidate is not proposed, and the champion stays.",
         "",
@@ -104,7 +107,8 @@ def format_refusal(root: Path) -> tuple[str, str]:  # title; Markdown
         "",
         f"Details: {run_link() or 'reports/refused/'}",
     ]
-    return f"Retraining refused by the gate: data through {day}", "\n".join(lines)
+    said = "refused by the gate" if "NO" in marks else "has too little data to tell"
+    return f"Retraining {said}: data through {day}", "\n".join(lines)
 
 
 # %% ../../nbs/ci/08_retrain_pr.ipynb #c8f3107f

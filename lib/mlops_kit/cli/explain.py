@@ -27,6 +27,7 @@ from pathlib import Path
 
 import yaml
 
+from ..models.gate_checks import check_mark, verdict_words
 from ..core.files import load_json, project_root, read_yaml
 from ..core.project import package_name, project_notebooks, stage_names
 from ..notebooks.pipeline import projections
@@ -256,8 +257,8 @@ def verdict_lines(
     if name == "gate" and (root / "metrics/gate.json").exists():
         found = load_json(root / "metrics/gate.json")
         return [
-            f"the gate: {'passed' if found['passed'] else 'NOT passed'}:",
-            *(f"  {'yes' if c['passed'] else 'NO':<4}{c['reason']}" for c in found["checks"]),
+            f"the gate: {verdict_words(found)}:",
+            *(f"  {check_mark(c):<4}{c['reason']}" for c in found["checks"]),
         ]
     if name == "monitor" and (root / "metrics/drift.json").exists():
         from mlops_kit.monitoring.summary import drift_lines

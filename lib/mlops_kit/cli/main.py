@@ -267,14 +267,25 @@ def why(
 # %% ../../nbs/cli/07_main.ipynb #1a09215f
 @app.command("gate")
 def command_gate() -> None:
-    "Print the gate's verdict; exit 1 when it is not passed. Example: mlops-nb gate"
-    verdict = load_json(project_root() / "metrics/gate.json")
+    "Judge the evaluation by params.yaml; exit 1 when the gate is not passed, also for too little data. Example: mlops-nb gate"
+    from mlops_kit.core.params import all_declared, resolve_parameters
+    from mlops_kit.core.project import stage
+    from mlops_kit.models.gate_checks import check_mark, verdict_words
+
+    root = project_root()
+    recorded = load_json(root / "metrics/gate.json")
+    params = resolve_parameters("gate", read_yaml(root / "params.yaml"), all_declared(root))
+    found = (load_json(root / f"metrics/{name}.json") for name in ("evaluate", "features"))
+    verdict = stage("gate")(*found, params)
     for c in verdict["checks"]:
-        typer.echo(f"{'yes' if c['passed'] else 'NO':<5}{c['name']}: {c['reason']}")
-    typer.echo(
-        "gate: "
-        f"{'passed' if verdict['passed'] else 'NOT passed; reports/gate.html and reports/evaluate.html show why'}"
-    )
+        typer.echo(f"{check_mark(c):<5}{c['name']}: {c['reason']}")
+    if verdict["passed"] != recorded["passed"]:
+        typer.echo(
+            "metrics/gate.json says otherwise: it was edited, or params.yaml changed since; "
+            "`mlops-nb repro` writes it anew"
+        )
+    more = "" if verdict["passed"] else "; reports/gate.html and reports/evaluate.html show why"
+    typer.echo(f"gate: {verdict_words(verdict)}{more}")
     raise typer.Exit(0 if verdict["passed"] else 1)
 
 

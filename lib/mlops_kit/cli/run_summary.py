@@ -10,6 +10,7 @@ __all__ = ["timing_lines", "score_lines", "drift_line", "summary_lines"]
 from pathlib import Path
 from typing import Any
 
+from ..models.gate_checks import check_mark, verdict_words
 from ..core.files import load_json, read_yaml
 from ..core.records import load_record
 
@@ -64,10 +65,8 @@ def summary_lines(
     stages = read_yaml(root / "dvc.yaml")["stages"]
     lines += timing_lines(stages, load_json(timings), since) if timings.exists() else []
     lines += ["", *score_lines(evaluation)]
-    lines += ["", f"gate: {'passed' if verdict['passed'] else 'NOT passed'}"]
-    lines += [
-        f"  {'yes' if c['passed'] else 'NO ':<4}{c['reason']}"[:80] for c in verdict["checks"]
-    ]
+    lines += ["", f"gate: {verdict_words(verdict)}"]
+    lines += [f"  {check_mark(c):<4}{c['reason']}"[:80] for c in verdict["checks"]]
     if drift.exists():
         lines += ["", drift_line(load_record(drift))]
     return [*lines, "", "report: reports/index.html · model card: MODEL_CARD.md"]

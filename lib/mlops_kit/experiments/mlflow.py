@@ -205,6 +205,8 @@ def read_run(
     key, model = result_key(shown, results), results["train"]["model"]
     trial = environment.get("DVC_EXP_NAME")
     gate = "passed" if results["gate"]["passed"] else "NOT passed"
+    if results["gate"].get("state") == "undecided":
+        gate += ": too little data to tell"
     tags = {"result": key, "model": model, "gate": gate} | git_tags(root)
     values = [(name, 0, value) for name, value in metric_values(results).items()]
     return {

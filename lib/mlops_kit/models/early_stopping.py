@@ -10,6 +10,7 @@ __all__ = [
     "staged_scores",
     "scores_by_round",
     "round_metrics",
+    "choose_round",
     "has_stalled",
     "fit_with_early_stopping",
     "TrialResult",
@@ -24,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from .evaluation import draw_metric
 from .metrics import LOSS, PRIMARY, compute_metrics
 from mlops_kit.models.estimators import (
     align_probabilities,
@@ -105,6 +107,33 @@ def round_metrics(
     return pd.DataFrame({n: compute_metrics(values, s, spec) for n, s in scores.items()}).T[names]
 
 
+# %% ../../nbs/models/08_early_stopping.ipynb #37a20b14
+def choose_round(
+    values: np.ndarray,  # labels of the validation rows, see `encoding.encode_labels`
+    scores: dict[int, np.ndarray],  # see `scores_by_round`
+    spec: dict[str, Any],  # see `encoding.encode_labels`
+    units: pd.Series | None = None,  # see `evaluation.resample_units`; None: single rows
+) -> int:  # one of the rounds
+    "Choose the round of the lowest loss among those that the deciding metric cannot tell apart."
+    history = round_metrics(values, scores, spec)
+    metric, loss = (history[name].round(6) for name in history)
+    smooth = metric.rolling(3, center=True, min_periods=1).mean()
+    if spec["task"] == "regression" or smooth.isna().all():
+        return int(loss.idxmin())
+    best = smooth.round(6).idxmax()
+    drawn_best = None
+    for n in loss.sort_values(kind="stable").index:
+        behind = metric[best] - metric[n]
+        if behind <= 0:
+            return int(n)
+        if drawn_best is None:
+            drawn_best = draw_metric(values, [scores[best]], spec, units, 50)[0]
+        drawn = draw_metric(values, [scores[n]], spec, units, 50)[0]
+        if behind <= np.nanstd(drawn_best - drawn, ddof=1):
+            return int(n)
+    return int(best)
+
+
 # %% ../../nbs/models/08_early_stopping.ipynb #673cf3fa
 def has_stalled(
     losses: list[float],  # on validation, after each step
@@ -126,17 +155,18 @@ def fit_with_early_stopping(
     report: Callable[[int, float], bool],
     step: int,  # rounds
 ) -> bool:  # True: `report` stopped it; the estimator's parameter is the number of fitted rounds
-    "Fit until the loss on validation stalls, all rounds are fitted, or `report` stops the fit."
-    rounds, losses = rounds_parameter(estimator), []
+    "Fit until loss and metric stall, all rounds are fitted, or `report` stops the fit."
+    rounds, losses, errors = rounds_parameter(estimator), [], []
     last = estimator.get_params()[rounds]
     estimator.set_params(warm_start=True)
     for n in [*range(step, last, step), last]:
         estimator.set_params(**{rounds: n}).fit(*rows)
         metric, loss = evaluate(estimator)
         losses.append(loss)
+        errors.append(-metric)
         if report(n, metric):
             return True
-        if has_stalled(losses):
+        if has_stalled(losses) and has_stalled(errors):
             break
     return False
 
@@ -165,8 +195,9 @@ class Objective:
         train: tuple[pd.DataFrame, np.ndarray, np.ndarray | None],
         valid: tuple[pd.DataFrame, np.ndarray],  # features and labels to evaluate on
         every: int,  # rounds from one candidate for the best round to the next
+        units: pd.Series | None = None,  # of the validation rows, see `choose_round`
     ):
-        self.build, self.spec, self.every = build, spec, every
+        self.build, self.spec, self.every, self.units = build, spec, every, units
         self.train, self.valid = train, valid
         self.encoded = None  # rows of train and valid, for boosted models
 
@@ -192,10 +223,8 @@ class Objective:
         rows = (encoded_train, *self.train[1:])
         pruned = fit_with_early_stopping(estimator, rows, evaluate, report, step)
         scores = staged_scores(estimator, encoded_valid, self.spec, every)
-        history = round_metrics(self.valid[1], scores, self.spec)
-        metric, loss = history.columns
-        best = history[loss].round(6).idxmin()
-        return TrialResult(history[metric][best], estimator.get_params()[rounds], pruned)
+        best = scores[choose_round(self.valid[1], scores, self.spec, self.units)]
+        return TrialResult(self.evaluate(best)[0], estimator.get_params()[rounds], pruned)
 
     def encode(self, model: "sklearn.pipeline.Pipeline") -> tuple[np.ndarray, np.ndarray]:
         "Encode the rows of train and valid, once for all trials."

@@ -4,6 +4,7 @@
 
 # %% auto #0
 __all__ = [
+    "SMALL_CELLS",
     "FITTED_ARRAYS",
     "check_estimator",
     "make_estimator",
@@ -123,6 +124,7 @@ def fill_empty_columns(
 
 
 # %% ../../nbs/models/03_estimators.ipynb #7989eccf
+SMALL_CELLS = 1_000_000  # rows × columns up to which a model is fitted by one thread
 FITTED_ARRAYS = ("coef_", "intercept_", "mean_", "var_", "scale_")
 
 
@@ -156,7 +158,9 @@ def fit_model(
             f"{type(model[-1]).__name__} cannot weight rows: set train.half_life to 0, or take a "
             "model whose `fit` has a parameter sample_weight"
         )
-    with threadpool_limits(1, user_api="blas"):
+    # of few rows, threads wait for each other longer than they work, many times so on a busy machine
+    small = features.size < SMALL_CELLS
+    with threadpool_limits(1, user_api=None if small else "blas"):
         model.fit(fill_empty_columns(model, features), values, **weighted)
     remove_machine_traces(model)
     return model

@@ -21,6 +21,7 @@ __all__ = [
     "metric",
     "own_metrics",
     "compute_own",
+    "chance_score",
     "first_with_interval",
     "paired_gains",
     "compare_with_baseline",
@@ -277,6 +278,23 @@ def compute_own(
     return found
 
 
+# %% ../../nbs/models/06_metrics.ipynb #0f6b8074
+def chance_score(
+    values: np.ndarray,  # labels
+    scores: np.ndarray,  # see `estimators.predict_scores`
+    spec: dict[str, Any],  # "task"
+    weights: np.ndarray,  # how often each row counts
+) -> float:
+    "Compute the deciding metric that predictions without any relation to the labels would have."
+    if spec["task"] != "multiclass":
+        return {"binary": 0.5, "regression": 0.0}[spec["task"]]
+    classes = scores.shape[1]
+    actual = np.bincount(values, weights, classes)
+    called = np.bincount(scores.argmax(axis=1), weights, classes)
+    with np.errstate(invalid="ignore"):
+        return float(np.nanmean(2 * actual * called / weights.sum() / (actual + called)))
+
+
 # %% ../../nbs/models/06_metrics.ipynb #de35a2d4
 def first_with_interval(
     found: list[float],  # a value on all rows, then on each draw
@@ -306,20 +324,23 @@ def compare_with_baseline(
     spec: dict[str, Any],  # "task", "threshold"
     draws: Iterator[np.ndarray],  # see `resample_weights`
     own: Sequence[Extension] = (),  # see `own_metrics`
-    # Returns: "metrics" by name and "gain" in the deciding metric over the baseline: value,
-    # low, high; "baseline": the baseline's deciding metric, and with `own` its own metrics as well;
-    # with `own`, "gains": by name, above 0 where the model is better
+    # Returns: "metrics" by name, "gain" in the deciding metric over the baseline and
+    # "gain_over_chance": value, low, high; "baseline": the baseline's deciding metric, and with
+    # `own` its own metrics as well; with `own`, "gains": by name, above 0 where the model is better
 ) -> dict[str, dict]:
     "Measure a model and its gain over a baseline on the same draws."
     name, everywhere = PRIMARY[spec["task"]], np.ones(len(values))
     drawn: list[dict[str, float]] = []
     baseline: list[dict[str, float]] = []
+    chance: list[float] = []
     for weights in (everywhere, *draws):
         ours, theirs = (compute_own(values, s, weights, own) for s in (scores, simple))
         drawn.append(compute_metrics(values, scores, spec, weights) | ours)
         baseline.append({name: primary_metric(values, simple, spec, weights)} | theirs)
+        chance.append(chance_score(values, scores, spec, weights))
     signs = {e.name: 1 if e.options["higher_is_better"] else -1 for e in own} | {name: 1}
     gains = paired_gains(drawn, baseline, signs)
     metrics = {m: first_with_interval([d[m] for d in drawn]) for m in drawn[0]}
     result = {"metrics": metrics, "baseline": baseline[0], "gain": gains.pop(name)}
+    result["gain_over_chance"] = first_with_interval([d[name] - c for d, c in zip(drawn, chance)])
     return result | ({"gains": gains} if own else {})

@@ -26,6 +26,7 @@ __all__ = [
 from pathlib import Path
 from typing import Any
 
+from .gate_checks import verdict_words
 from ..core.files import content_hash
 from .metrics import TITLES
 
@@ -154,12 +155,14 @@ def card_opening(
 ) -> list[str]:  # markdown paragraphs
     "Say what the model is for, what it predicts, what it is, and what the gate said."
     reasons = "; ".join(c["reason"] for c in verdict["checks"])
+    choice = train.get("choice")
+    chosen = f" Chosen by auto: {choice['reason']}; judged on: {choice['on']}." if choice else ""
     return [
         f"> {contract.get('description', 'No description in contract.yaml.')}",
         f"**Prediction:** {target_line(contract, evaluation)}",
         f"**The model:** {train['model']}, {train['rounds']} rounds, fitted on {train['rows']:,} "
-        "rows.",
-        f"**The gate:** {'passed' if verdict['passed'] else 'NOT passed'}. {reasons}.",
+        f"rows.{chosen}",
+        f"**The gate:** {verdict_words(verdict)}. {reasons}.",
     ]
 
 

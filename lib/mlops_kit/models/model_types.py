@@ -67,7 +67,9 @@ def model_options(
     trusted: tuple[str, ...] | list[str],  # see `model`
     encoding: str,  # see `model`
 ) -> dict[str, Any]:  # "space", "trusted", "encoding"
-    "Gather what a model's decorator says. Raises UserError for another encoding."
+    "Gather what a model's decorator says. Raises UserError for another encoding or a taken name."
+    if name == "auto":
+        raise UserError("@model('auto'): this name lets the project choose; take another one")
     if encoding not in ("one_hot", "ordinal"):
         raise UserError(
             f"@model({name!r}): encoding is {encoding!r}, allowed are one_hot and ordinal"
@@ -105,7 +107,8 @@ def model(
 ) -> Callable[..., Any]:  # the decorator, which returns the same function
     """Register a model: a function of a `ModelContext` and settings, which builds an estimator.
 
-    Raises UserError for another encoding, and for a range of a setting that the function lacks.
+    Raises UserError for the name `auto`, for another encoding, and for a range of a setting that the
+    function lacks.
     """
     options = model_options(name, space, trusted, encoding)
 
@@ -223,8 +226,9 @@ def find_model(
     "Find a model by its name, the project's own included. Raises UserError for an unknown name."
     known = registered_extensions("model", [name])
     if name not in known:
+        auto = "; auto chooses among them" if parameter == "train.model" else ""
         raise UserError(
-            f"params.yaml: {parameter} is {name!r}; models are: {', '.join(known)}; a model of your "
+            f"params.yaml: {parameter} is {name!r}; models are: {', '.join(known)}{auto}; a model of your "
             "own is one function in nbs/04_train.ipynb: `mlops-nb extend model` shows one"
         )
     return known[name]

@@ -32,13 +32,19 @@ import pandas as pd
 from sklearn.metrics import precision_recall_curve
 
 from ..core.files import UserError, load_json
-from .metrics import LOSS, PRIMARY, primary_metric
+from .metrics import PRIMARY, primary_metric
 from .encoding import FeatureGroups, encode_labels, group_features
 from .estimators import age_weights, fit_model, make_model, predict_scores
 from .serialization import load_model
 from .settings import model_settings
-from .early_stopping import Objective, round_metrics, scores_by_round
-from .search_space import SearchPlan, plan_search
+from mlops_kit.models.early_stopping import (
+    Objective,
+    choose_round,
+    round_metrics,
+    scores_by_round,
+)
+from .evaluation import resample_units
+from .search_space import SearchPlan, plan_search, searchable_settings
 from .tuning import run_search
 from ..data.training_windows import Features
 from .tuning_report import best_trial
@@ -112,6 +118,8 @@ class Samples:
     valid: tuple[pd.DataFrame, np.ndarray]  # features, labels
     spec: dict[str, Any]  # "task" and "classes"
     groups: FeatureGroups  # features by encoding, see `encoding.group_features`
+    # of the validation rows, see `evaluation.resample_units`; None: single rows
+    units: pd.Series | None = None
 
 
 def prepare_samples(
@@ -124,8 +132,9 @@ def prepare_samples(
     train, valid = features.windows["train"], features.windows["valid"]
     labels = [encode_labels(rows[features.target], spec) for rows in (train, valid)]
     groups = group_features(train[names], features.kinds, high_cardinality)
+    units, _ = resample_units(valid, features.time, features.group)
     return Samples(
-        names, (train[names], labels[0], weights), (valid[names], labels[1]), spec, groups
+        names, (train[names], labels[0], weights), (valid[names], labels[1]), spec, groups, units
     )
 
 
@@ -136,15 +145,17 @@ def choose_settings(
     log: Path | None,  # where trials are written while the search runs; None: no search
 ) -> tuple[dict[str, Any], SearchPlan | None, list[dict[str, Any]]]:  # settings, plan, trials
     "Take the settings of params.yaml, or search for better ones. Raises UserError."
-    given = model_settings(params["model"], params)
-    plan = plan_search(
-        params.get("search") or {"method": "none"}, params["model"], given, params["seed"]
-    )
+    given, search = model_settings(params["model"], params), params.get("search") or {}
+    if params.get("chosen") and not searchable_settings(params["model"]):
+        search = {}  # `auto` chose a model that there is nothing to search for
+    plan = plan_search(search, params["model"], given, params["seed"])
     if plan is None or log is None:
         return given, None, []
     name, seed, spec = params["model"], params["seed"], samples.spec
     build = lambda settings: make_model(name, settings, samples.groups, seed, spec)
-    attempt = Objective(build, spec, samples.train, samples.valid, rounds_between(given))
+    attempt = Objective(
+        build, spec, samples.train, samples.valid, rounds_between(given), samples.units
+    )
     trials = run_search(plan, attempt, log)
     best = best_trial(trials)
     return given | best["settings"] | {"rounds": best["rounds"]}, plan, trials
@@ -164,21 +175,23 @@ class Fitted:
     model: Any  # pipeline
     scores: dict[int, np.ndarray]  # of the validation rows, by round
     history: pd.DataFrame  # deciding metric and loss on validation, by round
-    best: int  # the round with the lowest loss
+    best: int  # the round, see `early_stopping.choose_round`
 
 
 def fit_by_round(
     samples: Samples,
     params: dict[str, Any],  # "model", "seed", "rounds"
     settings: dict[str, Any],  # see `choose_settings`
+    rounds: int | None = None,  # chosen already, on more rows than the validation window has
 ) -> Fitted:
     "Fit the candidate to the training window and choose the number of rounds on validation."
     spec = samples.spec
     model = make_model(params["model"], settings, samples.groups, params["seed"], spec)
     model = fit_model(model, *samples.train)
     scores = scores_by_round(model, samples.valid[0], spec, rounds_between(params))
-    history = round_metrics(samples.valid[1], scores, spec)
-    return Fitted(model, scores, history, int(history[LOSS[spec["task"]]].round(6).idxmin()))
+    if rounds not in scores:
+        rounds = choose_round(samples.valid[1], scores, spec, samples.units)
+    return Fitted(model, scores, round_metrics(samples.valid[1], scores, spec), rounds)
 
 
 def training_history(
@@ -210,6 +223,8 @@ class Trained:
     fitted: Fitted | None = None  # the fit by which rounds and threshold were chosen
     plan: SearchPlan | None = None  # of the search, where there was one
     trials: list[dict[str, Any]] = field(default_factory=list)
+    params: dict[str, Any] = field(default_factory=dict)  # with the model that was chosen
+    choice: dict[str, Any] | None = None  # how `auto` chose, see `model_choice.choose_model`
 
     @property
     def score(self) -> float:
@@ -232,11 +247,13 @@ def build_model(
 
 def build_baseline(
     samples: Samples,
-    params: dict[str, Any],  # section `train` of params.yaml, and "seed"
+    params: dict[
+        str, Any
+    ],  # section `train` of params.yaml, and "seed"; "baseline_settings" if any
 ) -> Any:  # pipeline, not fitted
-    "Build the baseline model, which the candidate must beat."
+    "Build the baseline model, which the candidate must not be worse than."
     name, own = params["baseline_model"], params | {"settings": {}}
-    given = model_settings(name, own, "train.baseline_model")
+    given = model_settings(name, own, "train.baseline_model") | params.get("baseline_settings", {})
     return make_model(name, given, samples.groups, params["seed"], samples.spec)
 
 

@@ -164,7 +164,10 @@ def check_gate(
     if (override or "").strip():
         return "overridden"
     reasons = "; ".join(c["reason"] for c in facts["gate"]["checks"] if not c["passed"])
+    undecided = facts["gate"].get("state") == "undecided"
+    said = "has too little data to judge" if undecided else "refused"
     raise UserError(
-        f"the gate refused this model ({reasons[:300]}): improve it, or let it in on record "
+        f"the gate {said} this model ({reasons[:300]}): "
+        f"{'give it more test rows' if undecided else 'improve it'}, or let it in on record "
         'with --override "your reason"'
     )

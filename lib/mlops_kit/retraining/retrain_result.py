@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..models.gate_checks import check_mark
 from ..core.files import load_json, save_json
 from .apply import RESULT
 from .proposal import save_reports
@@ -91,7 +92,7 @@ def result_lines(
         )
     elif champion.get("reason"):
         lines.append(f"champion: {champion['reason']}")
-    return lines + [f"{'yes' if c['passed'] else 'NO':<4}{c['reason']}" for c in result["checks"]]
+    return lines + [f"{check_mark(c):<4}{c['reason']}" for c in result["checks"]]
 
 
 # %% ../../nbs/retraining/07_retrain_result.ipynb #7d8b3bb6
@@ -106,7 +107,9 @@ def record_refusal(
     save_reports(clone, folder)
     save_json(root / RESULT, result)
     failed = [c["name"] for c in result["checks"] if not c["passed"]]
-    say(f"refused by the gate ({', '.join(failed)}): the project and its champion are as they were")
+    undecided = all(check_mark(c) != "NO" for c in result["checks"])
+    said = "too little data to tell" if undecided else "refused by the gate"
+    say(f"{said} ({', '.join(failed)}): the project and its champion are as they were")
     say(f"see: {folder.relative_to(root)}/reports/gate.html and evaluate.html, {RESULT}")
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "draft_row_limits",
     "draft_shared_params",
     "draft_params",
+    "count_common",
     "describe_duplicates",
 ]
 
@@ -70,10 +71,11 @@ def draft_training(
     classes: int,  # 2 for a binary task and a regression
     rows: int,  # of the whole table
 ) -> dict[str, Any]:
-    "Choose rounds and learning rate of boosting, so that training takes seconds."
+    "Choose the model, and rounds and learning rate of boosting so that training takes seconds."
     trees = max(classes, 2) if task == "multiclass" else 1  # in each round
     rounds = int(np.clip(30e6 / (rows * trees), 40, 120))
-    return {"train.rounds": rounds, "train.learning_rate": round(min(0.2, 12 / rounds), 2)}
+    rate = round(min(0.2, 12 / rounds), 2)
+    return {"train.model": "auto", "train.rounds": rounds, "train.learning_rate": rate}
 
 
 # %% ../../nbs/scaffold/10_params_draft.ipynb #9ef684a5
@@ -98,19 +100,19 @@ def draft_regularization(
 # %% ../../nbs/scaffold/10_params_draft.ipynb #3e4d1d3e
 def draft_gate(
     task: str,  # one of contract.TASKS
-    classes: int,  # see `draft_training`
+    classes: int,  # those that are not rare; 2 for a binary task
     test_rows: float,  # in the test window
 ) -> dict[str, Any]:
-    "Choose the gate's limits: better than chance, and no worse than the champion by a margin."
-    chance = {"binary": 0.55, "multiclass": round(1.1 / classes, 2), "regression": 0.05}
-    margin = 0.2
-    if test_rows >= 300:
-        margin = 0.02 if test_rows >= 2000 else 0.05
+    "Choose the gate's limits: better than chance, and not worse than the simple model."
+    chance = {"binary": 0.52, "multiclass": round(1.04 / classes, 3), "regression": 0.01}
     return {
         "gate.min_score": chance[task],
-        "gate.min_gain": -margin,
-        "gate.non_inferiority_margin": margin,
+        "gate.min_gain": 0.0,
+        "gate.min_over_chance": 0.0,
+        "gate.non_inferiority_margin": 0.02 if test_rows >= 2000 else 0.05,
         "gate.min_slice_score": None,
+        "gate.min_test_rows": 300,
+        "gate.min_rare_rows": 30,
     }
 
 
@@ -150,7 +152,10 @@ def draft_sample_params(
         "min_score": -9.0,
         "min_gain": -9.0,
         "non_inferiority_margin": 9.0,
+        "min_over_chance": -9.0,
         "min_slice_score": None,
+        "min_test_rows": 0,
+        "min_rare_rows": 0,
         "min_slice_rows": 20,
     }
 
@@ -220,12 +225,22 @@ def draft_params(
     values = {"seed": 1, "package.name": name, **shared, **regularization, **RETRAIN_PARAMS}
     values |= {"features.valid_window": length, "features.test_window": length}
     values |= draft_row_limits(rows, test_rows) | draft_training(task, classes, rows)
-    values |= draft_gate(task, classes, test_rows)
+    values |= draft_gate(task, count_common(typed[contract["target"]], task), test_rows)
     if time:
         scale = rows / max(len(typed), 1)
         values["monitor.window"] = choose_monitor_window(typed[time], asof, scale)
     sample = draft_sample_params(shared, rows, test_rows)
     return values, sample, [*notes, *describe_duplicates(profile), *rare_note]
+
+
+def count_common(
+    labels: pd.Series,  # of the sample
+    task: str,  # one of contract.TASKS
+) -> int:  # 2 for a binary task and a regression
+    "Count the classes that are not rare: one in a hundred rows or more, and five at least."
+    if task != "multiclass":
+        return 2
+    return max(2, int((labels.value_counts() >= max(5, 0.01 * len(labels))).sum()))
 
 
 def describe_duplicates(profile: TableProfile) -> list[str]:  # one sentence, or none
