@@ -7,6 +7,7 @@ __all__ = ["timing_lines", "score_lines", "drift_line", "summary_lines"]
 
 
 # %% ../../nbs/cli/01_run_summary.ipynb #d799a1bd
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,9 @@ def summary_lines(
     lines += timing_lines(stages, load_json(timings), since) if timings.exists() else []
     lines += ["", *score_lines(evaluation)]
     lines += ["", f"gate: {verdict_words(verdict)}"]
-    lines += [f"  {check_mark(c):<4}{c['reason']}"[:80] for c in verdict["checks"]]
+    for check in verdict["checks"]:
+        first = f"  {check_mark(check):<4}"
+        lines += textwrap.wrap(check["reason"], 80, initial_indent=first, subsequent_indent=" " * 6)
     if drift.exists():
         lines += ["", drift_line(load_record(drift))]
     return [*lines, "", "report: reports/index.html · model card: MODEL_CARD.md"]
