@@ -9,6 +9,7 @@ __all__ = [
     "package_problem",
     "project_names",
     "renamed",
+    "registry_name",
     "flow",
     "fill_params",
     "fill_cell",
@@ -79,6 +80,15 @@ def renamed(
 ) -> str:  # the same under the project's name
     "Give the package its name; the command and the variables are the same in every project."
     return text.replace("mlops_nb", names["package"])
+
+
+# %% ../../nbs/scaffold/11a_filling.ipynb #ef700328
+def registry_name(
+    package: str,  # see `project_names`
+) -> str:  # value of package.name: two or more lower-case letters, digits and hyphens
+    "Name a project's model for the registry."
+    name = re.sub(r"_+", "-", package)
+    return name if len(name) > 1 else f"{name}-model"
 
 
 # %% ../../nbs/scaffold/11a_filling.ipynb #dc8d4ad6

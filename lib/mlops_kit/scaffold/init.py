@@ -41,7 +41,7 @@ import yaml
 from ..core.files import UserError, remove
 from ..core.git import git_output, try_git
 from ..data.formats import list_source_files
-from .filling import project_names
+from .filling import project_names, registry_name
 from .init_output import column_table, place_lines, project_lines
 from .render import render
 from .contract_draft import draft_contract, profile_source
@@ -255,7 +255,9 @@ def build(
     contract, typed, said = draft_contract(facts, *requested, names["command"], forms)
     folder.mkdir(parents=True)
     local, dependency, copied = place_source(source, here, folder)
-    params, sample, more = draft_params(facts, contract, typed, local, names["command"])
+    params, sample, more = draft_params(
+        facts, contract, typed, local, registry_name(names["package"])
+    )
     params["ingest.csv"] = sample["csv"] = draft_csv_options(facts.layouts) | reading
     said = [*describe_files(facts.layouts), *said, *more, *stray_limit(facts, params)]
     said += place_lines(local, dependency, copied)
