@@ -48,7 +48,7 @@ from mlops_kit.scaffold.time_evidence import (
     read_times,
     sample_text,
 )
-from .time_zones import describe_zones
+from .time_zones import describe_regions, describe_zones
 
 Inference = tuple[dict[str, Any], list[str]]  # fields of a contract's entry; evidence in sentences
 
@@ -227,6 +227,7 @@ def infer_date(
         + column.remarks
         + reasons
         + describe_zones(sample_text(column))
+        + describe_regions(sample_text(column), forms[0])
     )
     if len(forms) > 1:
         notes.append(
