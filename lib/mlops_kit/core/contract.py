@@ -56,6 +56,7 @@ OPTIONAL_FIELDS = (
     "format",
     "zone",
     "missing",
+    "spelling",
     "role",
     "evidence",
 )
@@ -203,12 +204,15 @@ def encode_target(
         return values.astype("float64")
     if contract["task"] == "multiclass":
         return values
-    kind = contract["columns"][contract["target"]]["type"]
+    rules = contract["columns"][contract["target"]]
+    kind, positive = rules["type"], str(contract["positive"])
     mixed = values.dtype == "object" and values.dropna().isin([True, False]).all()
     read = values.dtype.kind == "b" or mixed
     if contract["positive"] is None or kind == "boolean" or read:
         return values.astype("boolean")
-    return (values == str(contract["positive"])).astype("boolean").mask(values.isna())
+    if rules.get("spelling") == "merged":
+        positive = positive.lower()
+    return (values == positive).astype("boolean").mask(values.isna())
 
 
 # %% ../../nbs/core/04_contract.ipynb #b60ea027
