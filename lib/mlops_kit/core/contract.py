@@ -204,15 +204,12 @@ def encode_target(
         return values.astype("float64")
     if contract["task"] == "multiclass":
         return values
-    rules = contract["columns"][contract["target"]]
-    kind, positive = rules["type"], str(contract["positive"])
+    kind = contract["columns"][contract["target"]]["type"]
     mixed = values.dtype == "object" and values.dropna().isin([True, False]).all()
     read = values.dtype.kind == "b" or mixed
     if contract["positive"] is None or kind == "boolean" or read:
         return values.astype("boolean")
-    if rules.get("spelling") == "merged":
-        positive = positive.lower()
-    return (values == positive).astype("boolean").mask(values.isna())
+    return (values == str(contract["positive"])).astype("boolean").mask(values.isna())
 
 
 # %% ../../nbs/core/04_contract.ipynb #b60ea027

@@ -19,6 +19,7 @@ __all__ = [
     "to_dates",
     "to_booleans",
     "merge_spellings",
+    "unify_spellings",
     "to_type",
 ]
 
@@ -242,6 +243,16 @@ def merge_spellings(
     return pc.replace_substring_regex(plain, r"^\+?(-?\d+)(?:[.,]0+)?$", r"\1")
 
 
+def unify_spellings(
+    text: pa.Array,  # stripped text, null allowed
+    labels: list[str],  # `spelling` in the contract
+) -> pa.Array:  # a label where a value is one in another spelling; the others as they are
+    "Write labels in the contract's spelling."
+    known = pa.array([str(label) for label in labels], text.type)
+    places = pc.index_in(merge_spellings(text), merge_spellings(known))
+    return pc.coalesce(known.take(places), text)
+
+
 # %% ../../nbs/data/01_dtypes.ipynb #9fed1fa2
 def to_type(
     values: pd.Series,  # one column as delivered
@@ -258,8 +269,8 @@ def to_type(
     if rules["type"] == "boolean":
         return to_booleans(values)
     each, places = encode_distinct(to_text(values))
-    if rules.get("spelling") == "merged":
-        each = merge_spellings(each)
+    if rules.get("spelling"):
+        each = unify_spellings(each, rules["spelling"])
     each = pc.if_else(pc.match_substring_regex(each, STRAY_PATTERN), None, each)
     words = np.append(np.asarray(each.to_pylist(), dtype="object"), np.nan)
     return pd.Series(words[places], index=values.index, dtype="str")

@@ -38,6 +38,7 @@ import pandas as pd
 from mlops_kit.scaffold.target import (
     MISSING_WORDS,
     count_labels,
+    count_written_labels,
     draft_target,
     find_column,
 )
@@ -205,8 +206,8 @@ def draft_target_entry(
     values = column.values or {}
     words = [w for w in values if w.lower() in MISSING_WORDS and not {w, w.lower()} & {*labels}]
     rules |= {"type": draft["type"], "known": False, "meaning": "the target to predict"}
-    if rules["type"] == "category" and find_merged(values, labels):
-        rules["spelling"] = "merged"
+    if rules["type"] == "category" and find_merged(count_written_labels(column) or {}):
+        rules["spelling"] = [*labels]
     if words and not regression:
         rules["missing"] = words
     rules["nullable"] = bool(column.missing or words) or regression

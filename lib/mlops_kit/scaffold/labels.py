@@ -8,9 +8,9 @@ __all__ = [
     "NO_WORDS",
     "LETTER_PAIRS",
     "POSITIVE_WORDS",
-    "merge_label",
-    "merge_labels",
+    "write_plainly",
     "find_merged",
+    "merge_labels",
     "describe_merged",
     "check_odd_labels",
     "infer_answer",
@@ -20,6 +20,7 @@ __all__ = [
 
 # %% ../../nbs/scaffold/03a_labels.ipynb #8646884e
 import re
+from collections.abc import Iterable
 
 import pyarrow as pa
 
@@ -28,47 +29,49 @@ from ..data.dtypes import merge_spellings
 
 
 # %% ../../nbs/scaffold/03a_labels.ipynb #d7e326e2
-def merge_label(
-    label: str,  # as delivered
-) -> str:
-    "Write one label as the others that were taken together."
-    return merge_spellings(pa.array([label], "string"))[0].as_py()
+def write_plainly(
+    labels: Iterable[str],  # as delivered
+) -> list[str]:  # see `dtypes.merge_spellings`
+    "Write labels so that those which differ in spelling only are equal."
+    return merge_spellings(pa.array(list(labels), "string")).to_pylist()
+
+
+def find_merged(
+    values: dict[str, int],  # rows by label as delivered
+) -> dict[str, dict[str, int]]:  # rows by spelling, the most frequent first, by label
+    "Find the labels that differ in spelling only."
+    groups: dict[str, dict[str, int]] = {}
+    for label, same in zip(values, write_plainly(values)):
+        groups.setdefault(same, {})[label] = values[label]
+    named = {}
+    for same, group in groups.items():
+        ranked = dict(sorted(group.items(), key=lambda pair: (-pair[1], pair[0])))
+        number = re.fullmatch(r"-?\d+", same) and len(group) > 1
+        named[same if number else next(iter(ranked))] = ranked
+    return named if 1 < len(named) < len(values) else {}
 
 
 def merge_labels(
     labels: dict[str, int],  # rows by label as delivered
-) -> dict[str, int]:  # rows by label, see `dtypes.merge_spellings`; unchanged where all differ
-    "Take labels together that differ in spelling only."
-    merged: dict[str, int] = {}
-    for label, same in zip(labels, merge_spellings(pa.array(list(labels), "string")).to_pylist()):
-        merged[same] = merged.get(same, 0) + labels[label]
-    return merged if 1 < len(merged) < len(labels) else labels
-
-
-def find_merged(
-    values: dict[str, int],  # rows by value as delivered
-    labels: dict[str, int],  # see `merge_labels`
-) -> dict[str, list[str]]:  # values by label, where several were taken as one
-    "Find the labels that were taken together."
-    write = lambda words: merge_spellings(pa.array(list(words), "string")).to_pylist()
-    if write(labels) != [*labels]:
-        return {}
-    pairs = list(zip(values, write(values)))
-    groups = {label: [v for v, same in pairs if same == label] for label in labels}
-    return {label: group for label, group in groups.items() if len(group) > 1}
+) -> dict[str, int]:  # unchanged where all differ
+    "Take labels together that differ in spelling only, under their most frequent spelling."
+    groups = find_merged(labels)
+    return {label: sum(group.values()) for label, group in groups.items()} or labels
 
 
 def describe_merged(
-    values: dict[str, int],  # rows by value as delivered
-    labels: dict[str, int],  # see `merge_labels`
+    values: dict[str, int],  # rows by label as delivered, without words for *missing*
 ) -> str:  # "" where nothing was merged
     "Say which labels were taken as one."
-    groups = find_merged(values, labels)
-    shown = [f"{', '.join(map(repr, group))} as {label!r}" for label, group in groups.items()]
+    shown = [
+        f"{', '.join(f'{word!r} ({rows:,})' for word, rows in group.items())} as {label!r}"
+        for label, group in find_merged(values).items()
+        if len(group) > 1
+    ]
     return (
         f"labels that differ in spelling only are one: {'; '.join(shown[:6])} (without `spelling` "
         "in contract.yaml they stay apart)"
-        if groups
+        if shown
         else ""
     )
 

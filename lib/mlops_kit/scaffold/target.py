@@ -11,6 +11,7 @@ __all__ = [
     "MAX_UNDATED",
     "is_number_reading",
     "choose_number_reading",
+    "count_written_labels",
     "count_labels",
     "find_column",
     "check_label_count",
@@ -38,8 +39,8 @@ from mlops_kit.scaffold.labels import (
     check_odd_labels,
     describe_merged,
     infer_positive_label,
-    merge_label,
     merge_labels,
+    write_plainly,
 )
 from .profiling import ColumnProfile, TableProfile
 
@@ -87,11 +88,11 @@ MISSING_WORDS = (
 AMBIGUOUS_MISSING_WORDS = ("na", "none", "-", "nil", "missing")  # a frequent one is a label
 
 
-def count_labels(
+def count_written_labels(
     column: ColumnProfile,  # the target
-    # Returns: rows by label, words for *missing* left out; None when there are more than 1,000
+    # Returns: rows by label as written, words for *missing* left out; None when there are > 1,000
 ) -> dict[str, int] | None:
-    "Count the labels of a target."
+    "Count the labels of a target as they are written."
     if column.values is None:
         return None
     ambiguous = ()
@@ -102,7 +103,15 @@ def count_labels(
         frequent = word in ambiguous and rows >= 0.05 * column.rows
         return word not in MISSING_WORDS or frequent
 
-    return merge_labels({v: n for v, n in column.values.items() if is_label(v.lower(), n)})
+    return {v: n for v, n in column.values.items() if is_label(v.lower(), n)}
+
+
+def count_labels(
+    column: ColumnProfile,  # the target
+) -> dict[str, int] | None:  # as above, see `labels.merge_labels`
+    "Count the labels of a target, those that differ in spelling only as one."
+    written = count_written_labels(column)
+    return written if written is None else merge_labels(written)
 
 
 # %% ../../nbs/scaffold/04_target.ipynb #a295bd59
@@ -210,7 +219,7 @@ def choose_positive_label(
     if positive is None:
         return infer_positive_label(labels)
     if positive not in labels and positive in (column.values or {}):  # one that was merged
-        positive = merge_label(positive)
+        positive = dict(zip(write_plainly(labels), labels))[write_plainly([positive])[0]]
     if positive not in labels:
         raise UserError(
             f"--positive {positive!r} is not a label of {column.name!r}; its labels are: "
@@ -260,7 +269,7 @@ def draft_target(
     draft["why"] = [f"task {chosen}, {source}"]
     labels = count_labels(column) or {}
     notes = (
-        describe_merged(column.values or {}, labels),
+        describe_merged(count_written_labels(column) or {}),
         describe_ordered_target(column, labels, chosen),
     )
     draft["why"] += [note for note in notes if note]
