@@ -56,6 +56,7 @@ OPTIONAL_FIELDS = (
     "format",
     "zone",
     "missing",
+    "spelling",
     "role",
     "evidence",
 )
