@@ -34,10 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from .charts import CHART_STYLE, Points, line_plot, number_parameters
-from .charts import draw_axis as draw_axis
-from .charts import fit_scale as fit_scale
 from .charts import scatter_plot, score_plot
-from .charts import svg as svg
 from .history import parse_mapping
 from ..notebooks.page import make_verdict
 from ..notebooks.states import save_page
