@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..core.files import UserError, save_json
-from ..core.git import try_git
+from ..core.git import git_message, try_git
 
 
 # %% ../../nbs/localci/01_fake_github.ipynb #acc2e898
@@ -164,11 +164,10 @@ def world_git(
         ["git", *words], cwd=folder, env=world_environment(world), capture_output=True, text=True
     )
     if done.returncode:
-        lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        reasons = [line for line in lines if not line.startswith(("hint:", "To "))]
         raise UserError(
-            f"git {' '.join(words[:2])} failed in {folder}: {' '.join(reasons)[:300]}; a fresh "
-            f"world may help: remove {world.folder}"
+            f"git {' '.join(words[:2])} failed in {folder}: "
+            f"{git_message(done.stderr or done.stdout)}; a fresh world may help: remove "
+            f"{world.folder}"
         )
     return done.stdout.strip()
 
