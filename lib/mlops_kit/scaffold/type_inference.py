@@ -40,13 +40,15 @@ from ..data.numbers import MULTIPLIED
 from .profiling import ColumnProfile
 from mlops_kit.scaffold.time_evidence import (
     choose_date_formats,
-    describe_number_format,
-    detect_number_format,
     is_certain_format,
-    is_named_time,
     looks_like_time,
     read_times,
     sample_text,
+)
+from mlops_kit.scaffold.time_numbers import (
+    describe_number_formats,
+    detect_number_formats,
+    is_named_time,
 )
 from .time_zones import describe_zones
 
@@ -121,13 +123,13 @@ def infer_epoch(
     reading, numbers = choose_number_reading(column)
     if not numbers or numbers < 0.98 * (column.present - sum(missing.values())):
         return None
-    form = detect_number_format(column, is_named_time(column.name)) if reading == "." else None
-    if not form:
+    forms = detect_number_formats(column, is_named_time(column.name)) if reading == "." else []
+    if not forms:
         return None
-    rules = {"type": "datetime", "format": form}
+    rules = {"type": "datetime", "format": forms[0]}
     if missing:
         rules["missing"] = list(missing)
-    return rules, [describe_number_format(form), *describe_missing(missing)]
+    return rules, [describe_number_formats(forms, column.name), *describe_missing(missing)]
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #0532a83f
