@@ -17,12 +17,12 @@ from mlops_kit.models import model_types  # noqa: F401 (for custom models)
 from mlops_kit.models.estimators import fit_model
 from mlops_kit.models.encoding import encode_labels
 from mlops_kit.notebooks.runner import collect_parameters, stage_parameters, stage_root
+from mlops_kit.models.threshold import choose_threshold
 from mlops_kit.models.training import (
     Trained,
     build_model,
     build_baseline,
     choose_settings,
-    choose_threshold,
     fit_by_round,
     prepare_samples,
     row_weights,

@@ -19,7 +19,7 @@ from xdist.scheduler import LoadScopeScheduling
 from mlops_kit.core.files import only_one, read_yaml
 from mlops_kit.core.params import sample_params
 from mlops_kit.core.project import project_notebooks, read_notebook
-from mlops_kit.notebooks.sample import sample_copy
+from mlops_kit.notebooks.test_sample import sample_copy
 from mlops_kit.notebooks.runner import stage_command
 
 ROOT = Path(__file__).resolve().parents[1]

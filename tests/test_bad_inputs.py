@@ -105,7 +105,7 @@ def test_disk_without_room(sample) -> None:
     folder = sample("validate")
     before = sorted(p.name for p in (folder / "data").rglob("*"))
     code = (
-        "from conftest import *; from mlops_kit.notebooks.sample import run_in; r = "
+        "from conftest import *; from mlops_kit.notebooks.test_sample import run_in; r = "
         f"run_in(Path({str(folder)!r}), 'features'); sys.stderr.write(r.stderr); "
         "sys.exit(r.returncode)"
     )

@@ -15,7 +15,7 @@ from mlops_kit.core.files import load_json
 from mlops_kit.core.params import sample_params
 from mlops_kit.core.project import project_notebooks, read_notebook
 from mlops_kit.monitoring.limits import Limits
-from mlops_kit.notebooks.sample import sample_copy
+from mlops_kit.notebooks.test_sample import sample_copy
 from mlops_kit.scaffold.extend import write_example
 
 PARAMETERS = "globals().update(stage_parameters("

@@ -13,7 +13,7 @@ from mlops_kit.cli.explain import explain_rerun, parameter_names
 from mlops_kit.core.params import all_declared
 from mlops_kit.core.project import package_name, project_notebooks, read_notebook, stage_names
 from mlops_kit.notebooks.pipeline import chapter_code, kit_modules
-from mlops_kit.notebooks.sample import run_in
+from mlops_kit.notebooks.test_sample import run_in
 from mlops_kit.notebooks.source import code_cells, import_closure, projection
 
 DVC = read_yaml(ROOT / "dvc.yaml")["stages"]

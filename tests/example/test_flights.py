@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from conftest import expect_failure, set_params
 
-from mlops_kit.notebooks.sample import run_in
+from mlops_kit.notebooks.test_sample import run_in
 
 
 def change(folder: Path, where: str, edit) -> Path:

@@ -118,6 +118,7 @@ def test_it_has_its_own_name_and_a_first_commit(project: Path) -> None:
         and "data/source.dvc" in listed
         and "my_shop/train.py" in listed
     )
+    assert read_yaml(project / "params.yaml")["package"]["name"] == "my-shop"
 
 
 def test_its_notebooks_keep_the_rules_of_the_house(project: Path) -> None:

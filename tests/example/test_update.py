@@ -103,8 +103,8 @@ def release(template: Path) -> None:
     gate = template / "nbs/06_gate.ipynb"
     edit(gate, "## All checks together", "## All checks together, anew")
     gate.write_text(gate.read_text(encoding="utf-8").replace(OLD, NEW), encoding="utf-8")
-    limit = f"  {NEW}: 0.01    # sure: "
-    edit(template / "params.yaml", f"  {OLD}: 0.01            # ", limit)
+    limit = f"  {NEW}: 0.005   # sure: "
+    edit(template / "params.yaml", f"  {OLD}: 0.005           # ", limit)
     append_cells(library_notebook(template, "scaffold.migrations"), ("code", MIGRATION))
     edit(template / "nbs/04_train.ipynb", "# Train", "# Train, anew")
     edit(template / "nbs/11_retrain.ipynb", "# ", "# Anew: ")

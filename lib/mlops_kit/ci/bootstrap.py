@@ -31,7 +31,7 @@ from ..models.gate_checks import check_mark, verdict_words
 from ..core.files import UserError, load_json, remove
 from ..core.project import stage_names
 from ..core.params import sample_params
-from ..notebooks.sample import run_in, sample_copy
+from ..notebooks.test_sample import run_in, sample_copy
 from ..core.git import try_git
 from ..storage.objects import open_store, list_tracked_data
 from ..storage.sync import pull

@@ -44,7 +44,7 @@ from .history import HINT, list_experiments, read_commits
 from ..core.git import head_commit, run_git
 from .grid_worker import collect_result, remove_leftovers, start_worker
 from ..core.params import all_declared, resolve_parameters
-from ..notebooks.sample import code_hash
+from ..notebooks.test_sample import code_hash
 
 
 # %% ../../nbs/experiments/06_grid.ipynb #3433198c

@@ -60,7 +60,7 @@ from mlops_kit.notebooks.pipeline import (
     projections,
     package_hashes,
 )
-from .sample import sample_copy
+from .test_sample import sample_copy
 from .source import module_code, save_text
 from .states import write_states
 

@@ -9,6 +9,7 @@ __all__ = [
     "UNUSED_ROLES",
     "ROWS_PER_FEATURE",
     "REPORTED_EVIDENCE",
+    "LISTED_NAMES",
     "check_width",
     "profile_source",
     "convert_sample",
@@ -281,9 +282,14 @@ REPORTED_EVIDENCE = (
 )
 
 
-def list_names(names: list[str]) -> str:  # at most eight of them
+LISTED_NAMES = 40
+
+
+def list_names(names: list[str]) -> str:  # at most LISTED_NAMES of them, and how many more
     "List columns for a sentence."
-    return ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
+    more = len(names) - LISTED_NAMES
+    listed = ", ".join(names[:LISTED_NAMES])
+    return listed + (f" and {more:,} more, see contract.yaml" if more > 0 else "")
 
 
 def describe_columns(

@@ -14,7 +14,7 @@ from ..core.files import UserError
 from ..core.project import KIT, package_name
 from ..notebooks.pipeline import installed_package
 from .merge import merge_rendering, put_into
-from .rendering import last_rendering, next_rendering
+from .rendering_commits import last_rendering, next_rendering
 from .update import check_updatable, conflict_lines
 from .wheel import SOURCE, without_wheel
 

@@ -41,7 +41,7 @@ MOVED_NOTEBOOKS = {
     "00_params": "core/03_params",
     "00_remote": "storage/01_errors",
     "00_report": "notebooks/06_html",
-    "00_sample": "notebooks/07_sample",
+    "00_sample": "notebooks/07_test_sample",
     "00_source": "data/03_readers",
     "00_stage": "notebooks/09_runner",
     "00_storage": "storage/02_objects",

@@ -19,11 +19,8 @@ __all__ = [
     "first_message",
     "build",
     "stray_limit",
-    "place_lines",
-    "column_table",
     "init_project",
     "refuse_place",
-    "project_lines",
     "replace_clone",
 ]
 
@@ -35,7 +32,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,7 +41,9 @@ import yaml
 from ..core.files import UserError, remove
 from ..core.git import git_output, try_git
 from ..data.formats import list_source_files
-from .render import project_names, render
+from .filling import project_names, registry_name
+from .init_output import column_table, place_lines, project_lines
+from .render import render
 from .contract_draft import draft_contract, profile_source
 from .params_draft import draft_params
 from .profiling import TableProfile
@@ -257,7 +255,9 @@ def build(
     contract, typed, said = draft_contract(facts, *requested, names["command"], forms)
     folder.mkdir(parents=True)
     local, dependency, copied = place_source(source, here, folder)
-    params, sample, more = draft_params(facts, contract, typed, local, names["command"])
+    params, sample, more = draft_params(
+        facts, contract, typed, local, registry_name(names["package"])
+    )
     params["ingest.csv"] = sample["csv"] = draft_csv_options(facts.layouts) | reading
     said = [*describe_files(facts.layouts), *said, *more, *stray_limit(facts, params)]
     said += place_lines(local, dependency, copied)
@@ -281,40 +281,6 @@ def stray_limit(
         f"validate.max_bad_rows is 0.05, so that the rows that hold such bytes ({strays:,}) go to "
         "data/quarantine and do not stop the run; mend the file and set it to 0.001"
     ]
-
-
-def place_lines(
-    local: str,  # value of data.source
-    dependency: str | None,  # what `ingest` depends on
-    copied: bool,  # whether files were copied
-) -> list[str]:
-    "Say where data that was not copied stays."
-    if copied:
-        return []
-    again = "; it is read again when `dvc repro --force` says so"
-    if dependency is None:
-        return [f"the data stays where it is ({local}){again}"]
-    return [f"the data stays where it is: {local}"]
-
-
-def column_table(contract: dict[str, Any]) -> list[str]:  # lines of at most 80 columns
-    "Show what each column was taken for."
-    lines = ["", f"{'column':<24} {'type':<9} what was seen", "-" * 80]
-    for name, rules in list(contract["columns"].items())[:60]:
-        mark = (
-            "target"
-            if name == contract["target"]
-            else "time"
-            if name == contract["time"]
-            else rules["type"]
-        )
-        start, text = f"{name:<24} {mark:<9} ", rules["evidence"]
-        if len(name) > 24:
-            lines += textwrap.wrap(name, 80)
-            start = f"{'':<24} {mark:<9} "
-        lines += textwrap.wrap(start + text, 80, subsequent_indent=" " * 35, drop_whitespace=True)
-    more = len(contract["columns"]) - 60
-    return lines + ([f"… and {more:,} more, see contract.yaml"] if more > 0 else [])
 
 
 def init_project(
@@ -360,22 +326,6 @@ def refuse_place(
         )
     if not folder.parent.is_dir():
         raise UserError(f"{folder.parent} is no folder; make it first, or choose another place")
-
-
-def project_lines(
-    title: str,  # the project's name
-    said: list[str],  # what was inferred
-    shown: str,  # where it is, from here
-) -> list[str]:
-    "Say what was made and what comes next."
-    return [
-        "",
-        *[part for line in said for part in textwrap.wrap(f"- {line}", 80, subsequent_indent="  ")],
-        "",
-        f"{title}: made in {shown} with its first commit",
-        "correct what is wrong in contract.yaml and params.yaml; then:",
-        f"  {'' if shown == '.' else f'cd {shown} && '}make repro",
-    ]
 
 
 def replace_clone(

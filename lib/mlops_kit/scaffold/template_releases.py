@@ -37,7 +37,7 @@ from ..core.files import UserError, read_yaml, remove
 from ..core.git import run_git, try_git
 from ..core.sandbox import unbound_environment
 from .migrations import declared_migrations, release_key
-from .rendering import rendered_state
+from .rendering_commits import rendered_state
 from .update import check_updatable
 
 

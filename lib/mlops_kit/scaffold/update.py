@@ -19,7 +19,7 @@ from pathlib import Path
 from ..core.files import UserError, only_one
 from ..core.git import run_git, try_git
 from .merge import NOTE, git_file, merge_rendering, put_into
-from mlops_kit.scaffold.rendering import (
+from mlops_kit.scaffold.rendering_commits import (
     last_rendering,
     migrate,
     migrated_rendering,

@@ -19,6 +19,7 @@ __all__ = [
     "write_values",
     "value_texts",
     "merge_lines",
+    "align_comments",
     "merge_yaml",
 ]
 
@@ -233,6 +234,20 @@ def merge_lines(
     return done.stdout.decode() if done.returncode == 0 else None
 
 
+# %% ../../nbs/scaffold/15_yaml_edits.ipynb #17751fc9
+def align_comments(
+    base: str,  # before
+    ours: str,
+) -> str:  # ours, with the base's blanks in lines that differ in blanks before a comment only
+    "Undo what moved a comment along its line, so that it is no change of the line."
+
+    def squeeze(line: str) -> str:
+        return re.sub(r"(?<=\S) +#", " #", line)
+
+    lines = {squeeze(line): line for line in base.splitlines(keepends=True)}
+    return "".join(lines.get(squeeze(line), line) for line in ours.splitlines(keepends=True))
+
+
 # %% ../../nbs/scaffold/15_yaml_edits.ipynb #6ba36c4c
 def merge_yaml(
     base: str,  # as the template last gave it
@@ -248,7 +263,8 @@ def merge_yaml(
     if decided is None:
         return None
     level = {keys: before[keys] for keys in before.keys() & mine.keys() & new.keys()}
-    merged = merge_lines(*(write_values(text, level, file) for text in (base, ours, theirs)))
+    base, ours, theirs = (write_values(text, level, file) for text in (base, ours, theirs))
+    merged = merge_lines(base, align_comments(base, ours), theirs)
     if merged is None:
         return None
     merged = write_values(merged, decided, file)
