@@ -33,7 +33,7 @@ import numpy as np
 import pyarrow as pa
 
 from .codes import find_code_reason
-from .sentinels import MISSING_MARKS
+from .sentinels import is_mark
 from .target import MISSING_WORDS, choose_number_reading
 from ..data.dtypes import BOOLEAN_WORDS
 from ..data.numbers import MULTIPLIED
@@ -189,10 +189,10 @@ def infer_number(
         return None
     whole = column.readings[reading].whole == numbers
     notes = describe_missing(unexplained(column, missing))
-    notes += describe_misfits(other, f"of {present:,} values", "numbers") + describe_limits(other)
     if len(reading) == 1 and (code := find_code_reason(column, whole)):
         listed = {"missing": list(missing)} if missing else {}
         return {"type": "category"} | listed, [*notes, *column.remarks, code]
+    notes += describe_misfits(other, f"of {present:,} values", "numbers") + describe_limits(other)
     whole = whole and not missing and not other
     rules: dict[str, Any] = {"type": "integer" if whole else "number"}
     if reading.endswith(","):
@@ -286,7 +286,7 @@ def infer_text(
     spaced = column.counts.get("gaps", 0) > 0.5 * column.present
     varied = column.distinct > 0.3 * column.present
     rules: dict[str, Any] = {"type": "text" if long and spaced and varied else "category"}
-    marks = {v: rows for v, rows in (column.values or {}).items() if v.lower() in MISSING_MARKS}
+    marks = {v: rows for v, rows in (column.values or {}).items() if is_mark(v)}
     notes += describe_missing(unexplained(column, marks)) + column.remarks
     if marks | column.sentinels:
         rules["missing"] = list(marks | column.sentinels)
