@@ -18,6 +18,7 @@ from mlops_kit.monitoring.assessment import (
     Span,
     input_reference,
     judge_inputs,
+    judge_copies,
     judge_outcomes,
     measure_case,
     name_windows,
@@ -99,6 +100,7 @@ def monitor(
         *found[0],
         *require_persistence(windows, params["persist"]),
         *judge_outcomes(case, spans and spans[-1], params),
+        *judge_copies(case, spans and spans[-1]),
     ]
     newest, smallest = windows[-1], (params["min_effect"], params["min_defect_share"])
     inputs = input_reference(case, passed_over)

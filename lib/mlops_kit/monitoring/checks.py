@@ -169,7 +169,7 @@ class Check:
     "One comparison of one column with the reference."
 
     column: str
-    what: str  # distribution, missing, unseen, outside, unit, gone, new, type
+    what: str  # distribution, missing, unseen, outside, unit, gone, new, type, copies, absent
     effect: float  # see the check; NaN where there was nothing to compare
     # what chance explains, and the smallest that counts; inf where the reference is too short
     limit: float

@@ -4,6 +4,7 @@
 
 # %% auto #0
 __all__ = [
+    "MAX_DIVERGENCE",
     "divergence_from",
     "scaled_js_divergence",
     "missing_share",
@@ -36,6 +37,9 @@ from .limits import LIMITS, Limits
 
 
 # %% ../../nbs/monitoring/06_variability.ipynb #0f8a6cc0
+MAX_DIVERGENCE = float(8 * np.log(2))  # of two distributions that share no bin
+
+
 def divergence_from(
     part: np.ndarray,  # shares, float64, shape (..., bins)
     middle: np.ndarray,  # shares, float64, shape (..., bins)
