@@ -7,6 +7,7 @@ __all__ = [
     "TOTAL_WORDS",
     "LABEL_COLUMNS",
     "FAR_BEYOND",
+    "TRIED",
     "match_record",
     "match_blank",
     "find_names",
@@ -207,6 +208,9 @@ def explain_total(
 
 
 # %% ../../nbs/data/19_row_filter.ipynb #98b2d2a0
+TRIED = 50  # rows with a word for a total; where none of these is one, the word is a name
+
+
 def find_totals(
     batch: pa.Table,  # text
     last: bool,  # the file ends with this batch
@@ -224,7 +228,10 @@ def find_totals(
     filled = np.minimum(1, filled + len(places) / len(batch))
     numbers: dict[int, np.ndarray] = {}
     groups = group_rows(len(batch), places)
-    found = {p: explain_total(batch, p, groups[p], filled, numbers) for p in places}
+    explain = lambda p: explain_total(batch, p, groups[p], filled, numbers)
+    found = {p: explain(p) for p in places[:TRIED]}
+    if any(found.values()):
+        found |= {p: explain(p) for p in places[TRIED:]}
     few = words.sum() <= 0.05 * len(batch) or words.sum() == 1
     return {
         p: text
