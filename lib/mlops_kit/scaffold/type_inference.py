@@ -36,7 +36,7 @@ from .codes import find_code_reason
 from .sentinels import is_mark
 from .target import MISSING_WORDS, choose_number_reading
 from ..data.dtypes import BOOLEAN_WORDS
-from ..data.numbers import MULTIPLIED
+from ..data.numbers import MULTIPLIED, TEXT_MARKERS
 from .profiling import ColumnProfile
 from mlops_kit.scaffold.time_evidence import (
     choose_date_formats,
@@ -142,7 +142,7 @@ def describe_numbers(
     notes = list(column.remarks)
     if units := reading[:-1].split("\x1f") if reading[:-1] else []:
         notes.append(
-            f"{numbers:,} numbers are read as numbers with {' or '.join(map(repr, units))}"
+            f"{numbers:,} numbers are read as numbers with {' or '.join(repr(u) if u else 'nothing' for u in units)}"
         )
     if reading.endswith(",") and not any("decimal" in n for n in notes):
         notes.append(f"{numbers:,} numbers are read with a decimal comma")
@@ -199,6 +199,7 @@ def infer_number(
         rules["decimal"] = ","
     if units := reading[:-1].split("\x1f") if reading[:-1] else []:
         unit = units[0].removesuffix(MULTIPLIED).strip()
+        unit = "" if unit in TEXT_MARKERS or "" in units else unit
         rules |= {"format": units[0] if len(units) == 1 else units} | (
             {"unit": unit} if unit else {}
         )
