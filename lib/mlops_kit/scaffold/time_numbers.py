@@ -26,6 +26,8 @@ __all__ = [
     "choose_count",
     "in_some_range",
     "is_decimal_year",
+    "list_months",
+    "find_number_doubt",
     "detect_number_formats",
     "describe_number_formats",
 ]
@@ -44,7 +46,13 @@ from ..data.dtypes import encode_distinct, parse_dates
 from ..data.numbers import parse_numbers
 from .codes import is_code_name
 from .profiling import ColumnProfile
-from .time_evidence import DATE_COLUMN, decide_reading, read_times, sample_text
+from mlops_kit.scaffold.time_evidence import (
+    DATE_COLUMN,
+    decide_reading,
+    name_calendar,
+    read_times,
+    sample_text,
+)
 
 
 # %% ../../nbs/scaffold/06c_time_numbers.ipynb #cdadcd54
@@ -288,8 +296,39 @@ def is_decimal_year(
     "Tell whether numbers such as 2021.162 are years with their fraction."
     words = re.sub(r"([a-z])([A-Z])", r"\1_\2", column.name).lower()
     named = is_named_time(column.name) or re.search(r"(^|[_\W])(year|yr|jahr|decimal)", words)
-    recent = 1800 <= numbers.min() and numbers.max() <= pd.Timestamp.now().year + 2
+    latest = 2100 if is_ordered(numbers) else pd.Timestamp.now().year + 2
+    recent = 1800 <= numbers.min() and numbers.max() <= latest
     return bool(named and recent and (numbers % 1 > 0).mean() > 0.5)
+
+
+def list_months(
+    column: ColumnProfile,
+) -> set[str]:  # "01" to "12", and "1" for what was 10; empty where numbers are no months
+    "List the months of numbers such as 2021.01."
+    each = encode_distinct(sample_text(column))[0]
+    fits = pc.match_substring_regex(each, r"^(19|20)\d\d\.(0[1-9]|1[0-2]?)$")
+    if len(each) < 3 or not pc.all(fits).as_py():
+        return set()
+    months = {value.split(".")[1] for value in each.to_pylist()}
+    return months if months & {"01", "02", "03", "04", "05"} else set()
+
+
+def find_number_doubt(
+    column: ColumnProfile,  # of numbers
+) -> str:  # "" where they count, measure, or are times that can be read
+    "Say that numbers look like a time which is written so that it cannot be read."
+    reading = column.readings.get(".")
+    if reading is None or reading.fits < 0.9 * column.present or not is_named_time(column.name):
+        return ""
+    low, high = float(reading.low), float(reading.high)
+    calendar = name_calendar(low // 10000, high // 10000)
+    each = encode_distinct(sample_text(column))[0] if calendar else pa.array([], pa.string())
+    dated = pc.match_substring_regex(each, r"^\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$")
+    if calendar and pc.all(dated).as_py():
+        return f"looks like a time of {calendar}"
+    if reading.whole < reading.fits and 1900 <= low <= high <= 2101 and "1" in list_months(column):
+        return "looks like a month of a year without its last zero (2021.1 for 2021.10)"
+    return ""
 
 
 def detect_number_formats(
@@ -311,6 +350,8 @@ def detect_number_formats(
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers):
         return []
+    if not whole and named and list_months(column):
+        return ["%Y.%m"]
     if not whole and is_decimal_year(column, numbers):
         return ["decimal years"]
     return choose_count(column, numbers, named)

@@ -18,6 +18,7 @@ __all__ = [
     "infer_number",
     "infer_date",
     "infer_unread_time",
+    "infer_unread_calendar",
     "infer_boolean",
     "infer_text",
     "infer_unread_numbers",
@@ -40,6 +41,7 @@ from ..data.numbers import MULTIPLIED, TEXT_MARKERS
 from .profiling import ColumnProfile
 from mlops_kit.scaffold.time_evidence import (
     choose_date_formats,
+    find_calendar,
     is_certain_format,
     looks_like_time,
     read_times,
@@ -48,6 +50,7 @@ from mlops_kit.scaffold.time_evidence import (
 from mlops_kit.scaffold.time_numbers import (
     describe_number_formats,
     detect_number_formats,
+    find_number_doubt,
     is_named_time,
 )
 from .time_zones import describe_zones
@@ -266,6 +269,22 @@ def infer_unread_time(
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #4065c816
+def infer_unread_calendar(
+    column: ColumnProfile,
+    missing: dict[str, int],  # see `split_words`
+) -> Inference | None:
+    "Infer that a column holds times of another calendar, or months that lost a zero."
+    calendar = find_calendar(column)
+    doubt = f"looks like a time of {calendar}" if calendar else find_number_doubt(column)
+    if not doubt:
+        return None
+    example = next((v for v in sample_text(column).to_pylist() if v not in missing), "")
+    amount = f"{column.present:,} of {column.present:,} values"
+    return {"type": "category", "role": "unread"}, [
+        f"{doubt}, and {amount} cannot be read, such as {example!r}"
+    ]
+
+
 def infer_boolean(column: ColumnProfile) -> Inference | None:
     "Infer a boolean from two words of which one means true and the other false."
     values = set(map(str.lower, column.values or {})) if column.distinct <= 2 else set()
@@ -309,7 +328,8 @@ def infer_type(
         return {"type": column.delivered}, []
     missing, other = split_words(column)
     return (
-        infer_epoch(column, missing)
+        infer_unread_calendar(column, missing)
+        or infer_epoch(column, missing)
         or infer_unread_numbers(column)
         or infer_number(column, missing, other)
         or infer_date(column, missing, other)
