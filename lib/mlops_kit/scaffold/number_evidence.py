@@ -58,6 +58,7 @@ NUMBER_KINDS = {
     "limits": r"^(<|>|≤|≥|=<|=>)=?\s*\D{0,4}\d[\d.,]*\s*\D{0,6}$|^\d[\d.,]*\s?\+$",
     "measured with an error": r"^-?\d[\d.,]*\s*(±|\+/-|\+-)\s*\d[\d.,]*\s*\D{0,6}$",
     "several sizes": r"^\d[\d.,]*\s*\D{0,4}\s?([x×*]\s?\d[\d.,]*\s*\D{0,4}){1,3}$",
+    "degrees": r"^[NSEWO]?\s?-?\d+\s?°\s?\d+([.,]\d+)?\s?['′]?\s?(\d+([.,]\d+)?\s?(\"|″|'')?)?\s?[NSEWO]?$",
     "feet and inches": r"^\d+\s?('|′|ft\.?)\s?\d+([.,]\d+)?\s?(\"|″|''|in\.?)?$",
     "words and numbers": r"^[^\d]{1,24}?\s*\d[\d]*[.,]\d+\s*\D{0,24}$",
 }
@@ -276,7 +277,7 @@ NOTATIONS = (
     ("the minus sign behind the number", r"\p{Nd}.*[-\x{2212}]$"),
     ("powers of ten written out", r"[x×·*]\s*10\s*\^?[(+\-\d]"),
     ("digits of another script", r"[^\P{Nd}0-9]"),
-    ("a power of ten", r"^\dE\d+$"),
+    ("a power of ten", r"^\d[eE]\d+$"),
 )
 
 

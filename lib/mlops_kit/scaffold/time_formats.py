@@ -70,9 +70,9 @@ def name_word(
     if word == "Z":
         return "%Z"
     if word in LETTER_PARTS or word.lower().strip(".") in (*FILLERS, *WEEK_WORDS, "q"):
-        if not ("%H" in seen and word.upper() in ZONE_HOURS):
+        if not (re.search("%[HI]", seen) and word.upper() in ZONE_HOURS):
             return word
-    if "%H" in seen and word.upper() in ZONE_HOURS:
+    if re.search("%[HI]", seen) and word.upper() in ZONE_HOURS:
         return "%Z"
     if folded in MONTHS and not later:
         return "%b"

@@ -7,10 +7,13 @@ __all__ = [
     "TIMESTAMP_NAME",
     "DATED_NAME",
     "BIRTH_NAME",
+    "WEEK_NAME",
     "WRITTEN_RANGES",
     "RARE_RANGES",
     "TELLING",
     "LOOSE",
+    "TIME_LAST",
+    "TAIWAN",
     "is_named_time",
     "is_ordered",
     "fits_unit",
@@ -27,8 +30,9 @@ __all__ = [
     "in_some_range",
     "is_decimal_year",
     "list_months",
-    "find_number_doubt",
     "detect_number_formats",
+    "find_calendar_doubt",
+    "find_number_doubt",
     "describe_number_formats",
 ]
 
@@ -63,6 +67,9 @@ TIMESTAMP_NAME = (
 )
 DATED_NAME = DATE_COLUMN.replace("(date|", "(date|epoch|unix|sas|jdn?|mjd|julian|ticks|filetime|")
 BIRTH_NAME = r"birth|born|dob|geb|naiss|nacim|nasc"
+
+
+WEEK_NAME = r"(?i)week|wk|kw|woche|semaine|semana|vecka|uge"
 
 
 def is_named_time(name: str) -> bool:
@@ -113,6 +120,7 @@ def fits_serial(
 WRITTEN_RANGES = (  # format, smallest, largest, different values needed without a name
     ("%Y%m%d", 18000101, 22001231, 20),
     ("%Y%m", 190001, 210012, 13),
+    ("%G%V", 190001, 210053, 13),
     ("%Y%m%d%H%M%S", 18000101000000, 22001231235959, 5),
     ("%Y%m%d%H%M", 180001010000, 220012312359, 5),
 )
@@ -125,6 +133,12 @@ RARE_RANGES = (  # the same, where a number must also be a time of the last deca
     ("%y%m%d%H%M%S", 10101000000, 991231235959, 20),
     ("%d%m%Y", 1011970, 31122099, 20),
     ("%m%d%Y", 1011970, 12312099, 20),
+    ("%d%m%y", 10100, 311299, 20),
+    ("%m%d%y", 10100, 123199, 20),
+    ("%y%j", 1001, 99366, 20),
+    ("1%y%j", 100001, 199366, 20),  # the century first, as JD Edwards does
+    ("%m%Y", 11970, 122099, 13),
+    ("%y%m", 101, 9912, 13),
 )
 
 
@@ -194,6 +208,10 @@ def choose_written(
             for form, times in written.items()
             if column.distinct >= needed[form] and (form not in rare or is_spread(times))
         }
+    if "%Y%m" in written and not re.search(WEEK_NAME, column.name):
+        written.pop("%G%V", None)
+    elif "%G%V" in written:
+        written.pop("%Y%m", None)
     if len(written) < 2:
         return list(written)
     best = decide_reading(written, pd.Timestamp.now())[0]
@@ -254,6 +272,8 @@ def is_counted(
         return "gps" in name
     if form in TELLING:
         return named or (is_ordered(numbers) and column.distinct >= 20)
+    if ends[1] - ends[0] < 20 * 86400:
+        return False
     return form in LOOSE and named and bool(re.match(DATED_NAME, name) or is_ordered(numbers))
 
 
@@ -313,24 +333,6 @@ def list_months(
     return months if months & {"01", "02", "03", "04", "05"} else set()
 
 
-def find_number_doubt(
-    column: ColumnProfile,  # of numbers
-) -> str:  # "" where they count, measure, or are times that can be read
-    "Say that numbers look like a time which is written so that it cannot be read."
-    reading = column.readings.get(".")
-    if reading is None or reading.fits < 0.9 * column.present or not is_named_time(column.name):
-        return ""
-    low, high = float(reading.low), float(reading.high)
-    calendar = name_calendar(low // 10000, high // 10000)
-    each = encode_distinct(sample_text(column))[0] if calendar else pa.array([], pa.string())
-    dated = pc.match_substring_regex(each, r"^\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$")
-    if calendar and pc.all(dated).as_py():
-        return f"looks like a time of {calendar}"
-    if reading.whole < reading.fits and 1900 <= low <= high <= 2101 and "1" in list_months(column):
-        return "looks like a month of a year without its last zero (2021.1 for 2021.10)"
-    return ""
-
-
 def detect_number_formats(
     column: ColumnProfile,  # of numbers
     named: bool,  # take the column's name, or the user's word, for evidence
@@ -355,6 +357,47 @@ def detect_number_formats(
     if not whole and is_decimal_year(column, numbers):
         return ["decimal years"]
     return choose_count(column, numbers, named)
+
+
+TIME_LAST = r"(^|[_\W])(date|datetime|timestamp|datum|zeitstempel|zeitpunkt|fecha|dato|when|дата|日期|日付|날짜)$"
+TAIWAN = r"^1\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
+
+
+def find_calendar_doubt(
+    column: ColumnProfile,  # of numbers
+    low: float,  # the smallest
+    high: float,  # the largest
+) -> str:  # "" for numbers that are no dates of another calendar
+    "Say that all numbers are dates of another calendar, as 25640301 is."
+    calendar, pattern = (
+        name_calendar(low // 10000, high // 10000),
+        r"^\d{4}" + TAIWAN.removeprefix(r"^1\d\d"),
+    )
+    if 1000101 <= low <= high <= 1501231:
+        calendar, pattern = "the calendar of Taiwan, 1911 years behind", TAIWAN
+    if not calendar:
+        return ""
+    dated = pc.match_substring_regex(encode_distinct(sample_text(column))[0], pattern)
+    return f"looks like a time of {calendar}" if pc.all(dated).as_py() else ""
+
+
+def find_number_doubt(
+    column: ColumnProfile,  # of numbers
+) -> str:  # "" where they count, measure, or are times that can be read
+    "Say that numbers look like a time which is written so that it cannot be read."
+    reading = column.readings.get(".")
+    if reading is None or reading.fits < 0.9 * column.present or not is_named_time(column.name):
+        return ""
+    low, high = float(reading.low), float(reading.high)
+    if calendar := find_calendar_doubt(column, low, high):
+        return calendar
+    if reading.whole < reading.fits and 1900 <= low <= high <= 2101 and "1" in list_months(column):
+        return "looks like a month of a year without its last zero (2021.1 for 2021.10)"
+    words = re.sub(r"([a-z])([A-Z])", r"\1_\2", column.name).lower()
+    named = re.search(TIME_LAST, words) and low >= 1000 and column.distinct > 20
+    if named and not detect_number_formats(column, True):
+        return f"looks like a time by its name, with numbers from {low:.15g} to {high:.15g}"
+    return ""
 
 
 def describe_number_formats(

@@ -34,7 +34,7 @@ import numpy as np
 import pyarrow as pa
 
 from .codes import find_code_reason
-from .sentinels import is_mark
+from .sentinels import PUNCTUATION, is_mark
 from .target import MISSING_WORDS, choose_number_reading
 from ..data.dtypes import BOOLEAN_WORDS
 from ..data.numbers import MULTIPLIED, TEXT_MARKERS
@@ -67,7 +67,8 @@ def split_words(
     missing, other = {}, {}
     for word, rows in (column.words or {}).items():
         known = word.lower() in MISSING_WORDS or re.fullmatch(r"[+-]?inf(inity)?", word.lower())
-        known = known or word in column.sentinels
+        known = known or word in column.sentinels or is_mark(word)
+        known = known or re.fullmatch(PUNCTUATION, word)
         (missing if known else other)[word] = rows
     return missing | column.sentinels, other
 
@@ -112,9 +113,13 @@ def fits_nearly_all(
     missing: dict[str, int],  # see `split_words`
     other: dict[str, int],  # see `split_words`
 ) -> bool:
-    "Tell whether a type fits 90 % of the values, and the others are 20 words at most."
+    "Tell whether a type fits 90 % of the values and the others are few words, or 50 % and five words."
     present = column.present - sum(missing.values())
-    return fits >= 0.9 * present and column.words is not None and len(other) <= 20
+    if column.words is None or len(other) > 20:
+        return False
+    few = len(other) <= 5 and not any(re.search(r"\d", word) for word in other)
+    varied = column.distinct > max(30, 0.02 * present)
+    return fits >= 0.9 * present or (fits >= 0.5 * present and few and varied)
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #a797a918
