@@ -65,6 +65,19 @@ LONG_MONTHS = (
     "stycznia lutego marca kwietnia maja czerwca lipca sierpnia wrzesnia pazdziernika listopada "
     "grudnia",
     "januari februari mars april maj juni juli augusti september oktober november december",
+    "januar februar marts april maj juni juli august september oktober november desember",
+    "januari februari maret april mei juni juli agustus september oktober november desember",
+    "ledna unora brezna dubna kvetna cervna cervence srpna zari rijna listopadu prosince",
+    "januar februar marcius aprilis majus junius julius augusztus szeptember oktober november december",
+    "tammikuuta helmikuuta maaliskuuta huhtikuuta toukokuuta kesakuuta heinakuuta elokuuta syyskuuta "
+    "lokakuuta marraskuuta joulukuuta",
+    "ianuarie februarie martie aprilie mai iunie iulie august septembrie octombrie noiembrie decembrie",
+    "ocak subat mart nisan mayıs haziran temmuz agustos eylul ekim kasım aralık",
+    "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
+    "январь февраль март апрель маи июнь июль август сентябрь октябрь ноябрь декабрь",
+    "січня лютого березня квітня травня червня липня серпня вересня жовтня листопада грудня",
+    "ιανουαριου φεβρουαριου μαρτιου απριλιου μαιου ιουνιου ιουλιου αυγουστου σεπτεμβριου οκτωβριου "
+    "νοεμβριου δεκεμβριου",
 )
 SHORT_MONTHS = (
     "jan feb mar apr may jun jul aug sep oct nov dec",
@@ -75,6 +88,8 @@ SHORT_MONTHS = (
     "jan fev mar abr mai jun jul ago set out nov dez",
     "jan feb mrt apr mei jun jul aug sep okt nov dec",
     "sty lut mar kwi maj cze lip sie wrz paz lis gru",
+    "янв фев мар апр маи июн июл авг сен окт ноя дек",
+    "янв февр мар апр маи июн июл авг сент окт нояб дек",
 )
 LONG_DAYS = (
     "monday tuesday wednesday thursday friday saturday sunday",
@@ -84,6 +99,9 @@ LONG_DAYS = (
     "lunedi martedi mercoledi giovedi venerdi sabato domenica",
     "segunda terca quarta quinta sexta sabado domingo",
     "maandag dinsdag woensdag donderdag vrijdag zaterdag zondag",
+    "mandag tirsdag onsdag torsdag fredag lørdag søndag",
+    "mandag tisdag onsdag torsdag fredag lordag sondag",
+    "понедельник вторник среда четверг пятница суббота воскресенье",
 )
 SHORT_DAYS = (
     "mon tue wed thu fri sat sun",
@@ -93,6 +111,7 @@ SHORT_DAYS = (
     "lun mar mer gio ven sab dom",
     "seg ter qua qui sex sab dom",
     "ma di wo do vr za zo",
+    "пн вт ср чт пт сб вс",
     "mon tues wed thur fri sat sun",
     "mon tue wed thurs fri sonnabend sun",
 )
@@ -102,7 +121,7 @@ SHORT_DAYS = (
 def fold_word(word: str) -> str:
     "Write a word in small letters without accents, dots and what follows a hyphen."
     plain = unicodedata.normalize("NFKD", word.lower().replace("ß", "ss"))
-    return re.sub(r"[^a-z]", "", plain.split("-")[0])
+    return re.sub(r"[\W\d_]", "", plain.split("-")[0])
 
 
 def number_names(

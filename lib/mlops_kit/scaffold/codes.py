@@ -9,6 +9,7 @@ __all__ = [
     "VERSION_NAME",
     "is_code_name",
     "is_version",
+    "repeats_number",
     "find_spelling_reason",
     "find_huge_reason",
     "find_code_reason",
@@ -19,8 +20,10 @@ __all__ = [
 import re
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..data.numbers import parse_numbers
 from .profiling import ColumnProfile
 from .units import list_values
 
@@ -64,13 +67,23 @@ def is_version(
     return bool(re.search(VERSION_NAME, column.name) or (first and counted))
 
 
+def repeats_number(
+    values: pa.Array,  # different values
+) -> bool:
+    "Tell whether two different spellings are one number."
+    numbers = parse_numbers(values)
+    numbers = numbers[~np.isnan(numbers)]
+    return len(np.unique(numbers)) < len(numbers)
+
+
 def find_spelling_reason(
     column: ColumnProfile,
 ) -> str:  # the evidence; "" when the numbers are written as numbers are
     "Say why numbers are codes by how they are written: 10E1 and 1E2, 1.1 and 1.10, +44."
     values = list_values(column)[0]
-    powers = values.filter(pc.match_substring_regex(values, r"^\d{2,}[eE]\d+$"))
-    if len(powers):
+    powers = values.filter(pc.match_substring_regex(values, r"^\d+[eE]\d+$"))
+    long = pc.any(pc.match_substring_regex(powers, r"^\d\d")).as_py()
+    if len(powers) and (long or repeats_number(values)):
         return f"letters and digits that are taken as codes, such as {powers[0].as_py()!r}, which is no way to write a number"
     if len(values) > 200:
         return ""

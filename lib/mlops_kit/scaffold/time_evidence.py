@@ -9,6 +9,7 @@ __all__ = [
     "TIME_COLUMN",
     "CLOCK_ONLY",
     "DATE_STRUCTURE",
+    "CALENDARS",
     "is_time_format",
     "is_certain_format",
     "sample_text",
@@ -23,6 +24,8 @@ __all__ = [
     "has_date_words",
     "fold_digits",
     "looks_like_time",
+    "name_calendar",
+    "find_calendar",
 ]
 
 
@@ -95,6 +98,9 @@ def measure_regularity(
         "no day lies in the future": float(np.mean(known <= today.to_datetime64())),
         "the rows are in order of time": float(max(np.mean(steps >= 0), np.mean(steps <= 0))),
         f"every value is the first of a month ({months} months)": float(first) * (months >= 3),
+        "all are the same day of the week": float(
+            np.bincount(weekday).max() / len(days) * (len(days) >= 4)
+        ),
         "the days follow one another evenly": float(np.median(gaps) / gaps.max()),
         "the days lie close together": float(
             len(days) / (1 + (days[-1] - days[0]).astype("int64"))
@@ -106,6 +112,7 @@ def measure_regularity(
 CLEAR = (
     (0.99, 0.9),
     (0.99, 0.93),
+    (1.0, 0.7),
     (1.0, 0.7),
     (0.4, 0.12),
     (0.4, 0.05),
@@ -263,3 +270,35 @@ def looks_like_time(
         re.match(TIME_COLUMN, words) and len(groups) >= 0.8 * len(some)
     )
     return bool(named) or len(written) >= 0.8 * len(some)
+
+
+# %% ../../nbs/scaffold/06a_time_evidence.ipynb #3b1c9779
+CALENDARS = (  # years between which all values lie, and what they are
+    (2400, 2680, "the Buddhist calendar, 543 years ahead"),
+    (1300, 1480, "the Persian or the Islamic calendar"),
+)
+
+
+def name_calendar(
+    first: float,  # year of the smallest value
+    last: float,  # year of the largest value
+) -> str:  # "" for years that can be those of the common calendar
+    "Name the calendar of years that are none of the common one."
+    return next((name for low, high, name in CALENDARS if low <= first <= last <= high), "")
+
+
+def find_calendar(
+    column: ColumnProfile,
+) -> str:  # see `name_calendar`
+    "Find the calendar of a column of dates, a few values at both ends left out."
+    found = {n: r for n, r in column.readings.items() if is_time_format(n) and r.fits}
+    form = max(found, key=lambda n: found[n].fits, default="")
+    if not form or found[form].fits < 0.5 * column.present:
+        return ""
+    least, most = (str(value)[:4] for value in (found[form].low, found[form].high))
+    if least >= "1500" and most < "2400":
+        return ""  # nearly always
+    times = np.sort(read_times(sample_text(column), form))
+    times = times[~np.isnat(times)].astype("datetime64[Y]").astype("int64") + 1970
+    ends = times[[int(0.1 * len(times)), int(0.9 * len(times))]] if len(times) else [0, 0]
+    return name_calendar(*ends)

@@ -7,10 +7,13 @@ __all__ = [
     "TIMESTAMP_NAME",
     "DATED_NAME",
     "BIRTH_NAME",
+    "WEEK_NAME",
     "WRITTEN_RANGES",
     "RARE_RANGES",
     "TELLING",
     "LOOSE",
+    "TIME_LAST",
+    "TAIWAN",
     "is_named_time",
     "is_ordered",
     "fits_unit",
@@ -26,7 +29,10 @@ __all__ = [
     "choose_count",
     "in_some_range",
     "is_decimal_year",
+    "list_months",
     "detect_number_formats",
+    "find_calendar_doubt",
+    "find_number_doubt",
     "describe_number_formats",
 ]
 
@@ -44,7 +50,13 @@ from ..data.dtypes import encode_distinct, parse_dates
 from ..data.numbers import parse_numbers
 from .codes import is_code_name
 from .profiling import ColumnProfile
-from .time_evidence import DATE_COLUMN, decide_reading, read_times, sample_text
+from mlops_kit.scaffold.time_evidence import (
+    DATE_COLUMN,
+    decide_reading,
+    name_calendar,
+    read_times,
+    sample_text,
+)
 
 
 # %% ../../nbs/scaffold/06c_time_numbers.ipynb #cdadcd54
@@ -55,6 +67,9 @@ TIMESTAMP_NAME = (
 )
 DATED_NAME = DATE_COLUMN.replace("(date|", "(date|epoch|unix|sas|jdn?|mjd|julian|ticks|filetime|")
 BIRTH_NAME = r"birth|born|dob|geb|naiss|nacim|nasc"
+
+
+WEEK_NAME = r"(?i)week|wk|kw|woche|semaine|semana|vecka|uge"
 
 
 def is_named_time(name: str) -> bool:
@@ -105,6 +120,7 @@ def fits_serial(
 WRITTEN_RANGES = (  # format, smallest, largest, different values needed without a name
     ("%Y%m%d", 18000101, 22001231, 20),
     ("%Y%m", 190001, 210012, 13),
+    ("%G%V", 190001, 210053, 13),
     ("%Y%m%d%H%M%S", 18000101000000, 22001231235959, 5),
     ("%Y%m%d%H%M", 180001010000, 220012312359, 5),
 )
@@ -117,6 +133,12 @@ RARE_RANGES = (  # the same, where a number must also be a time of the last deca
     ("%y%m%d%H%M%S", 10101000000, 991231235959, 20),
     ("%d%m%Y", 1011970, 31122099, 20),
     ("%m%d%Y", 1011970, 12312099, 20),
+    ("%d%m%y", 10100, 311299, 20),
+    ("%m%d%y", 10100, 123199, 20),
+    ("%y%j", 1001, 99366, 20),
+    ("1%y%j", 100001, 199366, 20),  # the century first, as JD Edwards does
+    ("%m%Y", 11970, 122099, 13),
+    ("%y%m", 101, 9912, 13),
 )
 
 
@@ -186,6 +208,10 @@ def choose_written(
             for form, times in written.items()
             if column.distinct >= needed[form] and (form not in rare or is_spread(times))
         }
+    if "%Y%m" in written and not re.search(WEEK_NAME, column.name):
+        written.pop("%G%V", None)
+    elif "%G%V" in written:
+        written.pop("%Y%m", None)
     if len(written) < 2:
         return list(written)
     best = decide_reading(written, pd.Timestamp.now())[0]
@@ -246,6 +272,8 @@ def is_counted(
         return "gps" in name
     if form in TELLING:
         return named or (is_ordered(numbers) and column.distinct >= 20)
+    if ends[1] - ends[0] < 20 * 86400:
+        return False
     return form in LOOSE and named and bool(re.match(DATED_NAME, name) or is_ordered(numbers))
 
 
@@ -288,8 +316,21 @@ def is_decimal_year(
     "Tell whether numbers such as 2021.162 are years with their fraction."
     words = re.sub(r"([a-z])([A-Z])", r"\1_\2", column.name).lower()
     named = is_named_time(column.name) or re.search(r"(^|[_\W])(year|yr|jahr|decimal)", words)
-    recent = 1800 <= numbers.min() and numbers.max() <= pd.Timestamp.now().year + 2
+    latest = 2100 if is_ordered(numbers) else pd.Timestamp.now().year + 2
+    recent = 1800 <= numbers.min() and numbers.max() <= latest
     return bool(named and recent and (numbers % 1 > 0).mean() > 0.5)
+
+
+def list_months(
+    column: ColumnProfile,
+) -> set[str]:  # "01" to "12", and "1" for what was 10; empty where numbers are no months
+    "List the months of numbers such as 2021.01."
+    each = encode_distinct(sample_text(column))[0]
+    fits = pc.match_substring_regex(each, r"^(19|20)\d\d\.(0[1-9]|1[0-2]?)$")
+    if len(each) < 3 or not pc.all(fits).as_py():
+        return set()
+    months = {value.split(".")[1] for value in each.to_pylist()}
+    return months if months & {"01", "02", "03", "04", "05"} else set()
 
 
 def detect_number_formats(
@@ -311,9 +352,52 @@ def detect_number_formats(
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers):
         return []
+    if not whole and named and list_months(column):
+        return ["%Y.%m"]
     if not whole and is_decimal_year(column, numbers):
         return ["decimal years"]
     return choose_count(column, numbers, named)
+
+
+TIME_LAST = r"(^|[_\W])(date|datetime|timestamp|datum|zeitstempel|zeitpunkt|fecha|dato|when|дата|日期|日付|날짜)$"
+TAIWAN = r"^1\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
+
+
+def find_calendar_doubt(
+    column: ColumnProfile,  # of numbers
+    low: float,  # the smallest
+    high: float,  # the largest
+) -> str:  # "" for numbers that are no dates of another calendar
+    "Say that all numbers are dates of another calendar, as 25640301 is."
+    calendar, pattern = (
+        name_calendar(low // 10000, high // 10000),
+        r"^\d{4}" + TAIWAN.removeprefix(r"^1\d\d"),
+    )
+    if 1000101 <= low <= high <= 1501231:
+        calendar, pattern = "the calendar of Taiwan, 1911 years behind", TAIWAN
+    if not calendar:
+        return ""
+    dated = pc.match_substring_regex(encode_distinct(sample_text(column))[0], pattern)
+    return f"looks like a time of {calendar}" if pc.all(dated).as_py() else ""
+
+
+def find_number_doubt(
+    column: ColumnProfile,  # of numbers
+) -> str:  # "" where they count, measure, or are times that can be read
+    "Say that numbers look like a time which is written so that it cannot be read."
+    reading = column.readings.get(".")
+    if reading is None or reading.fits < 0.9 * column.present or not is_named_time(column.name):
+        return ""
+    low, high = float(reading.low), float(reading.high)
+    if calendar := find_calendar_doubt(column, low, high):
+        return calendar
+    if reading.whole < reading.fits and 1900 <= low <= high <= 2101 and "1" in list_months(column):
+        return "looks like a month of a year without its last zero (2021.1 for 2021.10)"
+    words = re.sub(r"([a-z])([A-Z])", r"\1_\2", column.name).lower()
+    named = re.search(TIME_LAST, words) and low >= 1000 and column.distinct > 20
+    if named and not detect_number_formats(column, True):
+        return f"looks like a time by its name, with numbers from {low:.15g} to {high:.15g}"
+    return ""
 
 
 def describe_number_formats(
