@@ -57,6 +57,7 @@ OPTIONAL_FIELDS = (
     "format",
     "zone",
     "missing",
+    "spelling",
     "role",
     "evidence",
 )

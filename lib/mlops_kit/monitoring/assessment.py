@@ -5,8 +5,11 @@
 # %% auto #0
 __all__ = [
     "Span",
+    "CYCLES",
     "Case",
     "open_case",
+    "parts_of_window",
+    "parts_note",
     "lost_columns",
     "input_reference",
     "judge_inputs",
@@ -111,6 +114,35 @@ def open_case(
 
 
 # %% ../../nbs/monitoring/19_assessment.ipynb #564243ef
+CYCLES = {"month": None, "day": None, "weekday": 7, "hour": 1}  # days; None: no whole cycles
+
+
+def parts_of_window(
+    case: Case,
+    spans: list[Span] | None,  # windows, the oldest first; None without time
+) -> tuple[str, ...]:  # features, see `features.calendar_names`
+    "Name the parts of the time that follow from which days a window covers: they cannot drift."
+    if spans is None or case.times is None:
+        return ()
+    days, time = (spans[-1][1] - spans[-1][0]).days + 1, case.listing["time"]
+    parts = [f"{time} ({part})" for part, cycle in CYCLES.items() if not cycle or days < cycle]
+    return tuple(name for name in parts if name in case.listing["features"])
+
+
+def parts_note(
+    parts: tuple[str, ...],  # see `parts_of_window`
+) -> list[str]:
+    "Say which features are not compared since the days of a window decide them."
+    if not parts:
+        return []
+    words = (
+        "follows from the days that a window covers and is"
+        if len(parts) == 1
+        else ("follow from the days that a window covers and are")
+    )
+    return [f"{' and '.join(parts)} {words} not compared"]
+
+
 def lost_columns(
     gone: tuple[str, ...],  # columns that rows lack
 ) -> set[str]:  # monitored columns, see `bins.select_monitored`

@@ -33,22 +33,24 @@ import numpy as np
 import pyarrow as pa
 
 from .codes import find_code_reason
-from .sentinels import MISSING_MARKS
+from .sentinels import is_mark
 from .target import MISSING_WORDS, choose_number_reading
 from ..data.dtypes import BOOLEAN_WORDS
 from ..data.numbers import MULTIPLIED
 from .profiling import ColumnProfile
 from mlops_kit.scaffold.time_evidence import (
     choose_date_formats,
-    describe_number_format,
-    detect_number_format,
     is_certain_format,
-    is_named_time,
     looks_like_time,
     read_times,
     sample_text,
 )
-from .time_zones import describe_zones
+from mlops_kit.scaffold.time_numbers import (
+    describe_number_formats,
+    detect_number_formats,
+    is_named_time,
+)
+from .time_zones import describe_regions, describe_zones
 
 Inference = tuple[dict[str, Any], list[str]]  # fields of a contract's entry; evidence in sentences
 
@@ -121,13 +123,13 @@ def infer_epoch(
     reading, numbers = choose_number_reading(column)
     if not numbers or numbers < 0.98 * (column.present - sum(missing.values())):
         return None
-    form = detect_number_format(column, is_named_time(column.name)) if reading == "." else None
-    if not form:
+    forms = detect_number_formats(column, is_named_time(column.name)) if reading == "." else []
+    if not forms:
         return None
-    rules = {"type": "datetime", "format": form}
+    rules = {"type": "datetime", "format": forms[0]}
     if missing:
         rules["missing"] = list(missing)
-    return rules, [describe_number_format(form), *describe_missing(missing)]
+    return rules, [describe_number_formats(forms, column.name), *describe_missing(missing)]
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #0532a83f
@@ -187,10 +189,10 @@ def infer_number(
         return None
     whole = column.readings[reading].whole == numbers
     notes = describe_missing(unexplained(column, missing))
-    notes += describe_misfits(other, f"of {present:,} values", "numbers") + describe_limits(other)
     if len(reading) == 1 and (code := find_code_reason(column, whole)):
         listed = {"missing": list(missing)} if missing else {}
         return {"type": "category"} | listed, [*notes, *column.remarks, code]
+    notes += describe_misfits(other, f"of {present:,} values", "numbers") + describe_limits(other)
     whole = whole and not missing and not other
     rules: dict[str, Any] = {"type": "integer" if whole else "number"}
     if reading.endswith(","):
@@ -227,6 +229,7 @@ def infer_date(
         + column.remarks
         + reasons
         + describe_zones(sample_text(column))
+        + describe_regions(sample_text(column), forms[0])
     )
     if len(forms) > 1:
         notes.append(
@@ -284,7 +287,7 @@ def infer_text(
     spaced = column.counts.get("gaps", 0) > 0.5 * column.present
     varied = column.distinct > 0.3 * column.present
     rules: dict[str, Any] = {"type": "text" if long and spaced and varied else "category"}
-    marks = {v: rows for v, rows in (column.values or {}).items() if v.lower() in MISSING_MARKS}
+    marks = {v: rows for v, rows in (column.values or {}).items() if is_mark(v)}
     notes += describe_missing(unexplained(column, marks)) + column.remarks
     if marks | column.sentinels:
         rules["missing"] = list(marks | column.sentinels)
