@@ -15,7 +15,7 @@ __all__ = [
     "find_damage",
     "fetch_bytes",
     "download",
-    "read_cached",
+    "read_from_cache",
     "read_content",
     "list_output_files",
     "verify_in_remote",
@@ -228,7 +228,7 @@ def download(
 
 
 # %% ../../nbs/storage/03_objects.ipynb #4b1a00e4
-def read_cached(
+def read_from_cache(
     store: Store,  # see `open_store`
     output: Output,  # what to read; it is in the cache
 ) -> bytes:
@@ -253,7 +253,7 @@ def read_content(
     Raises UserError when they are nowhere or damaged.
     """
     if not from_remote and cache_path(store.cache, output.md5).is_file():
-        return read_cached(store, output)
+        return read_from_cache(store, output)
     with tempfile.TemporaryDirectory() as folder:
         return download(store, output, Path(folder) / "content").read_bytes()
 
