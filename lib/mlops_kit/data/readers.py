@@ -25,6 +25,7 @@ __all__ = [
     "simplify_types",
     "read_parquet_batches",
     "frame_of_records",
+    "check_alike",
     "make_record",
     "read_json_batches",
     "resolve_url",
@@ -52,7 +53,7 @@ from ..core.files import UserError
 from .csv_layout import CsvLayout, find_layout
 from .csv_stream import explain_csv_error, open_csv, read_lines
 from .formats import list_source_files, open_bytes
-from .names import clean_column_names
+from .names import clean_column_names, clean_name
 from .row_filter import check_swallowed, filter_rows, find_lines
 
 
@@ -281,8 +282,25 @@ def frame_of_records(
     odd = next((record for record in records if not isinstance(record, dict)), None)
     if odd is not None:
         raise ValueError(f'expected {{"name": value, …}}, found {json.dumps(odd)[:40]}')
+    table = pd.DataFrame(records)
+    check_alike(table)
     values = lambda name: (record.get(name) for record in records)
-    return simplify_types(keep_whole_numbers(pd.DataFrame(records), values))
+    return simplify_types(keep_whole_numbers(table, values))
+
+
+def check_alike(
+    table: pd.DataFrame,  # made of records
+) -> None:
+    "Raise ValueError where one name is written in two ways, and no record has both."
+    alike: dict[str, list[str]] = {}
+    for name in table:
+        alike.setdefault(clean_name(str(name)).lower(), []).append(name)
+    for names in alike.values():
+        if len(names) > 1 and table[names].notna().sum(axis=1).max() < 2:
+            raise ValueError(
+                f"{' and '.join(map(repr, names))} differ only in capitals or blanks, and no record "
+                "has both: write one name"
+            )
 
 
 # %% ../../nbs/data/03_readers.ipynb #9b6105d2
@@ -304,8 +322,8 @@ def read_json_batches(
     "Read JSON lines in batches. Raises UserError naming the line that is no record."
     records, number = [], 0
     with io.TextIOWrapper(open_bytes(file), encoding="utf-8-sig") as lines:
-        first = lines.read(1)
         try:
+            first = lines.read(1)
             if first == "[":
                 records = json.loads(first + lines.read(), object_pairs_hook=make_record)
             lines = itertools.chain([first + lines.readline()], lines) if first != "[" else []
@@ -316,6 +334,11 @@ def read_json_batches(
                     yield frame_of_records(records)
                     records = []
             rest = frame_of_records(records) if records else None
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{file}: is not UTF-8, as JSON has to be ({error.reason}, byte "
+                f"0x{error.object[error.start]:02x}); write it in UTF-8"
+            ) from None
         except ValueError as error:
             raise UserError(
                 f"{file}: line {max(number, 1)} is no JSON record ({error}); fix the line"

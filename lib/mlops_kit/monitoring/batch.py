@@ -9,6 +9,7 @@ __all__ = [
     "Delivery",
     "take_delivery",
     "delivery_checks",
+    "order_checks",
     "delivery_window",
     "comparison_day",
     "delivery_notes",
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .assessment import Span
@@ -36,6 +38,7 @@ from ..core.project import stage
 from .reference import load_reference
 from ..registry.restore import find_known_version
 from ..data.readers import read_batches
+from ..data.validation import find_exchanged_days
 from ..storage.objects import copy_output, open_store
 from ..registry.versions import find_bundle
 from .windows import compare_contracts
@@ -158,6 +161,20 @@ def delivery_checks(
 
 
 # %% ../../nbs/monitoring/21_batch.ipynb #036246fa
+def order_checks(
+    rows: pd.DataFrame,  # that are compared
+    contract: dict[str, Any],  # the bundle's
+    days: np.ndarray,  # of the reference, datetime64[D]
+) -> list[Check]:
+    "Turn days and months that seem to be exchanged into a finding."
+    time = contract["time"]
+    if time is None or rows[time].notna().sum() == 0:
+        return []
+    words = find_exchanged_days(rows[time], contract["columns"][time], days)
+    sure = {"tier": "fail", "basis": "min_effect", "broken": True}
+    return [Check(time, "contract", 1.0, 0.0, words=words, **sure)] if words else []
+
+
 def delivery_window(
     delivery: Delivery,
     time: str | None,  # the column that dates rows
@@ -232,9 +249,9 @@ def compare_delivery(
         load_record(bundle / "features.json"),
         load_contract(bundle / "contract.yaml"),
     )
-    dated = len(load_reference(bundle).days) > 0
-    rows, window, notes = delivery_window(delivery, listing["time"], dated)
-    checks = delivery_checks(delivery, max_bad_rows)
+    days = load_reference(bundle).days
+    rows, window, notes = delivery_window(delivery, listing["time"], len(days) > 0)
+    checks = delivery_checks(delivery, max_bad_rows) + order_checks(rows, contract, days)
     given = params | {"asof": comparison_day(listing, window), "persist": 1}
     # month and day of the month follow from the days that a file covers: they cannot drift
     passed_over = (*delivery.gone, f"{listing['time']} (month)", f"{listing['time']} (day)")
