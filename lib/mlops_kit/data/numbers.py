@@ -10,6 +10,7 @@ __all__ = [
     "UNUSUAL",
     "MAY_BE_UNUSUAL",
     "UNIT_SIGNS",
+    "TEXT_MARKERS",
     "MULTIPLIED",
     "MULTIPLIERS",
     "cast_numbers",
@@ -133,13 +134,17 @@ def parse_numbers(
 # %% ../../nbs/data/00a_numbers.ipynb #68697929
 # what may stand at every number of any column; other units are looked for in columns of text
 UNIT_SIGNS = ("%", "€", "$", "£", "¥", "EUR", "USD", "GBP", "CHF")
+TEXT_MARKERS = {'="': '"', "'": ""}  # what a spreadsheet puts around text: ="5.20" and '5.20
 MULTIPLIED = "K/M/B"
 MULTIPLIERS = {
     **dict.fromkeys(("k", "tsd", "thousand", "thousands", "tausend"), 1e3),
     **dict.fromkeys(("lakh", "lakhs", "lac"), 1e5),
-    **dict.fromkeys(("m", "mn", "mio", "mil", "million", "millions", "millionen"), 1e6),
+    **dict.fromkeys(("m", "mn", "mio", "million", "millions", "millionen"), 1e6),
     **dict.fromkeys(("cr", "crore", "crores"), 1e7),
     **dict.fromkeys(("b", "bn", "mrd", "mia", "billion", "billions", "milliarden"), 1e9),
+    **dict.fromkeys(("万", "萬"), 1e4),
+    **dict.fromkeys(("億", "亿"), 1e8),
+    **dict.fromkeys(("тыс",), 1e3) | dict.fromkeys(("млн",), 1e6) | dict.fromkeys(("млрд",), 1e9),
     **dict.fromkeys(("tn", "trillion", "trillions"), 1e12),
 }
 
@@ -151,6 +156,10 @@ def strip_sign(
     "Remove a unit, a percent or currency sign from every value that has it."
     if not sign:
         return text
+    if sign in TEXT_MARKERS:
+        marked = rf"^{re.escape(sign)}(.*){TEXT_MARKERS[sign]}$"
+        bare = pc.replace_substring_regex(text, marked, r"\1")
+        return pc.if_else(pc.match_substring_regex(text, marked), bare, None)
     before = rf"^(\(?[+\-\x{{2212}}]?)\s*{re.escape(sign)}\s*(.*\d.*)$"
     behind = rf"^(.*\d.*?)\s*{re.escape(sign)}(\)?[-\x{{2212}}]?)$"
     first = pc.match_substring_regex(text, before)
@@ -169,7 +178,7 @@ def parse_multiplied(
     decimal: str,  # the decimal sign, "." or ","
 ) -> np.ndarray:  # float64; NaN where the text is no number with or without a multiplier
     "Parse numbers of which some are in thousands, millions or billions."
-    found = pc.extract_regex(text, r"^(?P<body>.*\d[.,]?)\s*(?P<word>[A-Za-z]*)\.?$")
+    found = pc.extract_regex(text, r"^(?P<body>.*\d[.,]?)\s*(?P<word>\pL*)\.?$")
     words = pc.struct_field(found, "word").to_pylist()
     factor = np.array([MULTIPLIERS.get(w.lower(), np.nan) if w else 1.0 for w in words])
     return parse_numbers(pc.struct_field(found, "body"), decimal) * factor

@@ -53,11 +53,12 @@ from mlops_kit.scaffold.units import (
 # %% ../../nbs/scaffold/04b_number_evidence.ipynb #e67e9973
 NUMBER_KINDS = {
     "ranges": r"^[^\w]{0,2}\d[\d.,]*\s*[a-zA-Z%€$]{0,4}\s*(-|–|—|to|bis|à|\.\.+|~)\s*[^\w]{0,2}\d[\d.,]*\s*\D{0,6}$",
-    "durations": r"^(\d+:\d{2}(:\d{2}([.,]\d+)?)?|P?T?(\d+\s?[dhmsDHMS](ays?|ours?|in(ute)?s?|ec(ond)?s?)?[\s,]*){2,})$",
+    "durations": r"^(-?(\d+ days?,? )?[+-]?\d+:\d{2}(:\d{2}([.,]\d+)?)?|-?P(T?\d+([.,]\d+)?[YMWDHS])+|P?T?(\d+\s?[dhmsDHMS](ays?|ours?|in(ute)?s?|ec(ond)?s?)?[\s,]*){2,})$",
     "fractions": r"^(\d+\s+)?\d+\s*/\s*\d+$|[½¼¾⅓⅔⅛]",
     "limits": r"^(<|>|≤|≥|=<|=>)=?\s*\D{0,4}\d[\d.,]*\s*\D{0,6}$|^\d[\d.,]*\s?\+$",
     "measured with an error": r"^-?\d[\d.,]*\s*(±|\+/-|\+-)\s*\d[\d.,]*\s*\D{0,6}$",
     "several sizes": r"^\d[\d.,]*\s*\D{0,4}\s?([x×*]\s?\d[\d.,]*\s*\D{0,4}){1,3}$",
+    "degrees": r"^[NSEWO]?\s?-?\d+\s?°\s?\d+([.,]\d+)?\s?['′]?\s?(\d+([.,]\d+)?\s?(\"|″|'')?)?\s?[NSEWO]?$",
     "feet and inches": r"^\d+\s?('|′|ft\.?)\s?\d+([.,]\d+)?\s?(\"|″|''|in\.?)?$",
     "words and numbers": r"^[^\d]{1,24}?\s*\d[\d]*[.,]\d+\s*\D{0,24}$",
 }
@@ -275,7 +276,8 @@ NOTATIONS = (
     ("parentheses for negative numbers", r"\(\D*\p{Nd}.*\)"),
     ("the minus sign behind the number", r"\p{Nd}.*[-\x{2212}]$"),
     ("powers of ten written out", r"[x×·*]\s*10\s*\^?[(+\-\d]"),
-    ("digits of another script", r"^[^0-9]*$"),
+    ("digits of another script", r"[^\P{Nd}0-9]"),
+    ("a power of ten", r"^\d[eE]\d+$"),
 )
 
 

@@ -5,18 +5,25 @@
 # %% auto #0
 __all__ = [
     "LIMITS_OF_TYPES",
+    "NO_ANSWER",
     "FAR_DATES",
     "MISSING_MARKS",
+    "NAMES",
     "PUNCTUATION",
     "DOUBTFUL_WORDS",
+    "COUNTRIES",
+    "PLACE_NAME",
     "is_round_sentinel",
     "judge_end",
+    "judge_scale",
     "find_number_sentinels",
     "read_sample",
     "take_sentinels",
     "examine_number_sentinels",
     "examine_date_sentinels",
+    "is_mark",
     "uses_na",
+    "is_place_code",
     "judge_na",
     "examine_words",
     "examine_missing",
@@ -31,6 +38,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..data.dtypes import parse_dates, to_numbers
+from .codes import find_spelling_reason
 from .profiling import ColumnProfile, TableProfile
 from .target import choose_number_reading, is_number_reading
 from .units import list_values, scale_rows
@@ -63,7 +71,7 @@ def judge_end(
     "Judge whether the smallest or the largest number stands for missing."
     value, times = values[place], rows[place]
     rest = values[1:] if place == 0 else values[:-1]
-    if times < 5 or len(rest) < 3 or not (value == 0 or is_round_sentinel(float(value))):
+    if times < 5 or len(rest) < 2 or not (value == 0 or is_round_sentinel(float(value))):
         return ""
     gap = rest[0] - value if place == 0 else value - rest[-1]
     span, step = rest[-1] - rest[0], float(np.median(np.diff(rest)))
@@ -71,7 +79,7 @@ def judge_end(
     if value == 0:
         return "weak" if apart and rest[0] > 0 and len(rest) >= 8 else ""
     if len(rest) < 8:
-        below = place == 0 and value < 0 <= rest[0] and len(rest) > 3
+        below = place == 0 and value < 0 <= rest[0] and (gap > 1 or len(rest) > 3)
         return "strong" if gap > 5 * span and abs(value) > 9 else "weak" if below else ""
     if place == 0 and value < 0 and gap > span:
         return "strong"
@@ -80,6 +88,25 @@ def judge_end(
     if place == -1 and gap > 2 * span:
         return "strong"
     return "weak" if gap >= 5 * step and (place == 0 or apart) else ""
+
+
+NO_ANSWER = (7, 8, 9, 66, 77, 88, 96, 97, 98, 99, 777, 888, 998, 999)
+
+
+def judge_scale(
+    values: np.ndarray,  # different numbers, ascending
+    rows: np.ndarray,  # of each
+) -> dict[float, int]:  # rows by number that may mean *no answer*
+    "Find what lies beyond a scale: 9 where the others are 1 to 5."
+    gaps = np.flatnonzero(np.diff(values) >= 2)
+    if not 3 <= len(values) <= 13 or not len(gaps) or (values % 1).any():
+        return {}
+    scale, beyond = np.split(values, [gaps[0] + 1])
+    known = scale[0] in (0, 1) and len(scale) >= 2 and np.isin(beyond, NO_ANSWER).all()
+    times = rows[len(scale) :]
+    if not known or times.min() < 5 or rows[len(scale) - 1] < 5:
+        return {}
+    return dict(zip(beyond.tolist(), times.tolist(), strict=True))
 
 
 def find_number_sentinels(
@@ -99,7 +126,7 @@ def find_number_sentinels(
     for place, verdict in found:
         if verdict == "weak":
             weak[float(values[place])] = int(rows[place])
-    return strong, weak
+    return strong, weak | judge_scale(values, rows)
 
 
 # %% ../../nbs/scaffold/04c_sentinels.ipynb #b11b2d1d
@@ -139,8 +166,10 @@ def examine_number_sentinels(
 ) -> None:
     "Find the numbers of a column that stand for missing."
     reading, fits = choose_number_reading(column)
-    if fits < 0.5 * column.present or column.unread or column.distinct < 4:
+    if fits < 0.5 * column.present or column.unread or column.distinct < 3:
         return
+    if find_spelling_reason(column):
+        return  # codes
     text, numbers, rows = read_sample(column, reading)
     read = ~np.isnan(numbers)
     padded = np.array([bool(re.fullmatch("0{2,}", v)) for v in text.to_pylist()]) & read
@@ -162,7 +191,7 @@ def examine_number_sentinels(
             f"and far from all others ({left.min():g} to {left.max():g})"
         )
     for value, times in weak.items():
-        others = left[left != value]
+        others = left[~np.isin(left, list(weak))]
         column.remarks.append(
             f"{scale_rows(column, times):,} values are {value:g}, which may mean missing (all others are "
             f"{others.min():g} to {others.max():g}); kept as a number, write missing: ['{value:g}'] if it does".replace(
@@ -254,6 +283,7 @@ MISSING_MARKS = (
         "(missing)",
     ),
 )  # never a category
+NAMES = ("Nan", "Null", "Nat")  # so written they are also names of persons
 PUNCTUATION = r"[-–—.*_/\s]+"
 DOUBTFUL_WORDS = (
     *(
@@ -280,6 +310,11 @@ DOUBTFUL_WORDS = (
 )
 
 
+def is_mark(word: str) -> bool:
+    "Tell a mark for missing from a category."
+    return word.lower() in MISSING_MARKS and word not in NAMES
+
+
 def uses_na(profile: TableProfile) -> str:  # the first such column, "" for none
     "Find a column of numbers in which NA means missing."
     for name, column in profile.columns.items():
@@ -287,6 +322,31 @@ def uses_na(profile: TableProfile) -> str:  # the first such column, "" for none
         if words & {"na", "n/a"} and choose_number_reading(column)[1] > 0.5 * column.present:
             return name
     return ""
+
+
+COUNTRIES = frozenset(
+    "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH "
+    "CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN "
+    "GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI "
+    "LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NC NE NF NG NI NL NO NP NR NU NZ OM PA "
+    "PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF "
+    "TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW UK EU "
+    "APAC EMEA LATAM AMER ANZ MENA MEA NAM NORAM SAM AN OC APJ ROW WW CIS NORDICS DACH".split()
+)  # and the usual regions of the world
+PLACE_NAME = (
+    r"(?i)countr|nation|region|contin|territor|market|land|iso|geo|pa[iy]s|provin|state|server"
+)
+
+
+def is_place_code(
+    column: ColumnProfile,
+    others: list[str],  # its values without NA
+) -> bool:
+    "Tell whether NA is Namibia, North America or a province among its like."
+    known = sum(v in COUNTRIES for v in others)
+    short = sum(bool(re.fullmatch("[A-Z]{2,6}", v)) for v in others)
+    named = bool(re.search(PLACE_NAME, column.name)) and short >= 0.8 * len(others)
+    return len(others) >= 2 and (known >= 0.8 * len(others) or named)
 
 
 def judge_na(
@@ -301,6 +361,11 @@ def judge_na(
         return (
             False,
             f"{rows:,} values are 'NA', kept as a value, since {short:,} others are codes of two letters",
+        )
+    if is_place_code(column, others):
+        return (
+            False,
+            f"{rows:,} values are 'NA', kept as a value, since the others are codes of places, such as {others[0]!r}",
         )
     if number:
         return True, f"{rows:,} values ('NA') are taken as missing, as in the numbers of {number!r}"
@@ -318,14 +383,14 @@ def examine_words(
     values = column.values if column.values is not None else {}
     if column.delivered != "text" or choose_number_reading(column)[1] >= 0.5 * column.present:
         return
-    marks = {v: n for v, n in values.items() if v.lower() in MISSING_MARKS}
+    marks = {v: n for v, n in values.items() if is_mark(v)}
     blank = {v: n for v, n in values.items() if re.fullmatch(PUNCTUATION, v)}
     if blank and not any(re.fullmatch(r"\W+", v) for v in values if v not in blank | marks):
         marks |= blank
     if marks:
         quoted = ", ".join(map(repr, marks))
         column.remarks.append(f"{sum(marks.values()):,} values ({quoted}) are taken as missing")
-    doubtful = {v: n for v, n in values.items() if v.lower() in DOUBTFUL_WORDS}
+    doubtful = {v: n for v, n in values.items() if v.lower() in DOUBTFUL_WORDS or v in NAMES}
     if doubtful:
         quoted = ", ".join(f"{word!r} {rows:,}" for word, rows in doubtful.items())
         column.remarks.append(f"kept as a value, may mean missing: {quoted}")

@@ -30,11 +30,13 @@ from ..data.timestamps import NAMED_FORMATS, check_format
 from .profiling import ColumnProfile, TableProfile
 from .target import find_column, infer_time_column
 from mlops_kit.scaffold.time_evidence import (
-    describe_number_format,
-    detect_number_format,
-    is_ordered,
     read_times,
     sample_text,
+)
+from mlops_kit.scaffold.time_numbers import (
+    describe_number_formats,
+    detect_number_formats,
+    is_ordered,
 )
 from .time_zones import describe_clock, describe_zones
 
@@ -74,7 +76,7 @@ def read_numbers_as_time(
         return None
     if reading.whole == reading.fits and 1800 <= reading.low <= reading.high <= 2200:
         return "%Y"
-    return detect_number_format(column, True)
+    return next(iter(detect_number_formats(column, True)), None)
 
 
 # %% ../../nbs/scaffold/08a_time_column.ipynb #4e4e91b3
@@ -91,7 +93,7 @@ def find_named_time(
         apply_formats(column, rules, forms)
     elif rules["type"] != "datetime" and (form := read_numbers_as_time(column)):
         apply_formats(column, rules, [form])
-        rules["evidence"] = describe_number_format(form)
+        rules["evidence"] = describe_number_formats([form], time)
     if rules["type"] != "datetime":
         seen = f"as {rules['type']} ({rules['evidence'][:90]})"
         raise UserError(

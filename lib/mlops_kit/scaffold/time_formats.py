@@ -40,13 +40,15 @@ from ..data.timestamps import MONTHS, WEEKDAY_WORDS, ZONE_HOURS, fold_word
 
 
 # %% ../../nbs/scaffold/00_time_formats.ipynb #618f80b7
-FILLERS = set("t of de del den le el il um at à the uhr o utc fy cy ay".split())
+FILLERS = set(
+    "t of de del den le el il um at à the uhr o utc fy cy ay kl klo om uur alle ore las às godz dnia г год года".split()
+)
 WEEK_WORDS = ("w", "wk", "kw", "cw", "week", "woche", "semaine", "semana", "vecka")
 LETTER_PARTS = {"年": "%Y", "月": "%m", "日": "%d", "時": "%H", "时": "%H", "分": "%M", "秒": "%S"} | {
     "년": "%Y", "월": "%m", "일": "%d", "시": "%H", "분": "%M", "초": "%S"
 }  # fmt: skip
 TOKENS = re.compile(
-    r"(?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?)(?!\d)|(?P<digits>\d+)(?:(?:st|nd|rd|th|er|º|ª)(?![^\W\d_]))?"
+    r"(?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+|:\d{3,9})?)?)(?!\d)|(?P<digits>\d+)(?:(?:st|nd|rd|th|er|º|ª)(?![^\W\d_]))?"
     r"|(?P<region>[A-Z][A-Za-z_]+(?:/[A-Z][A-Za-z_+\-0-9]+)+)"
     r"|(?P<half>(?i:[ap]\.?\s?m)(?![^\W\d_])\.?)"
     r"|(?P<word>[^\W\d_]+(?:-feira)?\.?)|(?P<other>.)",
@@ -68,9 +70,9 @@ def name_word(
     if word == "Z":
         return "%Z"
     if word in LETTER_PARTS or word.lower().strip(".") in (*FILLERS, *WEEK_WORDS, "q"):
-        if not ("%H" in seen and word.upper() in ZONE_HOURS):
+        if not (re.search("%[HI]", seen) and word.upper() in ZONE_HOURS):
             return word
-    if "%H" in seen and word.upper() in ZONE_HOURS:
+    if re.search("%[HI]", seen) and word.upper() in ZONE_HOURS:
         return "%Z"
     if folded in MONTHS and not later:
         return "%b"
@@ -109,7 +111,7 @@ def cut_example(
         token = TOKENS.match(example, place)
         place, kind, text = token.end(), token.lastgroup, token[token.lastgroup]
         if kind == "clock":
-            text = "%H:%M:%S" if text.count(":") == 2 else "%H:%M"
+            text = ("%H:%M", "%H:%M:%S", "%H:%M:%S:%f")[text.count(":") - 1]
         elif kind == "region":
             text = "%Z"
         elif kind == "half":
@@ -152,7 +154,7 @@ def name_long_numbers(
             pieces[place] = LONG_NUMBERS[len(piece)]
         elif len(piece) == 4 and "1000" <= piece <= "2999":
             pieces[place] = "%Y"
-        elif len(piece) == 3 and "%Y" in pieces[:place]:
+        elif len(piece) == 3 and "%Y" in pieces[:place] and "%M" not in "".join(pieces):
             pieces[place] = "%j"
         else:
             open_places.append(place)

@@ -18,6 +18,7 @@ __all__ = [
     "infer_number",
     "infer_date",
     "infer_unread_time",
+    "infer_unread_calendar",
     "infer_boolean",
     "infer_text",
     "infer_unread_numbers",
@@ -33,22 +34,26 @@ import numpy as np
 import pyarrow as pa
 
 from .codes import find_code_reason
-from .sentinels import MISSING_MARKS
+from .sentinels import PUNCTUATION, is_mark
 from .target import MISSING_WORDS, choose_number_reading
 from ..data.dtypes import BOOLEAN_WORDS
-from ..data.numbers import MULTIPLIED
+from ..data.numbers import MULTIPLIED, TEXT_MARKERS
 from .profiling import ColumnProfile
 from mlops_kit.scaffold.time_evidence import (
     choose_date_formats,
-    describe_number_format,
-    detect_number_format,
+    find_calendar,
     is_certain_format,
-    is_named_time,
     looks_like_time,
     read_times,
     sample_text,
 )
-from .time_zones import describe_zones
+from mlops_kit.scaffold.time_numbers import (
+    describe_number_formats,
+    detect_number_formats,
+    find_number_doubt,
+    is_named_time,
+)
+from .time_zones import describe_regions, describe_zones
 
 Inference = tuple[dict[str, Any], list[str]]  # fields of a contract's entry; evidence in sentences
 
@@ -62,7 +67,8 @@ def split_words(
     missing, other = {}, {}
     for word, rows in (column.words or {}).items():
         known = word.lower() in MISSING_WORDS or re.fullmatch(r"[+-]?inf(inity)?", word.lower())
-        known = known or word in column.sentinels
+        known = known or word in column.sentinels or is_mark(word)
+        known = known or re.fullmatch(PUNCTUATION, word)
         (missing if known else other)[word] = rows
     return missing | column.sentinels, other
 
@@ -107,9 +113,13 @@ def fits_nearly_all(
     missing: dict[str, int],  # see `split_words`
     other: dict[str, int],  # see `split_words`
 ) -> bool:
-    "Tell whether a type fits 90 % of the values, and the others are 20 words at most."
+    "Tell whether a type fits 90 % of the values and the others are few words, or 50 % and five words."
     present = column.present - sum(missing.values())
-    return fits >= 0.9 * present and column.words is not None and len(other) <= 20
+    if column.words is None or len(other) > 20:
+        return False
+    few = len(other) <= 5 and not any(re.search(r"\d", word) for word in other)
+    varied = column.distinct > max(30, 0.02 * present)
+    return fits >= 0.9 * present or (fits >= 0.5 * present and few and varied)
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #a797a918
@@ -121,13 +131,13 @@ def infer_epoch(
     reading, numbers = choose_number_reading(column)
     if not numbers or numbers < 0.98 * (column.present - sum(missing.values())):
         return None
-    form = detect_number_format(column, is_named_time(column.name)) if reading == "." else None
-    if not form:
+    forms = detect_number_formats(column, is_named_time(column.name)) if reading == "." else []
+    if not forms:
         return None
-    rules = {"type": "datetime", "format": form}
+    rules = {"type": "datetime", "format": forms[0]}
     if missing:
         rules["missing"] = list(missing)
-    return rules, [describe_number_format(form), *describe_missing(missing)]
+    return rules, [describe_number_formats(forms, column.name), *describe_missing(missing)]
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #0532a83f
@@ -140,7 +150,7 @@ def describe_numbers(
     notes = list(column.remarks)
     if units := reading[:-1].split("\x1f") if reading[:-1] else []:
         notes.append(
-            f"{numbers:,} numbers are read as numbers with {' or '.join(map(repr, units))}"
+            f"{numbers:,} numbers are read as numbers with {' or '.join(repr(u) if u else 'nothing' for u in units)}"
         )
     if reading.endswith(",") and not any("decimal" in n for n in notes):
         notes.append(f"{numbers:,} numbers are read with a decimal comma")
@@ -187,16 +197,17 @@ def infer_number(
         return None
     whole = column.readings[reading].whole == numbers
     notes = describe_missing(unexplained(column, missing))
-    notes += describe_misfits(other, f"of {present:,} values", "numbers") + describe_limits(other)
     if len(reading) == 1 and (code := find_code_reason(column, whole)):
         listed = {"missing": list(missing)} if missing else {}
         return {"type": "category"} | listed, [*notes, *column.remarks, code]
+    notes += describe_misfits(other, f"of {present:,} values", "numbers") + describe_limits(other)
     whole = whole and not missing and not other
     rules: dict[str, Any] = {"type": "integer" if whole else "number"}
     if reading.endswith(","):
         rules["decimal"] = ","
     if units := reading[:-1].split("\x1f") if reading[:-1] else []:
         unit = units[0].removesuffix(MULTIPLIED).strip()
+        unit = "" if unit in TEXT_MARKERS or "" in units else unit
         rules |= {"format": units[0] if len(units) == 1 else units} | (
             {"unit": unit} if unit else {}
         )
@@ -227,6 +238,7 @@ def infer_date(
         + column.remarks
         + reasons
         + describe_zones(sample_text(column))
+        + describe_regions(sample_text(column), forms[0])
     )
     if len(forms) > 1:
         notes.append(
@@ -263,6 +275,22 @@ def infer_unread_time(
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #4065c816
+def infer_unread_calendar(
+    column: ColumnProfile,
+    missing: dict[str, int],  # see `split_words`
+) -> Inference | None:
+    "Infer that a column holds times of another calendar, or months that lost a zero."
+    calendar = find_calendar(column)
+    doubt = f"looks like a time of {calendar}" if calendar else find_number_doubt(column)
+    if not doubt:
+        return None
+    example = next((v for v in sample_text(column).to_pylist() if v not in missing), "")
+    amount = f"{column.present:,} of {column.present:,} values"
+    return {"type": "category", "role": "unread"}, [
+        f"{doubt}, and {amount} cannot be read, such as {example!r}"
+    ]
+
+
 def infer_boolean(column: ColumnProfile) -> Inference | None:
     "Infer a boolean from two words of which one means true and the other false."
     values = set(map(str.lower, column.values or {})) if column.distinct <= 2 else set()
@@ -284,7 +312,7 @@ def infer_text(
     spaced = column.counts.get("gaps", 0) > 0.5 * column.present
     varied = column.distinct > 0.3 * column.present
     rules: dict[str, Any] = {"type": "text" if long and spaced and varied else "category"}
-    marks = {v: rows for v, rows in (column.values or {}).items() if v.lower() in MISSING_MARKS}
+    marks = {v: rows for v, rows in (column.values or {}).items() if is_mark(v)}
     notes += describe_missing(unexplained(column, marks)) + column.remarks
     if marks | column.sentinels:
         rules["missing"] = list(marks | column.sentinels)
@@ -306,7 +334,8 @@ def infer_type(
         return {"type": column.delivered}, []
     missing, other = split_words(column)
     return (
-        infer_epoch(column, missing)
+        infer_unread_calendar(column, missing)
+        or infer_epoch(column, missing)
         or infer_unread_numbers(column)
         or infer_number(column, missing, other)
         or infer_date(column, missing, other)

@@ -11,6 +11,7 @@ __all__ = [
     "SPELLINGS",
     "APPROXIMATE",
     "LIMITS",
+    "FOOTNOTE",
     "Unit",
     "list_values",
     "scale_rows",
@@ -20,6 +21,7 @@ __all__ = [
     "is_unit",
     "count_units",
     "describe_units",
+    "split_multiplier",
     "find_multiplied",
     "find_unit",
 ]
@@ -35,7 +37,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..data.dtypes import encode_distinct, to_text
-from ..data.numbers import MULTIPLIED, MULTIPLIERS
+from ..data.numbers import MULTIPLIED, MULTIPLIERS, TEXT_MARKERS
 from .profiling import ColumnProfile
 
 
@@ -122,6 +124,9 @@ LIMITS = (
 )
 
 
+FOOTNOTE = r"[*†‡§^#¹²³]{1,3}"  # behind a number
+
+
 def is_currency(word: str) -> bool:
     "Tell signs and abbreviations of currencies."
     signed = any(unicodedata.category(c) == "Sc" for c in word) and len(word) <= 4
@@ -144,6 +149,9 @@ def is_unit(
     values: list[str],  # some values that have it
 ) -> bool:
     "Tell a unit from part of a name."
+    broken = sum(bool(re.search(r"\d[.,]\d", v)) for v in values)
+    if before in TEXT_MARKERS and behind == TEXT_MARKERS[before]:
+        return broken > 0.5 * len(values)
     if before and behind:
         return False
     if before:
@@ -151,7 +159,6 @@ def is_unit(
     if behind.lower() in UNITS or is_currency(behind) or behind.lower() in MULTIPLIERS:
         return True
     spaced = sum(bool(re.search(r"\d\s", v)) for v in values)
-    broken = sum(bool(re.search(r"\d[.,]\d", v)) for v in values)
     word = re.fullmatch(r"[^\W\d_]{2,}\.?( [^\W\d_]+){0,2}|[^\w\s#/:;]", behind)
     return bool(word) and max(spaced, broken) > 0.5 * len(values)
 
@@ -195,15 +202,29 @@ def describe_units(
 
 
 # %% ../../nbs/scaffold/04a_units.ipynb #a92ab4b3
+def split_multiplier(
+    before: str,  # what stands before a number
+    behind: str,  # what stands behind it, "Mio. €"
+) -> Unit:  # the currency, or what stands before; the multiplier
+    "Take a multiplier and the currency behind it apart."
+    for end in range(len(behind) - 1, 0, -1) if not before else ():
+        word, sign = behind[:end].strip(), behind[end:].strip()
+        if word.rstrip(".").lower() in MULTIPLIERS and is_currency(sign):
+            return sign, word
+    return before, behind
+
+
 def find_multiplied(
     counts: Counter[Unit],  # see `count_units`
 ) -> str:  # `format` in the contract; "" when the words are no multipliers
     "Find thousands and millions behind numbers."
-    words = {behind for _, behind in counts}
-    signs = {before for before, _ in counts}
+    cut = [split_multiplier(*unit) for unit in counts]
+    words = {word for _, word in cut}
+    signs = {sign for sign, _ in cut}
     known = all(not word or word.rstrip(".").lower() in MULTIPLIERS for word in words)
     single = {word for word in words if word in ("m", "b", "M", "B")}
     enough = len(words - {""}) > 1 or (len(words) > 1 and not single & {"m", "b"})
+    enough = enough or (words != {""} and all(map(is_currency, signs)))
     if not (known and enough and len(signs) == 1):
         return ""
     sign = signs.pop()
@@ -216,10 +237,13 @@ def find_unit(
     present: int,  # rows with a value
 ) -> tuple[list[str], bool]:  # spellings of the one unit; whether there are several units
     "Find the one unit of a column, or tell that there are several."
-    units = {u: n for u, n in counts.items() if u == ("", "") or is_unit(*u, some[u])}
+    notes = {u for u in counts if not u[0] and re.fullmatch(FOOTNOTE, u[1])}
+    units = {u: n for u, n in counts.items() if u == ("", "") or u in notes or is_unit(*u, some[u])}
     total = sum(units.values())
     if total < 0.9 * present or set(units) <= {("", "")}:
         return [], False
+    if counts[("", "")] and set(units) <= {("", ""), *notes}:
+        return [*sorted(sign for _, sign in notes), ""], False
     rows: Counter[str] = Counter()
     for (before, behind), times in units.items():
         rows[same_unit(before or behind) if before or behind else ""] += times
