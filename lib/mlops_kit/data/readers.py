@@ -291,15 +291,15 @@ def frame_of_records(
 def check_alike(
     table: pd.DataFrame,  # made of records
 ) -> None:
-    "Raise ValueError where one name is written in two ways, and no record has both."
+    "Raise UserError where one name is written in two ways, and no record has both."
     alike: dict[str, list[str]] = {}
     for name in table:
         alike.setdefault(clean_name(str(name)).lower(), []).append(name)
     for names in alike.values():
         if len(names) > 1 and table[names].notna().sum(axis=1).max() < 2:
-            raise ValueError(
-                f"{' and '.join(map(repr, names))} differ only in capitals or blanks, and no record "
-                "has both: write one name"
+            raise UserError(
+                f"the JSON names {' and '.join(map(repr, names))} differ only in capitals or blanks, "
+                "and no record has both: write one name"
             )
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "find_problems",
     "judge_rows",
     "find_zoned",
+    "find_wrong_zones",
     "find_exchanged_days",
     "check_missing",
     "check_bad_share",
@@ -174,6 +175,17 @@ def find_zoned(
         return np.zeros(len(values), dtype="bool")
     zoned = pc.match_substring_regex(to_text(values), ZONE_PATTERN)
     return pc.fill_null(zoned, False).to_numpy(zero_copy_only=False)
+
+
+def find_wrong_zones(
+    values: pd.Series,  # dates as delivered
+    zoned: bool | str,  # `zone` in the contract: whether the first times had a zone; "mixed": some
+) -> np.ndarray:  # True where a time has a zone and the first ones had none, or the other way round
+    "Find the times whose clock is another than the contract's."
+    if zoned == "mixed":
+        return np.zeros(len(values), bool)
+    has_zone = find_zoned(values)
+    return values.notna().to_numpy() & ~has_zone if zoned else has_zone
 
 
 # %% ../../nbs/data/06_validation.ipynb #6180f701

@@ -8,6 +8,7 @@ __all__ = [
     "open_bundle",
     "Delivery",
     "take_delivery",
+    "add_zones",
     "delivery_checks",
     "order_checks",
     "delivery_window",
@@ -20,6 +21,7 @@ __all__ = [
 
 
 # %% ../../nbs/monitoring/21_batch.ipynb #b0d7c582
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,7 @@ from ..core.project import stage
 from .reference import load_reference
 from ..registry.restore import find_known_version
 from ..data.readers import read_batches
-from ..data.validation import find_exchanged_days
+from ..data.validation import find_exchanged_days, find_wrong_zones
 from ..storage.objects import copy_output, open_store
 from ..registry.versions import find_bundle
 from .windows import compare_contracts
@@ -137,7 +139,21 @@ def take_delivery(
     checked = stage("validate")(raw, contract | {"columns": here, "key": key}, params, "the rows")
     gone = [name for name, rules in known.items() if name not in raw and rules["known"]]
     rows = checked.typed.reindex(columns=[*checked.typed, *gone])
-    return Delivery(rows, checked.reasons, gone, checked.unknown)
+    return Delivery(rows, add_zones(checked.reasons, raw, here), gone, checked.unknown)
+
+
+def add_zones(
+    reasons: pd.Series,  # see `Delivery`
+    raw: pd.DataFrame,  # as delivered
+    columns: dict[str, dict[str, Any]],  # entries of the contract
+) -> pd.Series:
+    "Add that times come with a zone where those of training had none, or the other way round."
+    for name, rules in columns.items():
+        if rules["type"] == "datetime" and not re.search("%[zZ]", str(rules.get("format"))):
+            wrong = find_wrong_zones(raw[name], rules.get("zone", False))
+            words = f"{name}: a time {'without' if rules.get('zone') else 'with'} a zone"
+            reasons = reasons.where(~wrong, reasons.where(reasons == "", reasons + "; ") + words)
+    return reasons
 
 
 # %% ../../nbs/monitoring/21_batch.ipynb #25ea1d39
