@@ -17,6 +17,7 @@ __all__ = [
     "label_note",
     "compare_delivery",
     "drift_of_files",
+    "left_out_notes",
 ]
 
 
@@ -39,6 +40,7 @@ from ..core.params import all_declared, resolve_parameters
 from ..core.project import stage
 from .reference import load_reference
 from ..registry.restore import find_known_version
+from ..data.csv_layout import CsvLayout
 from ..data.readers import read_batches
 from ..data.validation import find_exchanged_days, find_wrong_zones
 from ..storage.objects import copy_output, open_store
@@ -52,6 +54,7 @@ def read_rows(
     files: list[str],
     root: Path,  # the project's root
     csv: dict[str, Any],  # ingest.csv: how text files are written
+    layouts: list[CsvLayout] | None = None,  # gets how text files were read
 ) -> pd.DataFrame:  # rows as delivered; a column that only some files have is missing in the others
     """Read rows from files.
 
@@ -62,7 +65,7 @@ def read_rows(
         local = "::" not in file and not file.startswith("s3://")
         place = str(Path(file).expanduser().absolute()) if local else file
         try:
-            parts += list(read_batches(place, root, csv))
+            parts += list(read_batches(place, root, csv, layouts))
         except UserError as error:
             raise UserError(str(error).removeprefix("data.source ").replace(place, file)) from None
     if not sum(map(len, parts)):
@@ -291,10 +294,24 @@ def drift_of_files(
     bundle, name = open_bundle(root, version, folder)
     given = {n: resolve_parameters(n, params, declared) for n in ("ingest", "validate", "monitor")}
     contract = load_contract(bundle / "contract.yaml")
-    raw = read_rows(files, root, given["ingest"]["csv"])
+    layouts: list[CsvLayout] = []
+    raw = read_rows(files, root, given["ingest"]["csv"], layouts)
     delivery = take_delivery(raw, contract, given["validate"])
     max_bad_rows = given["validate"]["max_bad_rows"]
     found = compare_delivery(bundle, name, delivery, given["monitor"], max_bad_rows)
     ours = load_contract(root / "contract.yaml")
     other = [f"another contract: {line}" for line in compare_contracts(contract, ours)]
-    return found | {"notes": [*found["notes"], *other]}
+    return found | {"notes": [*found["notes"], *other, *left_out_notes(layouts)]}
+
+
+def left_out_notes(
+    layouts: list[CsvLayout],  # of the files
+) -> list[str]:
+    "Name the lines that were taken for no rows, ten of them."
+    lines = [
+        f"{Path(layout.file).name}: line {out.line:,} is no row and left out ({out.reason})"
+        for layout in layouts
+        for out in layout.left_out
+    ]
+    more = len(lines) - 10
+    return lines[:10] + ([f"{more:,} more lines are left out"] if more > 0 else [])
