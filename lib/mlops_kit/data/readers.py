@@ -9,24 +9,16 @@ __all__ = [
     "PARQUET_SUFFIXES",
     "COMPRESSION_SUFFIXES",
     "UNREAD_SUFFIXES",
-    "WRAPPERS",
     "clean_batches",
     "note_rows",
     "read_csv_batches",
-    "to_json_text",
     "is_rounded",
     "keep_whole_numbers",
-    "to_iso",
-    "to_number",
-    "unwrap_value",
-    "unwrap",
-    "decode_bytes",
     "simplify_objects",
     "simplify_types",
     "read_parquet_batches",
     "frame_of_records",
     "check_alike",
-    "make_record",
     "read_json_batches",
     "resolve_url",
     "read_query_batches",
@@ -53,6 +45,7 @@ from ..core.files import UserError
 from .csv_layout import CsvLayout, find_layout
 from .csv_stream import explain_csv_error, open_csv, read_lines
 from .formats import list_source_files, open_bytes
+from .json_values import decode_bytes, make_record, to_json_text, unwrap
 from .names import clean_column_names, clean_name
 from .row_filter import check_swallowed, filter_rows, find_lines
 
@@ -123,14 +116,6 @@ def read_csv_batches(
         raise explain_csv_error(layout, error) from None
 
 
-# %% ../../nbs/data/03_readers.ipynb #6d289a86
-def to_json_text(value: Any) -> str:
-    "Write a list or record as JSON, anything else as text."
-    if isinstance(value, (list, dict)):
-        return json.dumps(value, default=str, sort_keys=True)
-    return str(value)
-
-
 # %% ../../nbs/data/03_readers.ipynb #7aacf1ba
 def is_rounded(
     values: pd.Series,  # of any type
@@ -150,67 +135,6 @@ def keep_whole_numbers(
         if all(value is None or type(value) is int for value in given):
             rows[name] = pd.array(given, dtype="Int64")
     return rows
-
-
-# %% ../../nbs/data/03_readers.ipynb #46eab680
-def to_iso(value: Any) -> Any:
-    "Read MongoDB's `$date`: ISO text or milliseconds since 1970."
-    value = unwrap_value(value)
-    if isinstance(value, (int, float)) or str(value).lstrip("-").isdigit():
-        return pd.Timestamp(int(value), unit="ms", tz="UTC").isoformat()
-    return value
-
-
-def to_number(value: Any) -> Any:
-    "Read a number that may stand as text; text that is none stays."
-    try:
-        return int(value) if re.fullmatch(r"-?\d+", str(value)) else float(value)
-    except (TypeError, ValueError):
-        return value
-
-
-WRAPPERS: dict[str, Callable[[Any], Any]] = {
-    "$date": to_iso,
-    "$timestamp": lambda value: to_iso(1000 * value["t"] if isinstance(value, dict) else value),
-    **dict.fromkeys(("$oid", "$uuid", "$symbol", "S", "string", "bytes"), lambda value: value),
-    **dict.fromkeys(("$numberLong", "$numberInt", "$numberDouble", "$numberDecimal"), to_number),
-    **dict.fromkeys(("N", "int", "long", "float", "double"), to_number),
-    **dict.fromkeys(("BOOL", "boolean"), bool),
-    "NULL": lambda value: None,
-}
-
-
-def unwrap_value(value: Any) -> Any:
-    "Take a value out of the record that names its type."
-    if isinstance(value, dict) and len(value) == 1 and (tag := next(iter(value))) in WRAPPERS:
-        return WRAPPERS[tag](value[tag])
-    return value
-
-
-def unwrap(
-    values: pd.Series,  # of records
-) -> pd.Series:  # what is in them where all name a type; otherwise as they are
-    "Take values out of records that name their type."
-    inner = [unwrap_value(value) if isinstance(value, dict) else None for value in values]
-    if any(isinstance(value, (dict, list)) for value in inner):
-        return values
-    return pd.Series(inner, index=values.index, dtype="object")
-
-
-def decode_bytes(value: Any) -> str:  # of bytes, or anything else
-    "Read bytes as the text that they hold, or write short ones such as keys as hexadecimal digits."
-    if not isinstance(value, (bytes, bytearray, memoryview)):
-        return to_json_text(value)
-    content = bytes(value)
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        if len(content) <= 64:
-            return content.hex()
-    raise UserError(
-        f"a column holds bytes that are no text (a value of {len(content):,} bytes): leave it out of "
-        "the data, or write text there"
-    )
 
 
 # %% ../../nbs/data/03_readers.ipynb #b7b7fc19
@@ -304,18 +228,6 @@ def check_alike(
 
 
 # %% ../../nbs/data/03_readers.ipynb #9b6105d2
-def make_record(
-    pairs: list[tuple[str, Any]],  # of one JSON object
-) -> dict[str, Any]:
-    "Make a record. Raises ValueError for a name that stands twice: one value would be lost."
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the name {twice!r} stands {names.count(twice)} times in one record")
-    return record
-
-
 def read_json_batches(
     file: str,  # one record a line, or one list of records
 ) -> Iterator[pd.DataFrame]:  # in the file's types
