@@ -34,7 +34,7 @@ import pandas as pd
 
 from ..core.contract import known_columns
 from ..data.dtypes import BOOLEAN_WORDS, to_text, to_type
-from ..data.validation import Problem, find_problems, find_similar_name, find_zoned
+from ..data.validation import Problem, find_problems, find_similar_name, find_wrong_zones
 
 
 # %% ../../nbs/serving/02_findings.ipynb #21f60828
@@ -268,10 +268,7 @@ def check_zones(
     zoned: bool | str,  # whether training's times had a zone; "mixed": some of them
 ) -> list[Finding]:
     "Mark times with a zone where training had none, and the other way round."
-    has_zone = find_zoned(given)
-    if zoned == "mixed":
-        return []
-    rows = given.notna().to_numpy() & ~has_zone if zoned else has_zone
+    rows = find_wrong_zones(given, zoned)
     if not rows.any():
         return []
     words = f"a time {'without' if zoned else 'with'} a zone"
