@@ -6,6 +6,7 @@
 __all__ = [
     "CODE_WORDS",
     "COUNT_WORDS",
+    "STRICT_CODES",
     "VERSION_NAME",
     "is_code_name",
     "is_version",
@@ -38,6 +39,7 @@ CODE_WORDS = (
 COUNT_WORDS = r"(^|_)(num|number|no|nr|count|n|anzahl|total|sum|avg|mean|days|years|age|price|cost|amount|qty|quantity|sqft|size|score)(_|$)"
 
 
+STRICT_CODES = r"(?i)(^|[_\W])(codes?|kode|icd\d*|account|konto|sku|ids?)$"
 VERSION_NAME = r"(?i)(^|[_\W])(version|ver|release|build|firmware|revision|rev|chapter|section|kapitel|abschnitt|clause)"
 
 
@@ -90,6 +92,11 @@ def find_spelling_reason(
     text = [v for v in values.to_pylist() if re.search(r"\d", v)]
     if len(text) > 2 and all(re.fullmatch(r"\+[1-9]\d{0,11}", v) for v in text):
         return f"numbers with a plus sign that are taken as codes, such as {text[0]!r}"
+    code = re.search(STRICT_CODES, column.name) and any("." in v for v in text)
+    if code and 2 < len(text) <= 0.2 * column.present:
+        return (
+            f"numbers that are taken as codes by the column's name, such as {max(text, key=len)!r}"
+        )
     if not is_version(column, text):
         return ""
     example = max(text, key=len)

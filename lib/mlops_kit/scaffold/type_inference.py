@@ -5,6 +5,7 @@
 # %% auto #0
 __all__ = [
     "Inference",
+    "ZERO_DATE",
     "split_words",
     "quote_words",
     "describe_missing",
@@ -59,6 +60,9 @@ Inference = tuple[dict[str, Any], list[str]]  # fields of a contract's entry; ev
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #56d35f76
+ZERO_DATE = r"0+([-/.])0+\1[0:T ]+"  # 0000-00-00 00:00:00
+
+
 def split_words(
     column: ColumnProfile,
     # Returns: rows by word for *missing*; rows by other word
@@ -68,7 +72,7 @@ def split_words(
     for word, rows in (column.words or {}).items():
         known = word.lower() in MISSING_WORDS or re.fullmatch(r"[+-]?inf(inity)?", word.lower())
         known = known or word in column.sentinels or is_mark(word)
-        known = known or re.fullmatch(PUNCTUATION, word)
+        known = known or re.fullmatch(rf"{PUNCTUATION}|{ZERO_DATE}", word)
         (missing if known else other)[word] = rows
     return missing | column.sentinels, other
 
