@@ -18,10 +18,13 @@ from mlops_kit.monitoring.assessment import (
     Span,
     input_reference,
     judge_inputs,
+    judge_copies,
     judge_outcomes,
     measure_case,
     name_windows,
     open_case,
+    parts_note,
+    parts_of_window,
     performance_notes,
 )
 from mlops_kit.core.files import UserError, load_table
@@ -90,21 +93,24 @@ def monitor(
 ) -> Monitored:
     "Compare rows with the days a model was trained on. Raises UserError when they cannot be compared."
     case = open_case(bundle, rows, contract, dated=spans is not None)
-    views, windows = judge_inputs(case, spans, params, found[1])
+    parts = parts_of_window(case, spans)
+    passed_over = (*found[1], *parts)
+    views, windows = judge_inputs(case, spans, params, passed_over)
     checks = [
         *found[0],
         *require_persistence(windows, params["persist"]),
         *judge_outcomes(case, spans and spans[-1], params),
+        *judge_copies(case, spans and spans[-1]),
     ]
     newest, smallest = windows[-1], (params["min_effect"], params["min_defect_share"])
-    inputs = input_reference(case, found[1])
+    inputs = input_reference(case, passed_over)
     rate = measure_false_alarm_rate(inputs, newest.null, newest.window.rows, smallest)
     measured = measure_case(case, name_windows(case, spans), contract, params)
     result = {
         **measured,
         "window": {"from": newest.first, "to": newest.last, "rows": newest.window.rows},
         **reach_verdict(checks, case.reference, read_limits(params.get("limits"))),
-        "notes": [*window_notes(newest), *performance_notes(measured)],
+        "notes": [*window_notes(newest), *parts_note(parts), *performance_notes(measured)],
         "false_alarms": {"stated": params["false_alarm_rate"], "measured": rate},
     }
     return Monitored(result, case, views, windows, checks)

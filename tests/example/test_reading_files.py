@@ -1,8 +1,10 @@
 "Files as the world writes them: each is read right, or refused in one line and nothing is left behind."
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mlops_kit.core.contract import load_contract
@@ -18,6 +20,7 @@ TOWNS = {
     "koi8-r": "Москва Казань Самара Омск Уфа Пермь Воронеж Тула",
     "cp1250": "Kraków Łódź Wrocław Poznań Gdańsk Częstochowa Toruń Rzeszów",
     "cp1252": "Nîmes Orléans Béziers Besançon Angoulême Évreux Mâcon Alès",
+    "iso8859-15": "Cœur Œuf sœur Évry Šibenik 5€ Nœux Bœuf",
     "mac-roman": "München Köln Düsseldorf Nürnberg Würzburg Lübeck Münster Göttingen",
     "utf-16-le": "Nîmes Orléans Béziers Besançon Angoulême Évreux Mâcon Alès",
 }
@@ -74,6 +77,14 @@ TOTAL = f"{sum(float(row.split(',')[2]) for row in rows()):.2f}"
         (TABLE.replace("y\n", "y\n,,EUR,\n", 1), [2]),
         (TABLE.replace("y\n", "y\n---,---,---,---\n", 1) + "\n(200 rows affected)\n", [2, 204]),
         (TABLE + "Source: made up\n-- end\n", [202, 203]),
+        (TABLE + TABLE.replace("id,town,price,y", "ID,Town,Price,Y"), [202]),
+        (
+            TABLE + f"all Total,,{TOTAL},\n" + TABLE + f"Total,,{2 * float(TOTAL):.2f},\n",
+            [202, 203, 404],
+        ),
+        (TABLE + f"Average,,{float(TOTAL) / 200:.3f},\n", [202]),
+        (TABLE + f"Max,,{max(float(row.split(',')[2]) for row in rows())},\n", [202]),
+        (TABLE + "\x1a", [202]),
     ],
 )
 def test_lines_that_are_no_rows_are_named_and_left_out(
@@ -82,6 +93,52 @@ def test_lines_that_are_no_rows_are_named_and_left_out(
     layout, count, towns = read(tmp_path, text)
     assert count % 200 == 0 and towns == {"north", "south", "east", "west"}
     assert [out.line for out in layout.left_out] == lines
+
+
+@pytest.mark.parametrize("note", [r"5 \" pipe", r"say \"hi\", twice", r"{\"a\": \"b\"}"])
+def test_a_backslash_before_a_quotation_mark_is_no_part_of_the_text(
+    tmp_path: Path, note: str
+) -> None:
+    lines = [row.replace(row.split(",")[1], f'"{note}"') for row in rows()]
+    layout, count, found = read(tmp_path, "id,town,price,y\n" + "\n".join(lines) + "\n")
+    assert layout.escape == "\\" and count == 200 and found == {note.replace("\\", "")}
+    doubled = "id,town,price,y\n" + "\n".join(lines).replace('\\"', '""') + "\n"
+    assert read(tmp_path, doubled)[1:] == (200, found)
+
+
+def test_files_of_other_columns_that_were_joined_are_refused(tmp_path: Path) -> None:
+    for names in ("town,id,price,y", "id,town,amount,y", "ID,PRICE,TOWN,Y"):
+        with pytest.raises(UserError, match="row 201 holds other column names than the first line"):
+            read(tmp_path, TABLE + TABLE.replace("id,town,price,y", names))
+    comma = TABLE.replace(",east,", ",east, far,").replace(",south,", ",south, far,")
+    comma = comma.replace(",north,", ",north, far,").replace(",west,", ",west, far,")
+    with pytest.raises(UserError, match="has 4 fields and the rows have 5: name every column"):
+        read(tmp_path, comma)
+
+
+def test_json_and_parquet_hold_values_in_other_clothes(tmp_path: Path) -> None:
+    table = [row.split(",") for row in rows()]
+    wrapped = [
+        {
+            "_id": {"$oid": f"{int(i):024x}"},
+            "at": {"$date": {"$numberLong": str(1_600_000_000_000 + 86_400_000 * k)}},
+            "price": {"$numberDecimal": p},
+            "y": y,
+        }
+        for k, (i, _, p, y) in enumerate(table)
+    ]
+    (tmp_path / "m.jsonl").write_text("\n".join(map(json.dumps, wrapped)))
+    found = next(read_batches("m.jsonl", tmp_path, {}))
+    assert found["price"].tolist() == [float(row[2]) for row in table]
+    assert found["at"].iloc[1] == "2020-09-14T12:26:40+00:00" and found["_id"].iloc[0][-3:] == "3e8"
+    towns = [row[1] for row in table]
+    pd.DataFrame({"id": range(200), "town": [t.encode() for t in towns]}).to_parquet(
+        tmp_path / "b.parquet"
+    )
+    assert next(read_batches("b.parquet", tmp_path, {}))["town"].tolist() == towns
+    (tmp_path / "d.jsonl").write_text('{"id": 1, "y": 2, "id": 3}\n')
+    with pytest.raises(UserError, match="line 1 is no JSON record .the name 'id' stands 2 times"):
+        list(read_batches("d.jsonl", tmp_path, {}))
 
 
 def test_a_stray_byte_is_named_and_everything_is_said(tmp_path: Path) -> None:

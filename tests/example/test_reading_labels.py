@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlops_kit.core.contract import encode_target
+from mlops_kit.core.files import UserError
 from mlops_kit.models.encoding import class_names
 from mlops_kit.models.outputs import label_column
 from mlops_kit.scaffold.contract_draft import draft_contract
@@ -32,6 +33,49 @@ def test_labels_that_were_read_stay_as_they_are(no: str, yes: str) -> None:
     once = encode_target(typed["y"], contract)
     assert encode_target(once, contract).equals(once) and 0 < once.mean() < 1
     assert encode_target(once.astype("bool"), contract).tolist() == once.tolist()
+
+
+SPELLINGS = {
+    "case": (["Good", "GOOD", "good"], ["Bad", "bad", "BAD"], "category"),
+    "blanks": (
+        ["on  time", "On time", "on time"],
+        ["too late", "Too  Late", "too late"],
+        "category",
+    ),
+    "numbers": (["2", "2.0", "+2"], ["1", "1.0", "1"], "category"),
+    "truth": (["TRUE", "True", "true"], ["FALSE", "False", "false"], "boolean"),
+    "letters": (["Y", "y", "Y"], ["n", "N", "n"], "boolean"),
+}
+
+
+@pytest.mark.parametrize("kind", SPELLINGS)
+def test_labels_that_differ_in_spelling_only_are_one(kind: str) -> None:
+    yes, no, expected = SPELLINGS[kind]
+    labels = [yes[i % 3] if truth else no[i % 3] for i, truth in enumerate(YES)]
+    contract, typed, notes = draft(pd.DataFrame({"x": RANDOM.normal(size=400), "y": labels}))
+    assert contract["task"] == "binary" and contract["columns"]["y"]["type"] == expected
+    assert "differ in spelling only are one" in notes
+    positive = encode_target(typed["y"], {"positive": None} | contract)
+    assert positive.tolist() in (YES.tolist(), (~YES).tolist())
+
+
+@pytest.mark.parametrize(
+    "yes, no", [("oui", "non"), ("Sì", "No"), ("是", "否"), ("O", "N"), ("+1", "-1")]
+)
+def test_yes_is_the_positive_label_in_any_language_however_often(yes: str, no: str) -> None:
+    for often in (YES, ~YES):
+        contract, _, notes = draft(
+            pd.DataFrame({"x": RANDOM.normal(size=400), "y": np.where(often, yes, no)})
+        )
+        assert contract["positive"] == yes and f"the positive label is {yes!r}" in notes
+
+
+@pytest.mark.parametrize("odd", ["ye", "maybe", "yes; no"])
+def test_a_few_odd_rows_do_not_make_a_question_a_task_of_three_classes(odd: str) -> None:
+    table = pd.DataFrame({"x": RANDOM.normal(size=400), "y": np.where(YES, "yes", "no")})
+    table.loc[399, "y"] = odd
+    with pytest.raises(UserError, match="is '(yes|no)' or '(yes|no)' but in 1 of 400 rows"):
+        draft(table)
 
 
 def test_a_question_keeps_its_own_words_in_the_monitored_label() -> None:

@@ -17,6 +17,8 @@ __all__ = [
     "known_schemes",
     "scheme_hint",
     "unusable_address",
+    "severity_hint",
+    "unknown_severity",
     "read_severity",
     "read_destinations",
     "failure_reason",
@@ -168,6 +170,26 @@ def unusable_address(
     )
 
 
+# %% ../../nbs/alerting/01_channels.ipynb #7e2e7e2b
+def severity_hint(severity: str) -> str:  # "" for no idea
+    "Guess which severity was meant."
+    near = difflib.get_close_matches(severity, STATES[1:], 1, 0.7)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def unknown_severity(
+    number: int,  # of the entry, from 1
+    scheme: str,
+    severity: str,  # one that does not exist
+) -> UserError:
+    "Explain which severities there are."
+    allowed = ", ".join(s.replace(" ", "-") for s in STATES[1:])
+    return UserError(
+        f"{ADDRESSES_VARIABLE}: entry {number} ({scheme}://…) begins with a severity that does "
+        f"not exist{severity_hint(severity)}; allowed are {allowed}"
+    )
+
+
 # %% ../../nbs/alerting/01_channels.ipynb #93b7ac61
 ENTRY = re.compile(r"(?:([^=/:?]*)=)?([A-Za-z0-9][A-Za-z0-9+.-]{1,19})://(.*)")
 
@@ -179,15 +201,9 @@ def read_severity(
 ) -> str:  # one of STATES
     "Read the severity of an entry. Raises UserError for one that does not exist."
     severity = re.sub("[-_]", " ", text.lower())
-    if severity in STATES[1:]:
-        return severity
-    near = difflib.get_close_matches(severity, STATES[1:], 1, 0.7)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    allowed = ", ".join(s.replace(" ", "-") for s in STATES[1:])
-    raise UserError(
-        f"{ADDRESSES_VARIABLE}: entry {number} ({scheme}://…) begins with a severity that does "
-        f"not exist{hint}; allowed are {allowed}"
-    )
+    if severity not in STATES[1:]:
+        raise unknown_severity(number, scheme, severity)
+    return severity
 
 
 def read_destinations(

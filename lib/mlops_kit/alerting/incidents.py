@@ -15,6 +15,8 @@ __all__ = [
     "news_of",
     "news_due",
     "mark_told",
+    "check_incident",
+    "damaged_record",
     "parse_incidents",
     "load_incidents",
     "save_incidents",
@@ -159,6 +161,27 @@ def mark_told(
         item.incident.told[name] = "ended" if item.incident.ended else item.incident.severity
 
 
+# %% ../../nbs/alerting/02_incidents.ipynb #5e694e96
+def check_incident(incident: Incident) -> None:
+    "Check what was read. Raises TypeError, or ValueError for a severity that does not exist."
+    severity_rank(incident.severity)
+    if not isinstance(incident.quiet, int) or not isinstance(incident.told, dict):
+        raise TypeError("quiet or told")
+    for known in incident.told.values():
+        if known != "ended":
+            severity_rank(known)
+
+
+def damaged_record(
+    reason: str,  # in words
+) -> UserError:
+    "Explain how to get the record back."
+    return UserError(
+        f"{INCIDENTS_FILE} is damaged ({reason}): `git checkout {INCIDENTS_FILE}` restores it; "
+        "without it each open incident is reported once more"
+    )
+
+
 # %% ../../nbs/alerting/02_incidents.ipynb #195865a5
 def parse_incidents(
     stored: Any,  # content of INCIDENTS_FILE
@@ -168,12 +191,7 @@ def parse_incidents(
     if not isinstance(log.window, str):
         raise TypeError("window")
     for incident in log.incidents:
-        severity_rank(incident.severity)
-        if not isinstance(incident.quiet, int) or not isinstance(incident.told, dict):
-            raise TypeError("quiet or told")
-        for known in incident.told.values():
-            if known != "ended":
-                severity_rank(known)
+        check_incident(incident)
     return log
 
 
@@ -188,10 +206,7 @@ def load_incidents(root: Path) -> IncidentLog:
         reason = "not whole JSON"
     except (OSError, KeyError, TypeError, ValueError):
         reason = "a field is missing, unknown or holds what it cannot"
-    raise UserError(
-        f"{INCIDENTS_FILE} is damaged ({reason}): `git checkout {INCIDENTS_FILE}` restores it; "
-        "without it each open incident is reported once more"
-    )
+    raise damaged_record(reason)
 
 
 # %% ../../nbs/alerting/02_incidents.ipynb #fe99c954

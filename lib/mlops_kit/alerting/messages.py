@@ -14,6 +14,8 @@ __all__ = [
     "suggest_rules",
     "next_step",
     "describe_window",
+    "news_lines",
+    "run_page",
     "message_body",
     "Message",
     "message_kind",
@@ -111,6 +113,22 @@ def describe_window(
     return f"Window {span}{rows}: {verdict['state']}. New in it:"
 
 
+# %% ../../nbs/alerting/04_messages.ipynb #0023047d
+def news_lines(
+    news: list[News],  # the worst first
+) -> list[str]:
+    "Describe the worst news, and count the others."
+    others = len(news) - MAX_NEWS
+    counted = [f"- and {others} more"] if others > 0 else []
+    return [describe_news(n) for n in news[:MAX_NEWS]] + counted
+
+
+def run_page() -> str:  # "" outside a workflow of GitHub
+    "Find the page of the workflow's run."
+    run = [os.environ.get(name) for name in RUN_VARIABLES]
+    return "{}/{}/actions/runs/{}".format(*run) if all(run) else ""
+
+
 # %% ../../nbs/alerting/04_messages.ipynb #f9169393
 def message_body(
     news: list[News],  # at least one, the first being the worst
@@ -119,13 +137,9 @@ def message_body(
 ) -> str:  # lines
     "Write the lines of a message."
     first = news[0].incident
-    lines = [describe_window(verdict, asof), *(describe_news(n) for n in news[:MAX_NEWS])]
-    if len(news) > MAX_NEWS:
-        lines.append(f"- and {len(news) - MAX_NEWS} more")
-    lines += [f"Next: {next_step(first)}.", "See: reports/monitor.html, metrics/drift.json"]
-    run = [os.environ.get(name) for name in RUN_VARIABLES]
-    if all(run):
-        lines.append("Run: {}/{}/actions/runs/{}".format(*run))
+    lines = [describe_window(verdict, asof), *news_lines(news), f"Next: {next_step(first)}."]
+    lines += ["See: reports/monitor.html, metrics/drift.json"]
+    lines += [f"Run: {page}"] if (page := run_page()) else []
     return "\n".join(lines + ([] if first.ended else suggest_rules(first, asof)))
 
 

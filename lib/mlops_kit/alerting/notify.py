@@ -6,7 +6,9 @@
 __all__ = [
     "SETTINGS_PLACE",
     "AlertSettings",
-    "check_settings",
+    "setting_error",
+    "check_alert_settings",
+    "alert_section",
     "read_alert_settings",
     "send_one",
     "describe_held",
@@ -65,23 +67,40 @@ class AlertSettings(NamedTuple):
 SETTINGS_PLACE = "params.yaml: monitor.alerts"
 
 
-def check_settings(settings: AlertSettings) -> None:
+def setting_error(
+    name: str,  # of the setting
+    value: Any,  # as params.yaml has it
+    allowed: str,  # in words
+) -> UserError:
+    "Explain what a setting may be."
+    return UserError(f"{SETTINGS_PLACE}.{name} is {value!r}, allowed {allowed}; correct it")
+
+
+def check_alert_settings(settings: AlertSettings) -> None:
     "Check the values. Raises UserError naming what is wrong and what is allowed."
-    if settings.min_severity not in STATES[1:]:
-        raise UserError(
-            f"{SETTINGS_PLACE}.min_severity is {settings.min_severity!r}, allowed are {', '.join(STATES[1:])}; "
-            "correct it"
-        )
-    if type(settings.quiet_windows) is not int or settings.quiet_windows < 1:
-        raise UserError(
-            f"{SETTINGS_PLACE}.quiet_windows is {settings.quiet_windows!r}, allowed are whole "
-            "numbers from 1; correct it"
-        )
-    if not isinstance(settings.cloudwatch, str):
-        raise UserError(
-            f"{SETTINGS_PLACE}.cloudwatch is {settings.cloudwatch!r}, allowed is a namespace such "
-            'as mlops, or "" for none; correct it'
-        )
+    least, windows, namespace = settings
+    if least not in STATES[1:]:
+        raise setting_error("min_severity", least, f"are {', '.join(STATES[1:])}")
+    if type(windows) is not int or windows < 1:
+        raise setting_error("quiet_windows", windows, "are whole numbers from 1")
+    if not isinstance(namespace, str):
+        words = 'is a namespace such as mlops, or "" for none'
+        raise setting_error("cloudwatch", namespace, words)
+
+
+# %% ../../nbs/alerting/05_notify.ipynb #da014c6d
+def alert_section(
+    params: dict[str, Any],  # content of params.yaml
+) -> dict[str, Any]:  # value by name; those that are missing have defaults
+    "Find monitor.alerts. Raises UserError for what is no section, or for a name it does not know."
+    section = (params.get("monitor") or {}).get("alerts") or {}
+    names = ", ".join(AlertSettings._fields)
+    if not isinstance(section, dict):
+        raise UserError(f"{SETTINGS_PLACE} is {section!r}, expected {names} under it; correct it")
+    if unknown := sorted(set(section) - set(AlertSettings._fields)):
+        name = f"{SETTINGS_PLACE}.{unknown[0]}"
+        raise UserError(f"{name} is unknown, allowed are {names}; correct it")
+    return section
 
 
 # %% ../../nbs/alerting/05_notify.ipynb #809a27c8
@@ -90,16 +109,8 @@ def read_alert_settings(
 ) -> AlertSettings:
     "Read monitor.alerts. Raises UserError naming what is wrong and what is allowed."
     refuse_renamed(params)
-    section = (params.get("monitor") or {}).get("alerts") or {}
-    allowed = ", ".join(AlertSettings._fields)
-    if not isinstance(section, dict):
-        raise UserError(f"{SETTINGS_PLACE} is {section!r}, expected {allowed} under it; correct it")
-    if unknown := sorted(set(section) - set(AlertSettings._fields)):
-        raise UserError(
-            f"{SETTINGS_PLACE}.{unknown[0]} is unknown, allowed are {allowed}; correct it"
-        )
-    settings = AlertSettings(**section)
-    check_settings(settings)
+    settings = AlertSettings(**alert_section(params))
+    check_alert_settings(settings)
     return settings
 
 

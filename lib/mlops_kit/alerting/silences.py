@@ -11,15 +11,20 @@ __all__ = [
     "AlertRules",
     "read_day",
     "read_text",
+    "read_field",
+    "check_up_to",
     "check_entry_fields",
     "read_entry",
+    "check_sections",
     "read_section",
     "read_rules",
     "silence_reason",
     "acknowledgement_reason",
     "hold_reason",
+    "finding_hold_reason",
     "mark_findings",
     "expired_rules",
+    "load_monitor_record",
     "load_findings",
 ]
 
@@ -118,6 +123,27 @@ def read_text(
     )
 
 
+# %% ../../nbs/alerting/03_silences.ipynb #0e38d02c
+def read_field(
+    where: str,  # section and entry
+    name: str,  # of the field
+    value: Any,  # as YAML gave it
+) -> date | str:
+    "Read a field: a day or a text. Raises UserError for anything else."
+    read = read_day if name in ("until", "since") else read_text
+    return read(where, name, value)
+
+
+def check_up_to(
+    where: str,  # section and entry
+    severity: str,  # the worst that is acknowledged
+) -> None:
+    "Raise UserError for a severity that does not exist."
+    if severity not in STATES[1:]:
+        allowed = ", ".join(STATES[1:])
+        raise UserError(f"{where}: up_to is {severity!r}, allowed are {allowed}; correct it")
+
+
 # %% ../../nbs/alerting/03_silences.ipynb #0f593178
 def check_entry_fields(
     where: str,  # section and entry
@@ -146,16 +172,21 @@ def read_entry(
     "Check an entry. Raises UserError naming section, entry and field."
     where = f"{RULES_FILE}: {section}, entry {number}"
     check_entry_fields(where, section, entry)
-    result = {}
-    for name, value in entry.items():
-        read = read_day if name in ("until", "since") else read_text
-        result[name] = read(where, name, value)
-    if result.get("up_to", STATES[-1]) not in STATES[1:]:
-        raise UserError(
-            f"{where}: up_to is {result['up_to']!r}, allowed are {', '.join(STATES[1:])}; correct "
-            "it"
-        )
+    result = {name: read_field(where, name, value) for name, value in entry.items()}
+    check_up_to(where, result.get("up_to", STATES[-1]))
     return result
+
+
+# %% ../../nbs/alerting/03_silences.ipynb #b7a8485a
+def check_sections(
+    content: dict[str, Any],  # of RULES_FILE
+) -> None:
+    "Raise UserError for a section that does not exist."
+    if unknown := sorted(str(k) for k in set(content) - set(ENTRY_FIELDS)):
+        allowed = " and ".join(ENTRY_FIELDS)
+        raise UserError(
+            f"{RULES_FILE} has the section {unknown[0]!r}, allowed are {allowed}; correct it"
+        )
 
 
 # %% ../../nbs/alerting/03_silences.ipynb #8a8c8abc
@@ -179,11 +210,7 @@ def read_rules(root: Path) -> AlertRules:
     if not (root / RULES_FILE).exists():
         return AlertRules()
     content = read_yaml(root / RULES_FILE)
-    if unknown := sorted(str(k) for k in set(content) - set(ENTRY_FIELDS)):
-        raise UserError(
-            f"{RULES_FILE} has the section {unknown[0]!r}, allowed are "
-            f"{' and '.join(ENTRY_FIELDS)}; correct it"
-        )
+    check_sections(content)
     return AlertRules(
         read_section("silence", content.get("silence"), Silence),
         read_section("acknowledged", content.get("acknowledged"), Acknowledged),
@@ -229,6 +256,20 @@ def hold_reason(
     return acknowledgement_reason(incident, rules)
 
 
+# %% ../../nbs/alerting/03_silences.ipynb #f3d97977
+def finding_hold_reason(
+    finding: dict[str, Any],  # see `verdict.list_findings`
+    known: dict[tuple[str, str], Incident],  # open incidents by column and kind
+    rules: AlertRules,
+    asof: date,  # the as-of date of the data
+) -> str:  # "" when it may be told
+    "Tell why nothing is sent about a finding, whether or not its incident is on record."
+    key = finding["column"], finding["what"]
+    if key in known:
+        return hold_reason(known[key], rules, asof)
+    return silence_reason(*key, rules, asof)
+
+
 # %% ../../nbs/alerting/03_silences.ipynb #3dec7f04
 def mark_findings(
     findings: list[dict[str, Any]],  # see `verdict.list_findings`
@@ -238,15 +279,9 @@ def mark_findings(
     # Returns: the same, with "held" where something is held back: report and JSON show it
 ) -> list[dict[str, Any]]:
     "Write beside each finding why it is held back."
-    known, marked = log.open(), []
-    for finding in findings:
-        key = finding["column"], finding["what"]
-        if key in known:
-            reason = hold_reason(known[key], rules, asof)
-        else:
-            reason = silence_reason(*key, rules, asof)
-        marked.append(finding | ({"held": reason} if reason else {}))
-    return marked
+    known = log.open()
+    reasons = [finding_hold_reason(f, known, rules, asof) for f in findings]
+    return [f | ({"held": why} if why else {}) for f, why in zip(findings, reasons)]
 
 
 # %% ../../nbs/alerting/03_silences.ipynb #5fbf823e
@@ -273,17 +308,26 @@ def expired_rules(
     return lines
 
 
+# %% ../../nbs/alerting/03_silences.ipynb #6afc1f1e
+def load_monitor_record(
+    root: Path,  # the project's root
+) -> dict[str, Any]:  # content of metrics/drift.json
+    "Read the monitor's record. Raises UserError when it has not run yet."
+    path = root / "metrics/drift.json"
+    if not path.exists():
+        raise UserError(
+            "metrics/drift.json is missing: nothing has been monitored yet; `mlops-nb repro` does "
+            "it"
+        )
+    return load_record(path)
+
+
 # %% ../../nbs/alerting/03_silences.ipynb #842fb30a
 def load_findings(
     root: Path,  # the project's root
 ) -> dict[str, Any]:  # content of metrics/drift.json, findings marked, see `mark_findings`
     "Read what the monitor found. Raises UserError when it has not run yet."
-    if not (root / "metrics/drift.json").exists():
-        raise UserError(
-            "metrics/drift.json is missing: nothing has been monitored yet; `mlops-nb repro` does "
-            "it"
-        )
-    found = load_record(root / "metrics/drift.json")
+    found = load_monitor_record(root)
     if "findings" not in found:
         return found
     asof = date.fromisoformat(found["asof"]) if found["asof"] else date.today()

@@ -7,8 +7,10 @@ __all__ = [
     "SPELT",
     "UnitChange",
     "other_unit",
-    "number_columns",
+    "source_numbers",
     "choose_incident",
+    "change_unit",
+    "contract_words",
     "arrive",
     "offer_bad_release",
     "force_release",
@@ -70,7 +72,7 @@ def other_unit(
 
 
 # %% ../../nbs/backtest/04_faults.ipynb #01fc22f6
-def number_columns(
+def source_numbers(
     kinds: dict[str, str],  # of the features, by name
     columns: dict[str, Any],  # the contract's
     reference: Reference,  # of the model that was trained on them
@@ -98,7 +100,7 @@ def choose_incident(
     """
     columns, reference = span.contract["columns"], load_reference(deployed.bundle)
     shares = importance_shares(reference.about["importance"])
-    numbers = number_columns(deployed.candidate.features.kinds, columns, reference)
+    numbers = source_numbers(deployed.candidate.features.kinds, columns, reference)
     if not numbers:
         return None
     named = lambda c: other_unit(columns[c].get("unit"))[0] != "thousands"
@@ -107,6 +109,28 @@ def choose_incident(
     steady = lambda c: not effects[c] > limits.max_design_effect
     column = max(numbers, key=lambda c: (named(c), steady(c), shares.get(c, 0.0)))
     return UnitChange(column, *other_unit(columns[column].get("unit")))
+
+
+# %% ../../nbs/backtest/04_faults.ipynb #c8a6f173
+def change_unit(
+    values: pd.Series,  # numbers, some may be missing
+    change: UnitChange,
+    whole: bool,  # True: the column holds whole numbers
+) -> pd.Series:  # float64
+    "Write values in another unit."
+    changed = values.astype("float64") * change.factor + change.summand
+    return changed.round() if whole else changed
+
+
+def contract_words(
+    column: str,
+    values: pd.Series,  # as they arrived
+    rules: dict[str, Any],  # of the column, see `load_contract`
+) -> str:  # "" when the contract finds nothing
+    "Say what the contract finds in a column."
+    found = column_problems(column, values, values, rules)
+    counts = [(reason, int(bad.sum())) for reason, bad, *_ in found]
+    return "; ".join(f"{reason} in {n:,} of {len(values):,} rows" for reason, n in counts)
 
 
 # %% ../../nbs/backtest/04_faults.ipynb #a49243de
@@ -119,15 +143,9 @@ def arrive(
     rows = span.rows.iloc[span.within(period.start, period.end, labelled=False)]
     if incident is None:
         return rows, ""
-    rules = span.contract["columns"][incident.column]
-    values = rows[incident.column].astype("float64") * incident.factor + incident.summand
-    if rules["type"] == "integer":
-        values = values.round()
-    problems = [
-        f"{reason} in {int(bad.sum()):,} of {len(rows):,} rows"
-        for reason, bad, *_ in column_problems(incident.column, values, values, rules)
-    ]
-    return rows.assign(**{incident.column: values}), "; ".join(problems)
+    column, rules = incident.column, span.contract["columns"][incident.column]
+    values = change_unit(rows[column], incident, rules["type"] == "integer")
+    return rows.assign(**{column: values}), contract_words(column, values, rules)
 
 
 # %% ../../nbs/backtest/04_faults.ipynb #24f8064d

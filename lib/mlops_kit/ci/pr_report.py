@@ -10,6 +10,7 @@ __all__ = [
     "describe_test_rows",
     "same_rows",
     "score_row",
+    "unchanged_scores",
     "compare_score_rows",
     "compare_scores",
     "slice_changes",
@@ -130,6 +131,16 @@ def score_row(
     return f"| {f'**{title}**' if deciding else title} | {cells[0]} | {cells[1]} | {differs} |"
 
 
+# %% ../../nbs/ci/04_pr_report.ipynb #35a46756
+def unchanged_scores(
+    old: dict[str, Any],  # scores of the base, by metric
+    new: dict[str, Any],  # and of the change
+    first: str,  # the deciding metric, which is always shown
+) -> list[str]:  # names
+    "List the metrics whose scores are the same."
+    return [name for name in new if name != first and old.get(name) == new[name]]
+
+
 # %% ../../nbs/ci/04_pr_report.ipynb #27383d13
 def compare_score_rows(
     before: dict[str, Any],  # metrics/evaluate.json of the base; {} for none
@@ -137,14 +148,12 @@ def compare_score_rows(
 ) -> list[str]:  # Markdown
     "Compare scores: the deciding one, and the others that differ."
     old, new, first = before.get("metrics") or {}, after["metrics"], after["metric"]
-    comparable, rows, same = same_rows(before, after), [], []
-    for name in [first, *(k for k in new if k != first)]:
-        if name != first and old.get(name) == new[name]:
-            same.append(TITLES.get(name, name.replace("_", " ")))
-        else:
-            rows.append(score_row(name, old.get(name), new[name], comparable, name == first))
+    comparable, same = same_rows(before, after), unchanged_scores(old, new, first)
+    names = [name for name in [first, *(k for k in new if k != first)] if name not in same]
+    rows = [score_row(k, old.get(k), new[k], comparable, k == first) for k in names]
+    titles = ", ".join(TITLES.get(name, name.replace("_", " ")) for name in same)
     head = ["| on the test window | base | this change | |", "|---|---|---|---|"]
-    return [*head, *rows, *([f"The same: {', '.join(same)}."] if same else [])]
+    return [*head, *rows, *([f"The same: {titles}."] if same else [])]
 
 
 # %% ../../nbs/ci/04_pr_report.ipynb #dedb94e4

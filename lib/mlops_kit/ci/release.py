@@ -9,6 +9,8 @@ __all__ = [
     "Release",
     "judge_release",
     "prepare_release",
+    "shape_difference",
+    "count_differing",
     "compare_predictions",
     "predict_golden_rows",
     "check_golden_rows",
@@ -121,6 +123,30 @@ def prepare_release(
     return found._replace(words=words) if words and found.new else found
 
 
+# %% ../../nbs/ci/05_release.ipynb #c59f4ea3
+def shape_difference(
+    old: pd.DataFrame,  # recorded predictions
+    new: pd.DataFrame,  # the columns have a prefix: predicted_score
+) -> str:  # "" for none
+    "Tell which rows or columns new predictions lack."
+    if len(old) != len(new):
+        return f"{len(new)} predictions for {len(old)} golden rows"
+    missing = [c for c in old if f"predicted_{c}" not in new]
+    return f"the predictions lack {', '.join(missing)}" if missing else ""
+
+
+def count_differing(
+    differing: list[bool],  # by row, whether its prediction is another
+) -> str:  # "" for none
+    "Count the rows that get another prediction, and name the first."
+    if not any(differing):
+        return ""
+    return (
+        f"{sum(differing)} of {len(differing)} golden rows get another prediction, the first in "
+        f"row {differing.index(True)}"
+    )
+
+
 # %% ../../nbs/ci/05_release.ipynb #65969224
 def compare_predictions(
     old: pd.DataFrame,  # see `bundle.load_golden_predictions`
@@ -128,18 +154,10 @@ def compare_predictions(
 ) -> str:  # what differs; "" when all is the same
     "Compare recorded predictions with new ones, exactly."
     new = load_table(now)
-    if len(old) != len(new):
-        return f"{len(new)} predictions for {len(old)} golden rows"
-    missing = [c for c in old if f"predicted_{c}" not in new]
-    if missing:
-        return f"the predictions lack {', '.join(missing)}"
+    if difference := shape_difference(old, new):
+        return difference
     differing = (old.to_numpy() != new[[f"predicted_{c}" for c in old]].to_numpy()).any(axis=1)
-    if not differing.any():
-        return ""
-    return (
-        f"{int(differing.sum())} of {len(old)} golden rows get another prediction, the first in "
-        f"row {int(differing.argmax())}"
-    )
+    return count_differing(differing.tolist())
 
 
 # %% ../../nbs/ci/05_release.ipynb #9eb984e7

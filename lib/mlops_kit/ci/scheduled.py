@@ -6,8 +6,10 @@
 __all__ = [
     "HIDDEN_INCIDENTS",
     "DRIFT_LABEL",
+    "hidden_incidents",
     "restore_incidents",
     "format_drift_issue",
+    "finding_incident",
     "open_incidents",
     "drift_title",
     "has_other_title",
@@ -47,28 +49,32 @@ from ..retraining.proposal import fetch_refusals
 from ..retraining.policy import decision_line
 
 
-# %% ../../nbs/ci/06_scheduled.ipynb #fb07340b
+# %% ../../nbs/ci/06_scheduled.ipynb #a1c2aaee
 # the HTML comment in the issue that holds the open incidents as JSON
 HIDDEN_INCIDENTS = re.compile(r"<!-- mlops-nb (?:incidents|episodes) (.*?) -->", re.S)
 
 
+def hidden_incidents(
+    body: str,  # an issue's text
+) -> dict[str, Any]:  # content of INCIDENTS_FILE; empty where the comment was damaged
+    "Read the incidents out of a comment that GitHub does not show."
+    try:
+        found = HIDDEN_INCIDENTS.search(body)
+        if found:
+            return rename_record("incidents.json", json.loads(found[1]))
+    except ValueError:
+        pass
+    return {"window": "", "incidents": []}
+
+
+# %% ../../nbs/ci/06_scheduled.ipynb #fb07340b
 def restore_incidents(
     root: Path,  # the project's root
     body: str,  # the open issue's text; "" for none
 ) -> None:
-    """Write the incidents that an issue holds to the file that alerts read.
-
-    A comment that somebody has damaged counts as none.
-    """
-    found = HIDDEN_INCIDENTS.search(body)
-    book = {"window": "", "incidents": []}
-    if found:
-        try:
-            book = rename_record("incidents.json", json.loads(found[1]))
-        except ValueError:
-            pass
+    "Write the incidents that an issue holds to the file that alerts read."
     (root / INCIDENTS_FILE).parent.mkdir(parents=True, exist_ok=True)
-    (root / INCIDENTS_FILE).write_text(json.dumps(book), encoding="utf-8")
+    (root / INCIDENTS_FILE).write_text(json.dumps(hidden_incidents(body)), encoding="utf-8")
 
 
 # %% ../../nbs/ci/06_scheduled.ipynb #a5038da7
@@ -96,6 +102,16 @@ def format_drift_issue(
     )
 
 
+# %% ../../nbs/ci/06_scheduled.ipynb #f3d2a2b8
+def finding_incident(
+    finding: dict[str, Any],  # see `verdict.list_findings`
+    asof: str,  # the as-of date of the data
+) -> dict[str, Any]:  # "severity", "column", "kind", "since"
+    "Make an incident of a finding that nobody has recorded."
+    severity, column, kind = (finding[k] for k in ("severity", "column", "what"))
+    return {"severity": severity, "column": column, "kind": kind, "since": asof}
+
+
 # %% ../../nbs/ci/06_scheduled.ipynb #4340b86c
 def open_incidents(
     root: Path,  # the project's root
@@ -103,17 +119,9 @@ def open_incidents(
     found: dict[str, Any],  # see `scheduled_check.monitor_rows`
 ) -> list[dict[str, Any]]:  # "severity", "column", "kind", "since"
     "List the open incidents; in a dry run, which records nothing, those of today's findings."
-    if not hub.dry:
-        return [e for e in load_json(root / INCIDENTS_FILE)["incidents"] if not e["ended"]]
-    return [
-        {
-            "severity": f["severity"],
-            "column": f["column"],
-            "kind": f["what"],
-            "since": found["asof"],
-        }
-        for f in found.get("findings", [])
-    ]
+    if hub.dry:
+        return [finding_incident(f, found["asof"]) for f in found.get("findings", [])]
+    return [e for e in load_json(root / INCIDENTS_FILE)["incidents"] if not e["ended"]]
 
 
 # %% ../../nbs/ci/06_scheduled.ipynb #f7a59a7a

@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = [
+    "name",
     "code_units",
     "changed_units",
     "parameter_names",
     "changed_parameters",
+    "listing_hash",
     "dvc_hash",
     "changed_data",
     "changed_code",
@@ -15,6 +17,8 @@ __all__ = [
     "stage_reasons",
     "output_stages",
     "explain_rerun",
+    "gate_verdict_lines",
+    "monitor_verdict_lines",
     "verdict_lines",
 ]
 
@@ -24,6 +28,7 @@ import ast
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -104,22 +109,25 @@ def changed_parameters(
 
 
 # %% ../../nbs/cli/02_explain.ipynb #730f3afe
+def listing_hash(
+    files: dict[str, str],  # MD5 of a file, by path within the folder
+) -> str:
+    "Name a folder by the listing that DVC makes of it."
+    names = sorted(files, key=lambda name: tuple(name.split("/")))
+    listing = [{"md5": files[name], "relpath": name} for name in names]
+    return hashlib.md5(json.dumps(listing, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
 def dvc_hash(
     path: Path,  # a file or folder
 ) -> tuple[str, dict[str, str]]:  # DVC's name for its content; MD5 by file of a folder
     "Name a file or folder as DVC does."
     if path.is_file():
         return hashlib.md5(path.read_bytes()).hexdigest(), {}
-    files = {
-        p.relative_to(path).as_posix(): dvc_hash(p)[0]
-        for p in sorted(path.rglob("*"))
-        if p.is_file() and ".ipynb_checkpoints" not in p.parts
-    }
-    listing = [
-        {"md5": files[name], "relpath": name}
-        for name in sorted(files, key=lambda n: tuple(n.split("/")))
-    ]
-    return hashlib.md5(json.dumps(listing, sort_keys=True).encode()).hexdigest() + ".dir", files
+    held = [p for p in sorted(path.rglob("*")) if p.is_file()]
+    shown = [p for p in held if ".ipynb_checkpoints" not in p.parts]
+    files = {p.relative_to(path).as_posix(): dvc_hash(p)[0] for p in shown}
+    return listing_hash(files), files
 
 
 # %% ../../nbs/cli/02_explain.ipynb #8639bd7f
@@ -143,6 +151,11 @@ def changed_data(
         f"{n} is gone" for n in before if n not in files
     ]
     return [f"{entry['path']}: {', '.join(named[:5])}{' …' if len(named) > 5 else ''}"]
+
+
+name = hashlib.md5(b'[{"md5": "1", "relpath": "a"}]').hexdigest()
+assert listing_hash({"a": "1"}) == f"{name}.dir"
+assert listing_hash({"b": "2", "a": "1"}) == listing_hash({"a": "1", "b": "2"})
 
 
 # %% ../../nbs/cli/02_explain.ipynb #66f020dd
@@ -248,6 +261,26 @@ def explain_rerun(
     return result
 
 
+# %% ../../nbs/cli/02_explain.ipynb #430f8caa
+def gate_verdict_lines(
+    found: dict[str, Any],  # content of metrics/gate.json
+) -> list[str]:
+    "Repeat the gate's verdict, with the reason of each check."
+    checks = [f"  {check_mark(c):<4}{c['reason']}" for c in found["checks"]]
+    return [f"the gate: {verdict_words(found)}:", *checks]
+
+
+def monitor_verdict_lines(
+    root: Path,  # the project's root
+) -> list[str]:
+    "Repeat the monitor's verdict, with its findings."
+    from mlops_kit.monitoring.summary import drift_lines
+    from mlops_kit.alerting.silences import load_findings
+
+    first, *more = drift_lines(load_findings(root))
+    return [f"the monitor: {first}", *more]
+
+
 # %% ../../nbs/cli/02_explain.ipynb #b0d2ed9a
 def verdict_lines(
     root: Path,  # the project's root
@@ -255,15 +288,7 @@ def verdict_lines(
 ) -> list[str]:  # [] for a stage that gives no verdict, or has not given one yet
     "Repeat the verdict of the gate or of the monitor, with its figures."
     if name == "gate" and (root / "metrics/gate.json").exists():
-        found = load_json(root / "metrics/gate.json")
-        return [
-            f"the gate: {verdict_words(found)}:",
-            *(f"  {check_mark(c):<4}{c['reason']}" for c in found["checks"]),
-        ]
+        return gate_verdict_lines(load_json(root / "metrics/gate.json"))
     if name == "monitor" and (root / "metrics/drift.json").exists():
-        from mlops_kit.monitoring.summary import drift_lines
-        from mlops_kit.alerting.silences import load_findings
-
-        first, *more = drift_lines(load_findings(root))
-        return [f"the monitor: {first}", *more]
+        return monitor_verdict_lines(root)
     return []

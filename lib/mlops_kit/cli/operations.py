@@ -204,7 +204,8 @@ def replay(
     Example: mlops-nb replay --from 2013-04 --to 2013-12
     """
     from mlops_kit.backtest.run import run_replay
-    from mlops_kit.backtest.report import replay_lines, write_replay
+    from mlops_kit.backtest.report import write_replay
+    from mlops_kit.backtest.report_text import replay_lines
 
     root = project_root()
     result = run_replay(root, (first, last), every, not no_incident)

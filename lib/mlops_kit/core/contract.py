@@ -18,6 +18,7 @@ __all__ = [
     "target_task",
     "check_parts",
     "load_contract",
+    "encode_boolean",
     "encode_target",
     "known_columns",
     "column_kind",
@@ -56,6 +57,7 @@ OPTIONAL_FIELDS = (
     "format",
     "zone",
     "missing",
+    "spelling",
     "role",
     "evidence",
 )
@@ -191,6 +193,19 @@ def load_contract(
 
 
 # %% ../../nbs/core/04_contract.ipynb #cff48f07
+def encode_boolean(
+    values: "pandas.Series",  # the target column of a binary task, in the contract's type
+    contract: dict[str, Any],  # see `load_contract`
+) -> "pandas.Series":  # boolean; missing where the target is
+    "Tell where the target column holds the positive label."
+    kind = contract["columns"][contract["target"]]["type"]
+    mixed = values.dtype == "object" and values.dropna().isin([True, False]).all()
+    read = values.dtype.kind == "b" or mixed
+    if contract["positive"] is None or kind == "boolean" or read:
+        return values.astype("boolean")
+    return (values == str(contract["positive"])).astype("boolean").mask(values.isna())
+
+
 def encode_target(
     values: "pandas.Series",  # the target column, in the contract's type
     contract: dict[str, Any],  # see `load_contract`
@@ -201,14 +216,7 @@ def encode_target(
     """
     if contract["task"] == "regression":
         return values.astype("float64")
-    if contract["task"] == "multiclass":
-        return values
-    kind = contract["columns"][contract["target"]]["type"]
-    mixed = values.dtype == "object" and values.dropna().isin([True, False]).all()
-    read = values.dtype.kind == "b" or mixed
-    if contract["positive"] is None or kind == "boolean" or read:
-        return values.astype("boolean")
-    return (values == str(contract["positive"])).astype("boolean").mask(values.isna())
+    return values if contract["task"] == "multiclass" else encode_boolean(values, contract)
 
 
 # %% ../../nbs/core/04_contract.ipynb #b60ea027

@@ -4,6 +4,7 @@
 
 # %% auto #0
 __all__ = [
+    "git_message",
     "describe_git_failure",
     "command_name",
     "start_git",
@@ -26,18 +27,22 @@ from pathlib import Path
 from .files import UserError
 
 
+# %% ../../nbs/core/05_git.ipynb #cde59570
+def git_message(
+    printed: str,  # by git, as a rule to stderr
+) -> str:  # at most 300 characters; "" for none
+    "Join what git said to the point: no hints, no address of a push."
+    lines = [line for line in printed.splitlines() if line.strip()]
+    return " ".join(line for line in lines if not line.startswith(("hint:", "To ")))[:300]
+
+
 # %% ../../nbs/core/05_git.ipynb #c9e005e4
 def describe_git_failure(
     done: subprocess.CompletedProcess,  # of git, with text
 ) -> str:  # at most 300 characters
     "Describe why git failed: its own message, or the signal that ended it."
-    lines = [
-        line
-        for line in done.stderr.splitlines()
-        if line.strip() and not line.startswith(("hint:", "To "))
-    ]
-    if lines:
-        return " ".join(lines)[:300]
+    if message := git_message(done.stderr):
+        return message
     if done.returncode < 0:
         return f"ended by {signal.Signals(-done.returncode).name}"
     return f"exit code {done.returncode}, no reason given"

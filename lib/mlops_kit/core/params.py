@@ -5,6 +5,7 @@
 # %% auto #0
 __all__ = [
     "RENAMED",
+    "read_declaration",
     "declared_parameters",
     "typed",
     "wrong_place",
@@ -15,6 +16,7 @@ __all__ = [
     "resolve_parameters",
     "refuse_unknown",
     "all_declared",
+    "section_of",
     "sample_params",
 ]
 
@@ -30,25 +32,29 @@ from .files import UserError, project_root, read_yaml
 from .project import project_notebooks, read_notebook, stage_names
 
 
+# %% ../../nbs/core/03_params.ipynb #02df2565
+def read_declaration(
+    statement: ast.stmt,  # such as `rounds: int = 100`
+) -> tuple[str, tuple[str, Any]]:  # name; type as written and value
+    "Read a line of the parameters cell. Raises UserError for one of another form."
+    try:
+        kind, value = ast.unparse(statement.annotation), ast.literal_eval(statement.value)
+        return statement.target.id, (kind, value)
+    except (AttributeError, ValueError):
+        raise UserError(
+            f"parameters cell: `{ast.unparse(statement)}` must read `name: type = literal`, for "
+            "example `rounds: int = 100`"
+        ) from None
+
+
 # %% ../../nbs/core/03_params.ipynb #2c112793
 def declared_parameters(
     notebook: dict,  # a notebook
 ) -> dict[str, tuple[str, Any]]:  # type as written and value, by name; {} without a parameters cell
     "Read the parameters cell. Raises UserError for a line of another form."
     tagged = [c for c in notebook["cells"] if "parameters" in c.get("metadata", {}).get("tags", [])]
-    declared = {}
-    for statement in ast.parse("".join(tagged[0]["source"])).body if tagged else []:
-        try:
-            declared[statement.target.id] = (
-                ast.unparse(statement.annotation),
-                ast.literal_eval(statement.value),
-            )
-        except (AttributeError, ValueError):
-            raise UserError(
-                f"parameters cell: `{ast.unparse(statement)}` must read `name: type = literal`, "
-                "for example `rounds: int = 100`"
-            ) from None
-    return declared
+    statements = ast.parse("".join(tagged[0]["source"])).body if tagged else []
+    return dict(map(read_declaration, statements))
 
 
 # %% ../../nbs/core/03_params.ipynb #37027abc
@@ -230,20 +236,25 @@ def all_declared(
 
 
 # %% ../../nbs/core/03_params.ipynb #f9aa5e7d
+def section_of(
+    params: dict[str, Any],  # content of params.yaml
+    stage: str,  # "train"
+    key: str,  # a parameter of the stage
+) -> dict[str, Any]:  # the part of `params` that holds it
+    "Find where a parameter stands: in the stage's section, at the top, or in `data`."
+    own = params.get(stage) or {}
+    if key in own:
+        return own
+    return params if key == "seed" else params.get("data", {})
+
+
 def sample_params(root: Path) -> dict:  # a whole params.yaml
     """Write the parameters of the sample project.
 
     Those of params.yaml with the small values of the parameters cells.
     """
     params = read_yaml(root / "params.yaml")
-    for name, declared in all_declared(root).items():
+    for stage, declared in all_declared(root).items():
         for key, (_, value) in declared.items():
-            section = (
-                params.get(name)
-                if key in (params.get(name) or {})
-                else params
-                if key == "seed"
-                else params.get("data", {})
-            )
-            section[key] = value
+            section_of(params, stage, key)[key] = value
     return params

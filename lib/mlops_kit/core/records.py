@@ -9,6 +9,7 @@ __all__ = [
     "PART_KEYS",
     "RENAMED_VALUES",
     "FORMER_FILES",
+    "rename_values",
     "rename_keys",
     "rename_record",
     "load_record",
@@ -23,7 +24,7 @@ from typing import Any
 from .files import load_json
 
 
-# %% ../../nbs/core/10_records.ipynb #11b6c8f9
+# %% ../../nbs/core/10_records.ipynb #9d5c9920
 FINDING_KEYS = {"words": "summary", "relies": "relied_on"}
 RENAMED_KEYS: dict[str, dict[str, str]] = {
     "features.json": {"answer": "spec"},
@@ -48,20 +49,28 @@ PART_KEYS: dict[str, dict[str, str]] = {
 RENAMED_VALUES = {"column": {"(answer)": "(target)"}, "basis": {"least": "min_effect"}}
 
 
-def rename_keys(
-    record: Any,  # a record, a list of records, or anything else, which is left as it is
-    names: dict[str, str],  # the new key by the former one
-) -> Any:  # in the same order
-    "Rename the keys of one level of a record."
-    if isinstance(record, list):
-        return [rename_keys(entry, names) for entry in record]
-    if not isinstance(record, dict):
-        return record
-    found = {names.get(key, key): value for key, value in record.items()}
+def rename_values(
+    record: dict[str, Any],
+) -> dict[str, Any]:  # in the same order
+    "Rename the values of a record that have other names now."
+    found = dict(record)
     for key, values in RENAMED_VALUES.items():
         if isinstance(found.get(key), str):
             found[key] = values.get(found[key], found[key])
     return found
+
+
+# %% ../../nbs/core/10_records.ipynb #11b6c8f9
+def rename_keys(
+    record: Any,  # a record, a list of records, or anything else, which is left as it is
+    names: dict[str, str],  # the new key by the former one
+) -> Any:  # in the same order
+    "Rename the keys of one level of a record, and the values that have other names now."
+    if isinstance(record, list):
+        return [rename_keys(entry, names) for entry in record]
+    if not isinstance(record, dict):
+        return record
+    return rename_values({names.get(key, key): value for key, value in record.items()})
 
 
 # %% ../../nbs/core/10_records.ipynb #051bb8d2

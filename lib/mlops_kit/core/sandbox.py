@@ -11,6 +11,7 @@ __all__ = [
     "share_settings",
     "clone_commit",
     "clone_workspace",
+    "keep_quotes",
     "assign_value",
     "set_parameters",
     "unbound_environment",
@@ -143,21 +144,27 @@ def clone_workspace(
 
 
 # %% ../../nbs/core/07_sandbox.ipynb #862160ac
+def keep_quotes(
+    before: Any,  # the value in params.yaml, with its quotes, see ruamel.yaml
+    value: Any,  # the value that replaces it
+) -> Any:
+    "Quote a text as the one before it was quoted."
+    from ruamel.yaml.scalarstring import ScalarString
+
+    quoted = isinstance(value, str) and isinstance(before, ScalarString)
+    return type(before)(value) if quoted else value
+
+
 def assign_value(
     content: dict[str, Any],  # parsed params.yaml; changed
     name: str,  # full name: "train.rounds"
     value: Any,
 ) -> None:
     "Set a parameter; a text that was quoted stays quoted."
-    from ruamel.yaml.scalarstring import ScalarString
-
     *sections, key = name.split(".")
     for section in sections:
         content = content.setdefault(section, {})
-    before = content.get(key)
-    if isinstance(value, str) and isinstance(before, ScalarString):
-        value = type(before)(value)
-    content[key] = value
+    content[key] = keep_quotes(content.get(key), value)
 
 
 # %% ../../nbs/core/07_sandbox.ipynb #f7a38cd0

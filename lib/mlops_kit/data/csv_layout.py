@@ -5,6 +5,7 @@
 # %% auto #0
 __all__ = [
     "CSV_OPTIONS",
+    "ROW_NAME",
     "TAIL_BYTES",
     "CsvLayout",
     "parse_reading",
@@ -14,10 +15,12 @@ __all__ = [
     "leave_out",
     "place_header",
     "fit_header",
+    "may_number_rows",
     "skip_below",
     "find_footer",
     "read_tail",
     "find_layout",
+    "find_escape",
     "check_delimiter",
     "refuse_stray_names",
 ]
@@ -31,9 +34,11 @@ from typing import Any
 
 from ..core.files import UserError
 from mlops_kit.data.csv_lines import (
+    DATE,
     SEPARATOR_LINE,
     LeftOut,
     Record,
+    double_escaped,
     find_comment,
     find_header,
     is_dashes,
@@ -42,18 +47,20 @@ from mlops_kit.data.csv_lines import (
     parse_lines,
     read_head,
     seems_data,
+    seems_escaped,
     sniff_dialect,
 )
 from .encodings import Encoding, take_encoding
 from .formats import open_bytes
 from .names import clean_column_names
-from .text_scan import TextFacts, read_blocks, scan_text
+from .text_scan import TextFacts, read_blocks, scan_text, split_lines, to_utf8
 
 
 # %% ../../nbs/data/18_csv_layout.ipynb #1f44e996
 CSV_OPTIONS = {
     "delimiter": "the separator",
     "quote": 'the quotation mark; "" for none',
+    "escape": "sign before a quotation mark that is text",
     "encoding": "of Python's, such as utf-8 or cp1252",
     "skip_lines": "lines above the column names",
     "comment": "sign with which comment lines begin",
@@ -78,6 +85,7 @@ class CsvLayout:
     end: int | None = None  # byte at which lines below the table begin
     below: list[str] | None = None  # fields of a line of units
     unnamed: str = ""  # "last": every row ends with a separator; "first": row names
+    escape: str = ""  # sign before a quotation mark that is text; "" where such marks are doubled
     keep: bool = False  # rows that look like totals or a repeated header are kept
     left_out: list[LeftOut] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)  # rows left out by reason
@@ -111,6 +119,8 @@ def check_options(
         if name not in CSV_OPTIONS:
             known = "; ".join(f"{key} ({text})" for key, text in CSV_OPTIONS.items())
             raise UserError(f"params.yaml: ingest.csv knows no {name!r}; it knows {known}")
+        if name == "escape" and value not in ("", "\\"):
+            raise UserError(f"params.yaml: ingest.csv.escape is {value!r}, expected '\\' or ''")
         if name in ("delimiter", "quote") and not (
             len(str(value)) == 1 or (name == "quote" and not value)
         ):
@@ -154,6 +164,9 @@ def leave_out(
 
 
 # %% ../../nbs/data/18_csv_layout.ipynb #37847a90
+ROW_NAME = r"(^|[^a-z])(id|ids|key|nr|no|num|number|index|idx|row|rowid|uuid|date|datum|time|timestamp|when|day|month|year)($|[^a-z])"
+
+
 def place_header(
     layout: CsvLayout,  # completed in place
     records: list[Record],  # of the head
@@ -196,12 +209,13 @@ def fit_header(
     if usual == len(header) + 1 and widths[usual] > 0.9 * sum(widths.values()):
         if not any(fields[-1].strip() for fields in same):
             layout.unnamed = "last"
-        elif len({fields[0] for fields in same}) == len(same) > 1:
+        elif may_number_rows(header, [fields[0] for fields in same]):
             layout.unnamed, layout.header = "first", ["row", *header]
         else:
             raise UserError(
                 f"{file}: the line of column names has {len(header)} fields and the rows have "
-                f"{usual}; name every column ({', '.join(header[:6])}), the first perhaps"
+                f"{usual}: name every column ({', '.join(header[:6])}), or put texts that hold the "
+                f"separator into quotation marks (line {rows[0].line}: {describe_record(rows[0], layout)!r})"
             )
     elif usual == len(header) - 1 and len(header) > 2 and not header[-1].strip():
         layout.header = header[:-1]
@@ -212,6 +226,15 @@ def fit_header(
             "below it; add a line of names above it"
         )
     layout.names = clean_column_names(layout.header, file)
+
+
+def may_number_rows(
+    header: list[str],
+    values: list[str],  # first fields of the rows, which are one field longer
+) -> bool:  # no: a separator inside a text moves the fields as well
+    "Tell whether the first column is names of rows without a name of its own, as R writes them."
+    named = re.search(ROW_NAME, header[0].strip(), re.I) or any(DATE.match(v) for v in values)
+    return len({*values}) == len(values) > 1 and not named
 
 
 def skip_below(
@@ -296,10 +319,14 @@ def find_layout(
     facts = scan_text(file)
     encoding = take_encoding(file, facts, str(options.get("encoding") or ""))
     lines = read_head(file, encoding.name)
+    escape = find_escape(file, facts, encoding.name, options)
+    if escape:
+        lines = split_lines(b"".join(double_escaped(line.encode() for line in lines)).decode())
     delimiter, quote = sniff_dialect(lines)
     check_delimiter(file, lines, delimiter, str(options.get("delimiter", delimiter)))
     delimiter, quote = options.get("delimiter", delimiter), options.get("quote", quote)
-    layout = CsvLayout(file, facts, encoding, delimiter, quote, keep=options.get("rows") == "all")
+    layout = CsvLayout(file, facts, encoding, delimiter, quote, escape=escape)
+    layout.keep = options.get("rows") == "all"
     records = number_records(lines, layout)
     layout.comment = str(options.get("comment", find_comment(records)))
     skip = options.get("skip_lines")
@@ -315,6 +342,21 @@ def find_layout(
     if not layout.keep:
         find_footer(layout, rows)
     return layout
+
+
+def find_escape(
+    file: str,  # a text file
+    facts: TextFacts,  # see `text_scan.scan_text`
+    encoding: str,
+    options: dict[str, Any],  # ingest.csv
+) -> str:  # "" where there is none
+    "Find the sign before quotation marks that are part of a text."
+    given = str(options.get("escape", "\\"))
+    if not facts.escapes or not given:
+        return ""
+    decoded = (block.decode() for block in to_utf8(read_blocks(file), encoding))
+    lines = (line for block in decoded for line in split_lines(block))
+    return given if "escape" in options or seems_escaped(lines) else ""
 
 
 def check_delimiter(

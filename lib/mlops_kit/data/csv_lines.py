@@ -9,6 +9,7 @@ __all__ = [
     "DELIMITERS",
     "QUOTES",
     "SEPARATOR_LINE",
+    "ESCAPED",
     "NUMBER",
     "DATE",
     "DASHES",
@@ -20,6 +21,8 @@ __all__ = [
     "parse_lines",
     "score_dialect",
     "sniff_dialect",
+    "seems_escaped",
+    "double_escaped",
     "LeftOut",
     "Record",
     "is_quantity",
@@ -38,7 +41,7 @@ import csv as dialects
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from .formats import open_bytes
@@ -114,6 +117,33 @@ def sniff_dialect(
         fit = score_dialect(lines[1:] if stated else lines, delimiter, quote)
         best = (fit, delimiter, quote) if fit > best[0] else best
     return best[1], best[2]
+
+
+# %% ../../nbs/data/17_csv_lines.ipynb #b71539c5
+ESCAPED = re.compile(rb'\\(["\\])')
+
+
+def seems_escaped(
+    lines: Iterable[str],  # of a text file
+) -> bool:
+    "Tell whether quotation marks inside a text are written with a backslash."
+    within = re.compile(r'\\"(?![",;\t|\r\n]|$)')
+    marked = itertools.islice((line for line in lines if '\\"' in line), 500)
+    votes = [1 if within.search(line) or line.count('"') % 2 else -1 for line in marked]
+    return sum(votes) > 0
+
+
+def double_escaped(
+    blocks: Iterable[bytes],  # text in which quotation marks are written with a backslash
+) -> Iterator[bytes]:  # the same with doubled marks
+    "Write quotation marks inside a text in the usual way."
+    rest = b""
+    for block in blocks:
+        block = rest + block
+        odd = (len(block) - len(block.rstrip(b"\\"))) % 2
+        block, rest = block[: len(block) - odd], block[len(block) - odd :]
+        yield ESCAPED.sub(lambda found: b'""' if found[1] == b'"' else b"\\", block)
+    yield rest
 
 
 # %% ../../nbs/data/17_csv_lines.ipynb #18a4248f
@@ -265,7 +295,7 @@ def is_footer(
     ended: bool,  # its line has an end
 ) -> bool:
     "Tell whether the last record is a line below the table."
-    filled = [f for f in fields if f.strip()]
+    filled = [f for f in fields if f.strip().strip("\x1a")]  # CP/M's mark for the end of a file
     if len(filled) > 1 and not (is_dashes(fields) or fields[0].lstrip()[:1] in ("(", "#")):
         return bool(FOOTER.match(fields[0])) and len(fields) != width
     if not filled or is_dashes(fields):

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from ..core.files import UserError
 from .csv_layout import CsvLayout
-from .csv_lines import parse_lines
+from .csv_lines import double_escaped, parse_lines
 from .formats import open_bytes
 from .text_scan import BlockStream, read_blocks, split_lines, to_utf8
 
@@ -36,11 +36,14 @@ def open_stream(
     "Open a text file for pyarrow."
     name = layout.encoding.name.lower().replace("_", "-")
     plain = name in ("utf-8", "utf8", "ascii") and not layout.encoding.stray_lines
-    if plain and not layout.facts.inner_marks and layout.end is None and not layout.comment:
+    changed = layout.facts.inner_marks or layout.comment or layout.escape
+    if plain and not changed and layout.end is None:
         return open_bytes(layout.file)
     blocks = read_blocks(layout.file, layout.end)
     if not plain or layout.facts.inner_marks:
         blocks = to_utf8(blocks, layout.encoding.name)
+    if layout.escape:
+        blocks = double_escaped(blocks)
     if layout.comment:
         blocks = drop_comments(blocks, layout)
     return pa.PythonFile(BlockStream(blocks), mode="r")
@@ -97,8 +100,8 @@ def read_lines(
     layout: CsvLayout,
 ) -> Iterator[str]:  # lines with their ends, decoded
     "Read the lines of a text file."
-    rest = ""
-    for block in to_utf8(read_blocks(layout.file, layout.end), layout.encoding.name):
+    rest, blocks = "", to_utf8(read_blocks(layout.file, layout.end), layout.encoding.name)
+    for block in double_escaped(blocks) if layout.escape else blocks:
         lines = split_lines(rest + block.decode())
         rest = lines.pop() if lines else ""
         if rest.endswith("\n") and not rest.endswith("\r\n"):

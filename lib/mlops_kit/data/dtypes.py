@@ -18,6 +18,8 @@ __all__ = [
     "to_numbers",
     "to_dates",
     "to_booleans",
+    "merge_spellings",
+    "unify_spellings",
     "to_type",
 ]
 
@@ -232,10 +234,29 @@ def to_booleans(
     return pd.Series(pd.array(known[places], dtype="boolean"), index=values.index)
 
 
+# %% ../../nbs/data/01_dtypes.ipynb #f77eb22b
+def merge_spellings(
+    text: pa.Array,  # stripped text, null allowed
+) -> pa.Array:  # the same in small letters, with single blanks, and 1 for +1 and 1.0
+    "Write values in one way that differ only in case, in blanks or in how a number is written."
+    plain = pc.replace_substring_regex(pc.utf8_lower(text), "[\\s\u00a0]+", " ")
+    return pc.replace_substring_regex(plain, r"^\+?(-?\d+)(?:[.,]0+)?$", r"\1")
+
+
+def unify_spellings(
+    text: pa.Array,  # stripped text, null allowed
+    labels: list[str],  # `spelling` in the contract
+) -> pa.Array:  # a label where a value is one in another spelling; the others as they are
+    "Write labels in the contract's spelling."
+    known = pa.array([str(label) for label in labels], text.type)
+    places = pc.index_in(merge_spellings(text), merge_spellings(known))
+    return pc.coalesce(known.take(places), text)
+
+
 # %% ../../nbs/data/01_dtypes.ipynb #9fed1fa2
 def to_type(
     values: pd.Series,  # one column as delivered
-    # its entry in the contract: type, and where given decimal, format, missing
+    # its entry in the contract: type, and where given decimal, format, missing, spelling
     rules: dict[str, Any],
 ) -> pd.Series:  # the same rows in that type; what does not fit is missing
     "Convert a column to the contract's type."
@@ -248,6 +269,8 @@ def to_type(
     if rules["type"] == "boolean":
         return to_booleans(values)
     each, places = encode_distinct(to_text(values))
+    if rules.get("spelling"):
+        each = unify_spellings(each, rules["spelling"])
     each = pc.if_else(pc.match_substring_regex(each, STRAY_PATTERN), None, each)
     words = np.append(np.asarray(each.to_pylist(), dtype="object"), np.nan)
     return pd.Series(words[places], index=values.index, dtype="str")

@@ -11,6 +11,8 @@ __all__ = [
     "TEXT_SIGNS",
     "UNITS",
     "RARE_CYRILLIC",
+    "LATIN",
+    "DOUBLE",
     "FEW_FIELDS",
     "collect_fields",
     "script_of",
@@ -47,12 +49,12 @@ from .text_scan import READ_BYTES, Stray, TextFacts, decodes, find_strays
 CANDIDATES = (
     *("gb18030", "big5hkscs", "cp949", "cp932", "euc_jis_2004"),
     *("koi8-r", "koi8-u", "cp1251", "cp866", "iso8859-5", "mac-cyrillic"),
-    *("cp1250", "iso8859-2", "cp852", "cp1252", "mac-roman", "cp850", "cp437"),
+    *("cp1250", "iso8859-2", "cp852", "cp1252", "iso8859-15", "mac-roman", "cp850", "cp437"),
     *("cp1253", "iso8859-7", "cp1254", "cp1255", "cp1256", "cp1257", "cp874"),
 )
 # the smaller set of which it is an extension, named where that is enough
 PLAIN = {"euc_jis_2004": "euc_jp", "big5hkscs": "big5", "cp949": "euc_kr"}
-PRIORS = {"cp1252": 1.6, "mac-roman": 1.1, "koi8-u": 0.95, "iso8859-2": 0.97} | {
+PRIORS = {"cp1252": 1.6, "mac-roman": 1.1, "koi8-u": 0.95, "iso8859-2": 0.97, "iso8859-15": 1.2} | {
     **{"cp850": 0.8, "cp852": 0.7, "cp437": 0.3, "cp1257": 0.6},
     **{"iso8859-5": 0.9, "iso8859-7": 0.9, "mac-cyrillic": 0.9},
 }
@@ -178,6 +180,8 @@ def rank_encodings(
 
 
 # %% ../../nbs/data/16_encodings.ipynb #ca3518d1
+LATIN = ("cp1252", "cp1250", "cp1254", "cp1257", "iso8859-2", "iso8859-15", "latin-1")
+DOUBLE = re.compile(rb"\xc3[\x80-\xbf]|\xc5[\x82-\x93\xa1\xbb-\xbe]")  # é, ü, ł, ž … as UTF-8
 FEW_FIELDS = 4  # different fields below which the evidence is called thin
 
 
@@ -205,9 +209,15 @@ def describe_guess(
     )
     differing = [
         f"{g.name} ({next(w for w, b in zip(g.words, best.words) if w != b).strip()})"
-        for g in ranked[1:4]
-        if g.words != best.words and (g.score > best.score - 0.5 or len(fields) < FEW_FIELDS)
+        for g in [g for g in ranked[1:] if g.words != best.words][:3]
+        if g.score > best.score - 0.5 or len(fields) < FEW_FIELDS
     ]
+    double = [w for w, f in zip(best.words, fields) if best.name in LATIN and DOUBLE.search(f)]
+    if double:
+        reason += (
+            f"; {len(double):,} of these fields hold{'s' * (len(double) == 1)} letters of UTF-8, such "
+            f"as {double[0].strip()[:40]!r}: mend them in the file"
+        )
     thin = "few bytes decide" if len(fields) < FEW_FIELDS else "a close decision"
     return reason + (f"; {thin}: possible are also {', '.join(differing)}" if differing else "")
 

@@ -7,9 +7,11 @@ __all__ = [
     "MAX_ROWS",
     "EMPTY_WORDS",
     "ONE_CLASS",
+    "RENAMED",
+    "GAP",
     "EXACT",
     "STOP_SCORE",
-    "STOP_AHEAD",
+    "NOISY_COPY",
     "REVIEW_AHEAD",
     "SCORE_NAMES",
     "predict_from_number",
@@ -21,6 +23,10 @@ __all__ = [
     "score_single_features",
     "is_tied_to_row",
     "find_one_class_only",
+    "find_renamed",
+    "is_noisy_copy",
+    "has_gap",
+    "prove_leak",
     "find_leaks",
 ]
 
@@ -174,7 +180,11 @@ def find_one_class_only(
 ) -> str:  # the evidence with counts; "" when there is none
     "Say that a column is filled in for one class only."
     filled = values.notna()
-    if values.dtype.kind not in "fiub":
+    if values.dtype.kind in "fiu" and filled.any():
+        usual_value = values.mode().iloc[0]
+        if is_tied_to_row(values[filled & (values != usual_value)]):
+            filled &= values != usual_value
+    elif values.dtype.kind not in "fiub":
         filled &= ~values.astype("str").str.strip().str.lower().isin(EMPTY_WORDS)
     if task == "regression" or filled.all() or not filled.any():
         return ""
@@ -191,16 +201,105 @@ def find_one_class_only(
     )
 
 
+# %% ../../nbs/data/10_leakage.ipynb #479d1e19
+RENAMED = 0.9  # share of the rows out of the usual class, at most the rest of them are errors
+
+
+def find_renamed(
+    values: pd.Series,  # one feature
+    labels: pd.Series,  # see `score_single_features`
+    task: str,  # binary, multiclass or regression
+) -> str:  # the evidence with counts; "" when there is none
+    "Say that a column holds the classes under other names."
+    present = values.notna() & labels.notna()
+    classes = labels[present].nunique()
+    if task == "regression" or values[present].nunique() != classes or classes < 2:
+        return ""
+    counts = pd.crosstab(labels[present].astype("str"), values[present].astype("str"))
+    correct, rows = int(counts.max(axis=1).sum()), int(present.sum())
+    wrong_of_usual = rows - int(counts.sum(axis=1).max())
+    one_to_one = counts.to_numpy().argmax(axis=1)
+    if len(set(one_to_one)) < classes or rows - correct > (1 - RENAMED) * wrong_of_usual:
+        return ""
+    return f"it agrees with the target in {correct:,} of {rows:,} rows, name by name"
+
+
+# %% ../../nbs/data/10_leakage.ipynb #b0f7b9f0
+def is_noisy_copy(
+    values: pd.Series,  # one feature, a number
+    labels: pd.Series,  # see `score_single_features`
+    task: str,  # binary, multiclass or regression
+) -> bool:
+    "Tell whether a number is the target itself, in its unit, with noise."
+    present = (values.notna() & labels.notna()).to_numpy()
+    if task == "multiclass" or present.sum() < 50:
+        return False
+    x, y = values[present].to_numpy("float64"), labels[present].to_numpy("float64")
+    away = y - y.mean()
+    spread = (away**2).sum()
+    slope = (away * x).sum() / max(spread, 1e-300)
+    left = x - x.mean() - slope * away
+    error = np.sqrt((away**2 * left**2).sum()) / max(spread, 1e-300)
+    offset = x.mean() - y.mean()
+    return bool(abs(slope - 1) <= 3 * error and abs(offset) <= 3 * left.std() / np.sqrt(len(x)))
+
+
+# %% ../../nbs/data/10_leakage.ipynb #0fbd8cb9
+GAP = 0.2  # rows in the middle third between two medians, for one in the thirds around them
+
+
+def has_gap(
+    values: pd.Series,  # one feature, a number
+    labels: pd.Series,  # classes
+) -> bool:
+    "Tell whether the values of neighbouring classes are apart."
+    present = values.notna() & labels.notna()
+    x = values[present].to_numpy("float64")
+    medians = np.sort(pd.Series(x).groupby(labels[present].to_numpy()).median().to_numpy())
+    for low, high in zip(medians, medians[1:], strict=False):
+        sixth = (high - low) / 6
+        inside = (np.abs(x - (low + high) / 2) <= sixth).sum()
+        around = (np.abs(x - low) <= sixth).sum() + (np.abs(x - high) <= sixth).sum()
+        if inside >= GAP * around / 2:
+            return False
+    return True
+
+
 # %% ../../nbs/data/10_leakage.ipynb #9441f55c
 EXACT = 0.9999  # nothing is left over: no level is without noise
-STOP_SCORE = 0.985  # a score from here on is a copy, see `score_single_features`
-STOP_AHEAD = (0.90, 0.40)  # so is, tied to the row, one from here on so far ahead of every other
-REVIEW_AHEAD = (0.70, 0.30)  # worth a review: the same, milder
+STOP_SCORE = {"binary": 0.985, "multiclass": 0.985, "regression": 0.998}  # a copy from here on
+NOISY_COPY = 0.90  # so is, from here on, what is shown to be the target with noise
+REVIEW_AHEAD = (0.70, 0.30)  # worth a review: a score from here on so far ahead of every other
 SCORE_NAMES = {
     "binary": "2 · AUC − 1",
     "multiclass": "share of wrong predictions saved",
     "regression": "R²",
 }
+
+
+def prove_leak(
+    values: pd.Series,  # one feature
+    labels: pd.Series,  # see `score_single_features`
+    task: str,  # binary, multiclass or regression
+    score: float,  # see `score_column`
+) -> str:  # the evidence; "" when there is none
+    "Say what shows that a value cannot have been known before the target."
+    if filled := find_one_class_only(values, labels, task):
+        return filled
+    if score < NOISY_COPY and task == "regression":
+        return ""
+    if typed := find_renamed(values, labels, task):
+        return typed
+    tied = is_tied_to_row(values)
+    own = "its values are a row's own" if tied else "each value has one answer only"
+    if score >= EXACT:
+        return own
+    if tied and score >= NOISY_COPY and is_noisy_copy(values, labels, task):
+        return "its values are the target's with noise"
+    if score < STOP_SCORE[task] or (task == "regression" and not tied):
+        return ""
+    crossed = tied and task != "regression" and not has_gap(values, labels)
+    return "" if crossed else own
 
 
 def find_leaks(
@@ -211,7 +310,7 @@ def find_leaks(
 ) -> list[dict[str, Any]]:
     "Name the features that look like leaks."
     scores, leaks = score_single_features(features, labels, task), []
-    honest = scores[scores < STOP_SCORE]
+    honest = scores[scores < STOP_SCORE[task]]
     for name, score in scores.items():
         others = honest[honest.index != name]
         ahead = score - others.max() if len(others) else 0.0
@@ -219,16 +318,9 @@ def find_leaks(
             f"alone it predicts the target with {SCORE_NAMES[task]} = {score:.3f}, the best of the "
             f"others {max(score - ahead, 0):.3f}"
         )
-        far = score >= STOP_AHEAD[0] and ahead >= STOP_AHEAD[1]
-        tied = is_tied_to_row(features[name])
-        copy = score >= EXACT or (score >= STOP_SCORE and (tied or task != "regression"))
-        filled = find_one_class_only(features[name], labels, task)
-        if filled or copy or (far and tied):
-            proof = filled or (
-                "and its values are a row's own" if tied else "each value has one answer only"
-            )
+        if proof := prove_leak(features[name], labels, task, score):
             leaks.append({"column": name, "strength": "stop", "evidence": f"{evidence}; {proof}"})
-        elif score >= REVIEW_AHEAD[0] and (ahead >= REVIEW_AHEAD[1] or score >= STOP_SCORE):
+        elif score >= REVIEW_AHEAD[0] and (ahead >= REVIEW_AHEAD[1] or score >= 0.985):
             note = "strong, yet nothing shows that it is known only later"
             leaks.append({"column": name, "strength": "review", "evidence": f"{evidence}; {note}"})
     return leaks

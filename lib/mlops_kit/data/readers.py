@@ -9,16 +9,23 @@ __all__ = [
     "PARQUET_SUFFIXES",
     "COMPRESSION_SUFFIXES",
     "UNREAD_SUFFIXES",
+    "WRAPPERS",
     "clean_batches",
     "note_rows",
     "read_csv_batches",
     "to_json_text",
     "is_rounded",
     "keep_whole_numbers",
+    "to_iso",
+    "to_number",
+    "unwrap_value",
+    "unwrap",
+    "decode_bytes",
     "simplify_objects",
     "simplify_types",
     "read_parquet_batches",
     "frame_of_records",
+    "make_record",
     "read_json_batches",
     "resolve_url",
     "read_query_batches",
@@ -76,7 +83,7 @@ def clean_batches(
             table = table.select(layout.names)
         if layout.facts.quotes and layout.quote:
             check_swallowed(layout, table, number)
-        table, reasons = filter_rows(layout, table, following is None)
+        table, reasons = filter_rows(layout, table, following is None, number)
         noted |= {number + place: reason for place, reason in reasons.items()}
         number += len(batch)
         yield table
@@ -144,12 +151,80 @@ def keep_whole_numbers(
     return rows
 
 
+# %% ../../nbs/data/03_readers.ipynb #46eab680
+def to_iso(value: Any) -> Any:
+    "Read MongoDB's `$date`: ISO text or milliseconds since 1970."
+    value = unwrap_value(value)
+    if isinstance(value, (int, float)) or str(value).lstrip("-").isdigit():
+        return pd.Timestamp(int(value), unit="ms", tz="UTC").isoformat()
+    return value
+
+
+def to_number(value: Any) -> Any:
+    "Read a number that may stand as text; text that is none stays."
+    try:
+        return int(value) if re.fullmatch(r"-?\d+", str(value)) else float(value)
+    except (TypeError, ValueError):
+        return value
+
+
+WRAPPERS: dict[str, Callable[[Any], Any]] = {
+    "$date": to_iso,
+    "$timestamp": lambda value: to_iso(1000 * value["t"] if isinstance(value, dict) else value),
+    **dict.fromkeys(("$oid", "$uuid", "$symbol", "S", "string", "bytes"), lambda value: value),
+    **dict.fromkeys(("$numberLong", "$numberInt", "$numberDouble", "$numberDecimal"), to_number),
+    **dict.fromkeys(("N", "int", "long", "float", "double"), to_number),
+    **dict.fromkeys(("BOOL", "boolean"), bool),
+    "NULL": lambda value: None,
+}
+
+
+def unwrap_value(value: Any) -> Any:
+    "Take a value out of the record that names its type."
+    if isinstance(value, dict) and len(value) == 1 and (tag := next(iter(value))) in WRAPPERS:
+        return WRAPPERS[tag](value[tag])
+    return value
+
+
+def unwrap(
+    values: pd.Series,  # of records
+) -> pd.Series:  # what is in them where all name a type; otherwise as they are
+    "Take values out of records that name their type."
+    inner = [unwrap_value(value) if isinstance(value, dict) else None for value in values]
+    if any(isinstance(value, (dict, list)) for value in inner):
+        return values
+    return pd.Series(inner, index=values.index, dtype="object")
+
+
+def decode_bytes(value: Any) -> str:  # of bytes, or anything else
+    "Read bytes as the text that they hold, or write short ones such as keys as hexadecimal digits."
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        return to_json_text(value)
+    content = bytes(value)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        if len(content) <= 64:
+            return content.hex()
+    raise UserError(
+        f"a column holds bytes that are no text (a value of {len(content):,} bytes): leave it out of "
+        "the data, or write text there"
+    )
+
+
 # %% ../../nbs/data/03_readers.ipynb #b7b7fc19
 def simplify_objects(
     values: pd.Series,  # of dtype object
 ) -> pd.Series:  # numbers, booleans, datetimes or text
     "Give a column of Python objects the one type that all its values have, or text."
     kinds = {type(v).__name__ for v in values.dropna()}
+    if kinds == {"dict"}:
+        values = unwrap(values)
+        kinds = {type(v).__name__ for v in values.dropna()}
+        if kinds & {"int", "float", "bool"} and len(kinds) == 1:
+            return pd.Series(values.tolist(), index=values.index).convert_dtypes()
+    if kinds & {"bytes", "bytearray", "memoryview"}:
+        return values.map(decode_bytes, na_action="ignore").astype("str")
     if kinds == {"Decimal"}:
         numbers = values.astype("float64")
         return values.map(str, na_action="ignore").astype("str") if is_rounded(numbers) else numbers
@@ -202,12 +277,27 @@ def read_parquet_batches(
 def frame_of_records(
     records: list[dict[str, Any]],
 ) -> pd.DataFrame:  # see `simplify_types`
-    "Make a table of JSON records."
+    "Make a table of JSON records. Raises ValueError for a line that is no record."
+    odd = next((record for record in records if not isinstance(record, dict)), None)
+    if odd is not None:
+        raise ValueError(f'expected {{"name": value, …}}, found {json.dumps(odd)[:40]}')
     values = lambda name: (record.get(name) for record in records)
     return simplify_types(keep_whole_numbers(pd.DataFrame(records), values))
 
 
 # %% ../../nbs/data/03_readers.ipynb #9b6105d2
+def make_record(
+    pairs: list[tuple[str, Any]],  # of one JSON object
+) -> dict[str, Any]:
+    "Make a record. Raises ValueError for a name that stands twice: one value would be lost."
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twice!r} stands {names.count(twice)} times in one record")
+    return record
+
+
 def read_json_batches(
     file: str,  # one record a line, or one list of records
 ) -> Iterator[pd.DataFrame]:  # in the file's types
@@ -217,19 +307,21 @@ def read_json_batches(
         first = lines.read(1)
         try:
             if first == "[":
-                records = json.loads(first + lines.read())
+                records = json.loads(first + lines.read(), object_pairs_hook=make_record)
             lines = itertools.chain([first + lines.readline()], lines) if first != "[" else []
             for number, line in enumerate(lines, start=1):
-                records += [json.loads(line)] if line.strip() else []
+                read = json.loads(line, object_pairs_hook=make_record) if line.strip() else None
+                records += [] if read is None else [read]
                 if len(records) == BATCH_ROWS // 4:
                     yield frame_of_records(records)
                     records = []
+            rest = frame_of_records(records) if records else None
         except ValueError as error:
             raise UserError(
                 f"{file}: line {max(number, 1)} is no JSON record ({error}); fix the line"
             ) from None
-    if records:
-        yield frame_of_records(records)
+    if rest is not None:
+        yield rest
 
 
 # %% ../../nbs/data/03_readers.ipynb #c5d56706

@@ -6,13 +6,19 @@
 __all__ = [
     "TOTAL_WORDS",
     "LABEL_COLUMNS",
+    "FAR_BEYOND",
+    "TRIED",
     "match_record",
     "match_blank",
+    "find_names",
+    "match_several",
     "find_total_words",
     "read_numbers",
+    "summarise",
+    "match_summary",
     "explain_total",
-    "is_summary",
     "find_totals",
+    "group_rows",
     "may_be_sum",
     "find_lines",
     "check_swallowed",
@@ -22,6 +28,7 @@ __all__ = [
 
 # %% ../../nbs/data/19_row_filter.ipynb #ee8f1930
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -39,14 +46,15 @@ from .text_scan import split_lines
 def match_record(
     batch: pa.Table,  # text
     fields: list[str],  # as many as columns
-) -> np.ndarray:  # True where a row holds exactly these fields
+) -> np.ndarray:  # True where a row holds exactly these fields, in whatever case
     "Find the rows that repeat a line, such as the column names."
     found = np.zeros(len(batch), bool)
-    wanted = [(place, f.strip()) for place, f in enumerate(fields) if f.strip()]
+    wanted = [(place, f.strip().lower()) for place, f in enumerate(fields) if f.strip()]
     places = None
     for place, text in wanted:
         column = batch.column(place) if places is None else batch.column(place).take(places)
-        same = pc.fill_null(pc.equal(pc.utf8_trim(column, " \ufeff\u00a0"), text), False)
+        column = pc.utf8_lower(pc.utf8_trim(column, " \ufeff\u00a0"))
+        same = pc.fill_null(pc.equal(column, text), False)
         kept = np.flatnonzero(same.to_numpy())
         places = pa.array(kept if places is None else places.to_numpy()[kept])
         if not len(places):
@@ -68,12 +76,51 @@ def match_blank(
     return blank
 
 
+# %% ../../nbs/data/19_row_filter.ipynb #5e84986c
+def find_names(
+    layout: CsvLayout,
+    batch: pa.Table,  # text
+    first: int,  # number of its first row, from 0
+) -> np.ndarray:  # places of rows that repeat the column names
+    "Find the column names among the rows. Raises UserError for names that are not the first ones."
+    names = [name.strip().lower() for name in layout.header]
+    column = pc.utf8_lower(pc.utf8_trim(batch.column(0), " \ufeff\u00a0"))
+    known = pc.is_in(column, pa.array([*filter(None, names)], column.type))
+    places = np.flatnonzero(pc.fill_null(known, False).to_numpy())
+    places = places[match_several(batch.take(pa.array(places)), names)] if len(places) else places
+    again = places[match_record(batch.take(pa.array(places)), names)] if len(places) else places
+    odd = np.setdiff1d(places, again)
+    if len(odd):
+        fields = [column[int(odd[0])].as_py() or "" for column in batch.columns]
+        raise UserError(
+            f"{layout.file}: row {first + int(odd[0]) + 1:,} holds other column names than the "
+            f"first line ({', '.join(fields[:8])}, not {', '.join(layout.header[:8])}): files of "
+            "different columns were joined; give each its own file, or mend the order"
+        )
+    return again
+
+
+def match_several(
+    batch: pa.Table,  # text
+    names: list[str],  # of the columns, in small letters
+) -> np.ndarray:  # True where most of a row's fields are names of columns
+    "Find the rows that are made of column names, in whatever order."
+    named = np.zeros(len(batch), int)
+    known = pa.array([*filter(None, names)], batch.column(0).type)
+    for column in batch.columns:
+        text = pc.utf8_lower(pc.utf8_trim(column, " \ufeff\u00a0"))
+        named += pc.fill_null(pc.is_in(text, known), False).to_numpy()
+    return named >= max(2, 0.6 * sum(map(bool, names)))
+
+
 # %% ../../nbs/data/19_row_filter.ipynb #d788838c
 TOTAL_WORDS = (
     r"(?i)^\W*((grand|sub|all|over|report|column|table|net)[ -]?)?(totals?|sum|sums|summe|summen|gesamt|gesamtsumme"
     r"|gesamtergebnis|ergebnis|insgesamt|zwischensumme|subtotal|total général|total general|somme|sous-total|suma"
     r"|totale|totaal|summa|razem|celkem|összesen|toplam|итого|всего|итог|合计|总计|小计|合計|総計|小計|합계|총계|total|average|avg|mean"
-    r"|mittelwert|durchschnitt|moyenne|promedio|media|среднее|min|max|minimum|maximum|count|anzahl)\W*(:.*| .*)?$"
+    r"|mittelwert|durchschnitt|moyenne|promedio|media|среднее|min|max|minimum|maximum|count|anzahl|median|mediana"
+    r"|médiane|std|stdev|stddev|std\.? ?dev|standard deviation|standardabweichung|écart-type)\W*(:.*| .*)?$"
+    r"|[ _:-](totals?|subtotal|sum|summe|gesamt|ergebnis|zwischensumme|somme|totale|totaal|итого|всего)\W*$|(合计|总计|小计|合計|総計|小計|합계|총계|소계)$"
 )
 LABEL_COLUMNS = 4  # a total is named in one of the first columns
 
@@ -85,7 +132,7 @@ def find_total_words(
     found = np.zeros(len(batch), bool)
     for column in batch.columns[:LABEL_COLUMNS]:
         found |= pc.fill_null(pc.match_substring_regex(column, TOTAL_WORDS), False).to_numpy()
-    return np.flatnonzero(found) if found.mean() <= 0.05 or found.sum() == 1 else np.array([], int)
+    return np.flatnonzero(found) if found.mean() <= 0.34 or found.sum() == 1 else np.array([], int)
 
 
 def read_numbers(
@@ -98,46 +145,72 @@ def read_numbers(
 
 
 # %% ../../nbs/data/19_row_filter.ipynb #bb730569
+FAR_BEYOND = 2.0  # times the largest number of the other rows
+
+
+def summarise(
+    numbers: np.ndarray,  # of the rows above
+) -> dict[str, float]:  # by the word that stands in such a row
+    "Work out what a row of totals may hold."
+    rest = {"median": np.median(numbers), "deviation": numbers.std(ddof=1), "spread": numbers.std()}
+    whole = {"sum": numbers.sum(), "mean": numbers.mean(), "count": float(len(numbers))}
+    return whole | {"smallest": numbers.min(), "largest": numbers.max()} | rest
+
+
+def match_summary(
+    value: float,
+    text: str,  # the same as written
+    numbers: np.ndarray,  # of the rows above, three at least
+) -> set[str]:  # see `summarise`; empty for a number like the others
+    "Name what a number is of those above: their sum, mean, largest …"
+    digits = len(f"{value:.10g}".partition(".")[2])
+    near = 0.51 * 10.0**-digits
+    found = {
+        name
+        for name, number in summarise(numbers).items()
+        if math.isclose(value, number, rel_tol=1e-4 if name == "sum" else 1e-9, abs_tol=1e-9)
+        or (
+            name not in ("sum", "count") and abs(value - number) <= near and re.search("[.,]", text)
+        )
+    }
+    return found if "sum" in found or np.mean(numbers == value) <= 0.05 else set()
+
+
 def explain_total(
     batch: pa.Table,  # text
     place: int,  # of a row
+    groups: list[np.ndarray],  # places of rows of which it may be the total
     filled: np.ndarray,  # by column the share of rows with a value
     numbers: dict[int, np.ndarray],  # see `read_numbers`, by column; completed in place
 ) -> str:  # "" where the row may well be data
     "Give the evidence that a row is a total."
     empty = [not batch.column(c)[place].is_valid for c in range(batch.num_columns)]
     only_here = [c for c in range(batch.num_columns) if empty[c] and filled[c] >= 0.98]
-    sums, checked = 0, 0
-    for c in range(batch.num_columns):
-        if empty[c]:
-            continue
-        if c not in numbers:
-            numbers[c] = read_numbers(batch.column(c))
-        value, above = numbers[c][place], numbers[c][:place]
-        above = above[np.isfinite(above)]
-        if not np.isfinite(value) or len(above) < 3 or not np.any(above):
-            continue
-        checked += 1
-        sums += is_summary(value, above)
-    if checked and sums == checked and (checked > 1 or only_here):
-        return "its numbers are the sums or means of the rows above"
+    for group in groups:
+        matched, beyond = [], []
+        for c in np.flatnonzero(~np.array(empty)):
+            numbers[c] = numbers[c] if c in numbers else read_numbers(batch.column(int(c)))
+            value, others = numbers[c][place], numbers[c][group]
+            others = others[np.isfinite(others)]
+            if np.isfinite(value) and len(others) >= 3 and np.any(others):
+                text = batch.column(int(c))[place].as_py()
+                matched.append(match_summary(value, text, others))
+                beyond.append(len(others) >= 10 and value > FAR_BEYOND * others.max() > 0)
+        same = matched and (set.intersection(*matched) or all(m & {"sum", "mean"} for m in matched))
+        if same and (len(matched) > 1 or only_here):
+            kind = min(same) if isinstance(same, set) else "sum or mean"
+            return f"its numbers are the {kind} of the rows above"
+        if beyond and all(beyond):
+            return "its numbers are far beyond those of the rows above"
     if len(only_here) < max(1, 0.3 * (batch.num_columns - 1)):
         return ""
     return f"{', '.join(batch.column_names[c] for c in only_here[:4])} empty only there"
 
 
-def is_summary(
-    value: float,
-    above: np.ndarray,  # numbers of the rows above, three at least
-) -> bool:
-    "Tell whether a number is the sum, the mean or the count of those above."
-    close = lambda other: math.isclose(value, other, rel_tol=1e-4, abs_tol=1e-9)
-    decimals = len(f"{value:.10g}".partition(".")[2])
-    near = abs(value - above.mean()) <= 0.51 * 10.0**-decimals
-    return close(above.sum()) or (near and above.min() < value < above.max() and decimals > 0)
-
-
 # %% ../../nbs/data/19_row_filter.ipynb #98b2d2a0
+TRIED = 50  # rows with a word for a total; where none of these is one, the word is a name
+
+
 def find_totals(
     batch: pa.Table,  # text
     last: bool,  # the file ends with this batch
@@ -145,7 +218,8 @@ def find_totals(
     "Find the rows that are totals."
     if len(batch) < 4:
         return {}
-    places = find_total_words(batch).tolist()
+    places, words = find_total_words(batch).tolist(), np.zeros(len(batch), bool)
+    words[places] = True
     if last and len(batch) - 1 not in places and may_be_sum(batch):
         places.append(len(batch) - 1)
     if not places:
@@ -153,9 +227,34 @@ def find_totals(
     filled = np.array([1 - column.null_count / len(batch) for column in batch.columns])
     filled = np.minimum(1, filled + len(places) / len(batch))
     numbers: dict[int, np.ndarray] = {}
-    found = {place: explain_total(batch, place, filled, numbers) for place in places}
-    words = set(find_total_words(batch).tolist())
-    return {p: text for p, text in found.items() if text and (p in words or "sums" in text)}
+    groups = group_rows(len(batch), places)
+    explain = lambda p: explain_total(batch, p, groups[p], filled, numbers)
+    found = {p: explain(p) for p in places[:TRIED]}
+    if any(found.values()):
+        found |= {p: explain(p) for p in places[TRIED:]}
+    few = words.sum() <= 0.05 * len(batch) or words.sum() == 1
+    return {
+        p: text
+        for p, text in found.items()
+        if text and ((words[p] and (few or "numbers are" in text)) or "the sum" in text)
+    }
+
+
+def group_rows(
+    rows: int,  # of the batch
+    places: list[int],  # rows that may be totals
+) -> dict[int, list[np.ndarray]]:  # by such a row, places of the rows of which it may be one
+    "Find the rows since the last total, and for the first 200 all rows above, or below it."
+    data = np.ones(rows, bool)
+    data[places] = False
+    data, groups = np.flatnonzero(data), {}
+    before = np.searchsorted(data, sorted(places))
+    for number, (place, end) in enumerate(zip(sorted(places), before)):
+        start = before[number - 1] if number else 0
+        groups[place] = [data[start:end]] if start < end else []
+        if number < 200:
+            groups[place] += [data[:end]] if start and end else [] if end else [data]
+    return groups
 
 
 def may_be_sum(
@@ -217,11 +316,12 @@ def filter_rows(
     layout: CsvLayout,  # what is left out is noted in place
     batch: pa.Table,  # text
     last: bool,  # the file ends with this batch
+    first: int = 0,  # number of its first row
 ) -> tuple[pa.Table, dict[int, str]]:  # rows that are data; reason by place of the others
     "Take out the rows that are no data."
     reasons = {int(p): "blank" for p in np.flatnonzero(match_blank(batch))}
     if not layout.keep and len(layout.header) == batch.num_columns:
-        for place in np.flatnonzero(match_record(batch, layout.header)):
+        for place in find_names(layout, batch, first):
             reasons[int(place)] = "the column names again"
         if layout.below and len(layout.below) == batch.num_columns:
             for place in np.flatnonzero(match_record(batch, layout.below)):

@@ -61,6 +61,7 @@ class TextFacts:
     utf8: bool = True  # every byte is UTF-8
     non_ascii: int = 0  # bytes above 127
     quotes: int = 0  # double quotation marks
+    escapes: int = 0  # backslashes before a double quotation mark
     inner_marks: int = 0  # byte order marks after the first: files were joined
     lines: int = 0  # line ends
     last: bytes = b""  # the last byte
@@ -93,6 +94,7 @@ def count_block(
         facts.non_ascii += len(block) - len(block.decode("ascii", "ignore"))
         facts.inner_marks += block.count(codecs.BOM_UTF8)
     facts.quotes += block.count(b'"')
+    facts.escapes += block.count(b'\\"')
     ends = block.count(b"\n")
     facts.lines += ends if ends else block.count(b"\r")
     facts.size += len(block)

@@ -22,6 +22,8 @@ __all__ = [
     "row_color",
     "draw_score",
     "score_plot",
+    "lone_point",
+    "legend_entry",
     "draw_curve",
     "line_plot",
     "is_number",
@@ -183,6 +185,30 @@ def score_plot(
 LINE_LEFT, LINE_RIGHT, LINE_WIDTH, LINE_HEIGHT = 52, 560, 860, 380  # pixels of the line plot
 
 
+def lone_point(
+    pixels: Points,  # of a curve's points
+    color: str,
+) -> str:  # "" for a curve that can be seen
+    "Draw the dot of a curve that has one point only."
+    if len(pixels) != 1:
+        return ""
+    return f'<circle cx="{pixels[0][0]}" cy="{pixels[0][1]}" r="4" fill="{color}"/>'
+
+
+def legend_entry(
+    number: int,  # from 0, the first on top
+    name: str,
+    color: str,
+) -> str:
+    "Explain a curve's color."
+    height, start = 22 + 19 * number, LINE_RIGHT + 18
+    return (
+        f'<line x1="{start}" x2="{LINE_RIGHT + 40}" y1="{height - 4}" y2="{height - 4}" '
+        f'stroke="{color}" stroke-width="3"/><text class="n" x="{LINE_RIGHT + 47}" '
+        f'y="{height}">{escape(name[:34])}</text>'
+    )
+
+
 def draw_curve(
     number: int,  # 0 is best
     name: str,
@@ -191,16 +217,9 @@ def draw_curve(
     "Draw a curve and its entry in the legend."
     color, width = COLORS[number % len(COLORS)], 3 if number == 0 else 1.6
     path = " ".join(f"{x},{y}" for x, y in pixels)
-    dot, height = "", 22 + 19 * number
-    if len(pixels) == 1:
-        dot = f'<circle cx="{pixels[0][0]}" cy="{pixels[0][1]}" r="4" fill="{color}"/>'
-    return (
-        f'<g><title>{escape(name)}</title><polyline points="{path}" fill="none" '
-        f'stroke="{color}" stroke-width="{width}"/>{dot}<line x1="{LINE_RIGHT + 18}" '
-        f'x2="{LINE_RIGHT + 40}" y1="{height - 4}" y2="{height - 4}" stroke="{color}" '
-        f'stroke-width="3"/><text class="n" x="{LINE_RIGHT + 47}" '
-        f'y="{height}">{escape(name[:34])}</text></g>'
-    )
+    curve = f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="{width}"/>'
+    marks = lone_point(pixels, color) + legend_entry(number, name, color)
+    return f"<g><title>{escape(name)}</title>{curve}{marks}</g>"
 
 
 # %% ../../nbs/experiments/03_charts.ipynb #c62a6eed

@@ -6,6 +6,7 @@
 __all__ = [
     "parse_set",
     "parse_sets",
+    "open_section",
     "with_values",
     "check_values",
     "list_combinations",
@@ -87,6 +88,19 @@ def parse_sets(
 
 
 # %% ../../nbs/experiments/06_grid.ipynb #067be56e
+def open_section(
+    params: dict[str, Any],  # content of params.yaml; changed where a section is missing
+    name: str,  # full name of a parameter: "train.search.trials"
+) -> dict[str, Any]:
+    "Find the section of a parameter, or make it. Raises UserError where it is no section."
+    sections, section = name.split(".")[:-1], params
+    for part in sections:
+        section = section.setdefault(part, {}) if isinstance(section, dict) else None
+    if not isinstance(section, dict):
+        raise UserError(f"-S {name}: {'.'.join(sections)} is no section of params.yaml")
+    return section
+
+
 def with_values(
     params: dict[str, Any],  # content of params.yaml
     values: dict[str, Any],  # value by full name
@@ -94,13 +108,7 @@ def with_values(
     "Set parameters in a copy. Raises UserError where a section is none."
     result = json.loads(json.dumps(params, default=str))
     for name, value in values.items():
-        *sections, key = name.split(".")
-        target = result
-        for section in sections:
-            target = target.setdefault(section, {}) if isinstance(target, dict) else None
-        if not isinstance(target, dict):
-            raise UserError(f"-S {name}: {'.'.join(sections)} is no section of params.yaml")
-        target[key] = value
+        open_section(result, name)[name.split(".")[-1]] = value
     return result
 
 

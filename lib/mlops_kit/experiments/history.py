@@ -6,12 +6,15 @@
 __all__ = [
     "HINT",
     "STATE_FILES",
+    "parse_experiment",
     "list_experiments",
+    "next_blob",
     "read_blobs",
     "flatten",
     "parse_mapping",
     "finite_number",
     "read_score",
+    "unreadable_file",
     "find_problem",
     "read_state",
     "used_parameters",
@@ -19,6 +22,7 @@ __all__ = [
     "read_champion_version",
     "rank_states",
     "format_parameter",
+    "changed_words",
     "describe_differences",
     "read_commits",
     "deciding_metric",
@@ -45,24 +49,46 @@ from ..core.git import head_commit, run_git, run_git_bytes
 HINT = "experiments need a git repository with a commit"
 
 
+def parse_experiment(
+    line: str,  # reference, commit and seconds since 1970
+) -> dict[str, Any] | None:  # None: no experiment's reference, a stash for example
+    "Read what git prints of an experiment."
+    ref, commit, when = line.split(" ")
+    parts = re.fullmatch(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/([^/]+)", ref)
+    if not parts:
+        return None
+    row = {"name": parts[3], "baseline": parts[1] + parts[2]}
+    return row | {"commit": commit, "when": int(when or 0)}
+
+
 def list_experiments(
     root: Path,  # the project's root
     only_head: bool = False,  # True: only those that started from HEAD
     # Returns: name, baseline, commit; when, in seconds since 1970; in the order of names
 ) -> list[dict[str, Any]]:
     "List the experiments. Raises UserError without a repository or a commit."
-    head, found = head_commit(root, HINT), []
     form = "--format=%(refname) %(objectname) %(committerdate:unix)"
-    for line in run_git(root, "for-each-ref", "refs/exps", form, hint=HINT).splitlines():
-        ref, commit, when = line.split(" ")
-        parts = re.fullmatch(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/([^/]+)", ref)
-        if parts and (not only_head or parts[1] + parts[2] == head):
-            row = {"name": parts[3], "baseline": parts[1] + parts[2]}
-            found.append(row | {"commit": commit, "when": int(when or 0)})
+    head = head_commit(root, HINT)
+    lines = run_git(root, "for-each-ref", "refs/exps", form, hint=HINT).splitlines()
+    rows = [row for row in map(parse_experiment, lines) if row]
+    found = [row for row in rows if not only_head or row["baseline"] == head]
     return sorted(found, key=lambda row: row["name"])
 
 
 # %% ../../nbs/experiments/01_history.ipynb #d73f6cc2
+def next_blob(
+    printed: bytes,  # by `git cat-file --batch`
+    start: int,  # where the header of a file begins
+) -> tuple[str | None, int]:  # the file's text, None for a missing one; where the next begins
+    "Cut a file out of what git printed."
+    end = printed.index(b"\n", start)
+    size = re.fullmatch(rb"[0-9a-f]+ blob (\d+)", printed[start:end])
+    if not size:
+        return None, end + 1
+    last = end + 1 + int(size[1])
+    return printed[end + 1 : last].decode(errors="replace"), last + 1
+
+
 def read_blobs(
     root: Path,  # the project's root
     wanted: list[tuple[str, str]],  # commit and path of each file
@@ -72,14 +98,7 @@ def read_blobs(
     printed = run_git_bytes(root, "cat-file", "--batch", given=names, hint=HINT)
     found, start = {}, 0
     for key in wanted:
-        header = printed[start : printed.index(b"\n", start)]
-        start += len(header) + 1
-        size = re.fullmatch(rb"[0-9a-f]+ blob (\d+)", header)
-        if not size:
-            found[key] = None
-            continue
-        found[key] = printed[start : start + int(size[1])].decode(errors="replace")
-        start += int(size[1]) + 1
+        found[key], start = next_blob(printed, start)
     return found
 
 
@@ -150,6 +169,18 @@ def read_score(
 
 
 # %% ../../nbs/experiments/01_history.ipynb #f123a0f0
+def unreadable_file(
+    texts: dict[str, str | None],  # text by name, see STATE_FILES
+) -> str:  # "" for none
+    "Name the first file that a state needs and that is missing or damaged."
+    needed = STATE_FILES[:3]
+    missing = [f"{name} is missing" for name in needed if not texts.get(name)]
+    if missing:
+        return missing[0]
+    damaged = [f"{name} is damaged" for name in needed if parse_mapping(texts[name]) is None]
+    return damaged[0] if damaged else ""
+
+
 def find_problem(
     texts: dict[str, str | None],  # text by name, see STATE_FILES
     metric: str,  # the deciding metric; "" for none
@@ -157,13 +188,8 @@ def find_problem(
     passed: bool | None,  # the gate's verdict
 ) -> str:  # "" for none
     "Find the reason why a state cannot be ranked."
-    needed = STATE_FILES[:3]
-    for name in needed:
-        if not texts.get(name):
-            return f"{name} is missing"
-    for name in needed:
-        if parse_mapping(texts[name]) is None:
-            return f"{name} is damaged"
+    if problem := unreadable_file(texts):
+        return problem
     if value is None:
         return f"no {metric or 'metric'}"
     return "no verdict" if passed is None else ""
@@ -260,6 +286,16 @@ def format_parameter(value: Any) -> str:
     return str(value)
 
 
+def changed_words(
+    mine: dict[str, Any],  # parameters by full name
+    other: dict[str, Any],  # those they are compared with
+) -> list[str]:
+    "Name the parameters that differ, and those that are gone."
+    changed = [k for k in mine if k not in other or mine[k] != other[k]]
+    words = [f"{k} {format_parameter(mine[k])}" for k in changed]
+    return words + [f"{k} gone" for k in other if k not in mine]
+
+
 def describe_differences(
     row: dict[str, Any],  # a state
     reference: dict[str, Any],  # the state it is compared with
@@ -267,10 +303,7 @@ def describe_differences(
     "Describe in which parameters a state differs, and whether it was evaluated on other rows."
     if row["params"] is None or reference["params"] is None:
         return ""
-    mine, other = row["params"], reference["params"]
-    changed = [k for k in mine if k not in other or mine[k] != other[k]]
-    words = [f"{k} {format_parameter(mine[k])}" for k in changed]
-    words += [f"{k} gone" for k in other if k not in mine]
+    words = changed_words(row["params"], reference["params"])
     if row["window"] and reference["window"] and row["window"] != reference["window"]:
         words.append(f"judged on {row['window']}")
     return ", ".join(words)

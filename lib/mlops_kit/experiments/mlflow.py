@@ -12,7 +12,9 @@ __all__ = [
     "check_address",
     "resolve_address",
     "valid_name",
+    "score_values",
     "metric_values",
+    "curve_points",
     "read_curves",
     "git_tags",
     "result_key",
@@ -114,23 +116,40 @@ def valid_name(
 
 
 # %% ../../nbs/experiments/08_mlflow.ipynb #6c5d170e
+def score_values(
+    evaluation: dict[str, Any],  # content of metrics/evaluate.json
+) -> dict[str, float | None]:  # value by name
+    "Name the scores on the test rows, with their intervals, and the baseline's."
+    found = {}
+    for name, metric in [*evaluation["metrics"].items(), ("gain", evaluation["gain"])]:
+        for key, end in (("value", ""), ("low", ".low"), ("high", ".high")):
+            found[f"test.{name}{end}"] = metric.get(key)
+    return found | {f"test.baseline.{n}": v for n, v in evaluation["baseline"].items()}
+
+
 def metric_values(
     results: dict[str, dict[str, Any]],  # content of metrics/*.json by stage
 ) -> dict[str, float]:  # value by name
     "Choose the metrics of a run."
     evaluation, train, gate = (results[n] for n in ("evaluate", "train", "gate"))
-    found = {}
-    for name, metric in [*evaluation["metrics"].items(), ("gain", evaluation["gain"])]:
-        for key, end in (("value", ""), ("low", ".low"), ("high", ".high")):
-            found[f"test.{name}{end}"] = metric.get(key)
-    found |= {f"test.baseline.{n}": v for n, v in evaluation["baseline"].items()}
-    found |= {f"valid.{n}": v for n, v in train["valid"].items()}
+    found = score_values(evaluation) | {f"valid.{n}": v for n, v in train["valid"].items()}
     found |= {"test.rows": evaluation["rows"], "gate.passed": int(gate["passed"])}
     numbers = {valid_name(n): finite_number(v) for n, v in found.items()}
     return {name: value for name, value in numbers.items() if value is not None}
 
 
 # %% ../../nbs/experiments/08_mlflow.ipynb #36138983
+def curve_points(
+    path: Path,  # a curve that DVCLive wrote
+) -> list[tuple[int, float]]:  # step and value
+    "Read a curve; what is not a finite number is left out."
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    pairs = [(row.get("step"), row.get(path.stem)) for row in rows]
+    points = [(int(step), float(value)) for step, value in pairs if step and value]
+    return [(step, value) for step, value in points if finite_number(value) is not None]
+
+
 def read_curves(
     folder: Path,  # what DVCLive wrote
 ) -> list[tuple[str, int, float]]:  # name, step, value
@@ -138,16 +157,7 @@ def read_curves(
     found, plots = [], folder / "plots/metrics"
     for path in sorted(plots.rglob("*.tsv")):
         name = valid_name("live." + ".".join(path.relative_to(plots).with_suffix("").parts))
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = [
-                (row.get("step"), row.get(path.stem))
-                for row in csv.DictReader(stream, delimiter="\t")
-            ]
-        found += [
-            (name, int(step), float(value))
-            for step, value in rows
-            if step and value and finite_number(float(value)) is not None
-        ]
+        found += [(name, step, value) for step, value in curve_points(path)]
     return found
 
 

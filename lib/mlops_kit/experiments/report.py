@@ -10,6 +10,7 @@ __all__ = [
     "MAX_SCORES",
     "read_cached",
     "output_file",
+    "parse_point",
     "parse_points",
     "read_points",
     "table_row",
@@ -17,7 +18,9 @@ __all__ = [
     "curve_section",
     "score_section",
     "parameter_section",
+    "curve_parts",
     "page_parts",
+    "best_figures",
     "experiments_verdict",
     "write_page",
 ]
@@ -34,10 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from .charts import CHART_STYLE, Points, line_plot, number_parameters
-from .charts import draw_axis as draw_axis
-from .charts import fit_scale as fit_scale
 from .charts import scatter_plot, score_plot
-from .charts import svg as svg
 from .history import parse_mapping
 from ..notebooks.page import make_verdict
 from ..notebooks.states import save_page
@@ -72,6 +72,19 @@ def output_file(
 
 
 # %% ../../nbs/experiments/04_report.ipynb #ec1c1978
+def parse_point(
+    row: dict[str, str],  # value by column
+    x: str,  # column
+    y: str,  # column
+) -> tuple[float, float] | None:  # None when one is missing or not finite
+    "Parse a point of a curve."
+    try:
+        point = float(row[x]), float(row[y])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return point if all(map(math.isfinite, point)) else None
+
+
 def parse_points(
     text: str,  # CSV or TSV with a header
     x: str,  # column
@@ -79,15 +92,8 @@ def parse_points(
 ) -> Points:
     "Parse a curve; what is not a finite number is left out."
     delimiter = "\t" if "\t" in text.splitlines()[0] else ","
-    found = []
-    for row in csv.DictReader(io.StringIO(text), delimiter=delimiter):
-        try:
-            point = float(row[x]), float(row[y])
-        except (KeyError, TypeError, ValueError):
-            continue
-        if all(map(math.isfinite, point)):
-            found.append(point)
-    return found
+    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+    return [point for row in rows if (point := parse_point(row, x, y))]
 
 
 def read_points(
@@ -215,6 +221,19 @@ def parameter_section(
 
 
 # %% ../../nbs/experiments/04_report.ipynb #3c144278
+def curve_parts(
+    root: Path,  # the project's root
+    ranked: list[dict[str, Any]],  # ranked rows, best first
+    metric: str,  # the metric that decides
+) -> list[str]:  # HTML; "" where there are no curves
+    "Draw the curves of training and the ROC curves."
+    curve = ("reports/live", f"plots/metrics/valid/{metric}.tsv", "step", metric)
+    roc = ("reports/plots", "roc.csv", "fpr", "tpr")
+    titles = ("ROC on the test rows", "false positive rate", "true positive rate")
+    training = curve_section(root, ranked, curve, ("Validation by round", "round", metric))
+    return [training, curve_section(root, ranked, roc, titles)]
+
+
 def page_parts(
     root: Path,  # the project's root
     found: dict[str, Any],  # see `history.collect_experiments`
@@ -223,30 +242,32 @@ def page_parts(
     metric, ranked = found["metric"], [row for row in found["rows"] if row["rank"]]
     parts = ["<p>" + "<br>".join(escape(line) for line in closing_lines(found)) + "</p>"]
     if ranked:
-        curve = ("reports/live", f"plots/metrics/valid/{metric}.tsv", "step", metric)
-        roc = ("reports/plots", "roc.csv", "fpr", "tpr")
-        roc_titles = ("ROC on the test rows", "false positive rate", "true positive rate")
-        parts += score_section(ranked, metric)
-        parts.append(curve_section(root, ranked, curve, ("Validation by round", "round", metric)))
-        parts.append(curve_section(root, ranked, roc, roc_titles))
+        parts += score_section(ranked, metric) + curve_parts(root, ranked, metric)
     parts += parameter_section(ranked, metric)
     return [part for part in [*parts, '<h2 id="table">Ranked</h2>', table_html(found)] if part]
 
 
 # %% ../../nbs/experiments/04_report.ipynb #03a114a2
+def best_figures(
+    best: dict[str, Any] | None,  # the first ranked row; None for none
+    metric: str,  # the metric that decides
+) -> dict[str, str]:
+    "Show the score of the best experiment and its interval."
+    if not best or best["value"] is None:
+        return {}
+    figures = {f"{metric} of the best": f"{best['value']:.4f}"}
+    if best["low"] is not None:
+        figures["its 95 % interval"] = f"{best['low']:.4f} to {best['high']:.4f}"
+    return figures
+
+
 def experiments_verdict(
     found: dict[str, Any],  # see `history.collect_experiments`
 ) -> dict[str, Any]:  # see `page.make_verdict`
     "Say which experiment is best, and whether it passed the gate."
-    ranked = [row for row in found["rows"] if row["rank"]]
     tried = [row for row in found["rows"] if row["kind"] == "experiment"]
-    best = next((row for row in ranked if row["kind"] == "experiment"), None)
-    line = closing_lines(found)[0]
-    figures = {"experiments": f"{len(tried):,}"}
-    if best and best["value"] is not None:
-        figures[f"{found['metric']} of the best"] = f"{best['value']:.4f}"
-        if best["low"] is not None:
-            figures["its 95 % interval"] = f"{best['low']:.4f} to {best['high']:.4f}"
+    best, line = next((row for row in tried if row["rank"]), None), closing_lines(found)[0]
+    figures = {"experiments": f"{len(tried):,}"} | best_figures(best, found["metric"])
     figures["passed the gate"] = f"{sum(row['passed'] is True for row in tried):,}"
     state = "neutral" if not best else "passed" if best["passed"] else "warning"
     return make_verdict(state, line[:1].upper() + line[1:], figures)

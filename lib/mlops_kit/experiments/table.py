@@ -10,6 +10,7 @@ __all__ = [
     "shorten",
     "row_note",
     "row_lines",
+    "table_head",
     "table_lines",
     "closing_lines",
     "as_records",
@@ -73,6 +74,17 @@ def row_lines(
 
 
 # %% ../../nbs/experiments/02_table.ipynb #22a2ff30
+def table_head(
+    found: dict[str, Any],  # see `collect_experiments`
+    width: int,  # of the names, characters
+) -> str:
+    "Write the heads of the columns."
+    title = (found["metric"] or "metric")[:8]
+    reference = found["reference"].removeprefix("the champion ")
+    head = f"rank {'name':<{width}} {title:>8} {'[low, high]':<18} gate differs from {reference}"
+    return head[:WIDTH]
+
+
 def table_lines(
     found: dict[str, Any],  # see `collect_experiments`
     limit: int | None = None,  # how many rows at most; all if None
@@ -80,15 +92,10 @@ def table_lines(
     "Write the ranked table."
     rows = found["rows"][:limit]
     width = min(max([len(r["name"]) for r in rows] + [10]), 20)
-    title = (found["metric"] or "metric")[:8]
-    reference = found["reference"].removeprefix("the champion ")
-    head = f"rank {'name':<{width}} {title:>8} {'[low, high]':<18} gate differs from {reference}"
-    lines = [head[:WIDTH], "-" * WIDTH]
-    for row in rows:
-        lines += row_lines(row, found["head"], width)
-    if len(rows) < len(found["rows"]):
-        lines.append(f"… and {len(found['rows']) - len(rows)} more: `mlops-nb experiments`")
-    return lines
+    lines = [table_head(found, width), "-" * WIDTH]
+    lines += [line for row in rows for line in row_lines(row, found["head"], width)]
+    more = len(found["rows"]) - len(rows)
+    return lines + ([f"… and {more} more: `mlops-nb experiments`"] if more else [])
 
 
 # %% ../../nbs/experiments/02_table.ipynb #88e92cef

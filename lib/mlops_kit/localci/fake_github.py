@@ -22,6 +22,7 @@ __all__ = [
     "create_world",
     "open_world",
     "link_or_copy",
+    "cache_of",
     "fill_storage",
 ]
 
@@ -36,7 +37,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..core.files import UserError, save_json
-from ..core.git import try_git
+from ..core.git import git_message, try_git
 
 
 # %% ../../nbs/localci/01_fake_github.ipynb #acc2e898
@@ -164,11 +165,10 @@ def world_git(
         ["git", *words], cwd=folder, env=world_environment(world), capture_output=True, text=True
     )
     if done.returncode:
-        lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        reasons = [line for line in lines if not line.startswith(("hint:", "To "))]
         raise UserError(
-            f"git {' '.join(words[:2])} failed in {folder}: {' '.join(reasons)[:300]}; a fresh "
-            f"world may help: remove {world.folder}"
+            f"git {' '.join(words[:2])} failed in {folder}: "
+            f"{git_message(done.stderr or done.stdout)}; a fresh world may help: remove "
+            f"{world.folder}"
         )
     return done.stdout.strip()
 
@@ -296,15 +296,18 @@ def link_or_copy(
 
 
 # %% ../../nbs/localci/01_fake_github.ipynb #c4a8eebc
+def cache_of(
+    root: Path,  # the project's root
+) -> Path:
+    "Ask DVC for a project's cache."
+    command = [sys.executable, "-m", "dvc", "cache", "dir"]
+    printed = subprocess.run(command, cwd=root, capture_output=True, text=True).stdout.strip()
+    return Path(printed or root / ".dvc/cache")
+
+
 def fill_storage(world: World) -> int:  # how many files are new there
     "Link the content of the project's DVC cache into the world's storage."
-    found = subprocess.run(
-        [sys.executable, "-m", "dvc", "cache", "dir"],
-        cwd=world.root,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
-    cache, new = Path(found or world.root / ".dvc/cache"), 0
+    cache, new = cache_of(world.root), 0
     for file in sorted(cache.glob("files/md5/??/*")):
         target = world.storage / file.relative_to(cache)
         if not target.exists() and re.fullmatch(r"[0-9a-f]{30}(\.dir)?", file.name):

@@ -19,6 +19,7 @@ __all__ = [
     "list_jobs",
     "find_absent_jobs",
     "format_jobs",
+    "failure_lines",
     "outcome_lines",
 ]
 
@@ -339,19 +340,22 @@ def format_jobs(outcome: RunOutcome) -> list[str]:  # lines of at most 80 column
 
 
 # %% ../../nbs/localci/03_log.ipynb #cc3de00d
-def outcome_lines(outcome: RunOutcome) -> list[str]:  # lines of at most 80 columns, paths apart
-    "Report a run: its jobs, what failed steps printed, errors, the verdict."
-    lines = format_jobs(outcome)
+def failure_lines(outcome: RunOutcome) -> list[str]:  # lines of at most 80 columns
+    "Repeat what failed steps printed last."
+    lines = []
     for job in [j for j in outcome.jobs if j.result == "failure"]:
         for step in [s for s in job.steps if s.result == "failure"]:
             tail = [f"  {text}"[:80] for text in step.tail[-12:]]
             lines += ["", f"{job.key} · {step.name}"[:80], *tail]
+    return lines
+
+
+def outcome_lines(outcome: RunOutcome) -> list[str]:  # lines of at most 80 columns, paths apart
+    "Report a run: its jobs, what failed steps printed, errors, the verdict."
+    lines = [*format_jobs(outcome), *failure_lines(outcome)]
     if errors := [f"  {error.splitlines()[0]}"[:80] for error in outcome.errors if error]:
         lines += ["", "errors", *errors[:10]]
     verdict = "ok" if outcome.ok else "NOT ok"
-    return [
-        *lines,
-        "",
-        f"{outcome.workflow} on {outcome.event}: {verdict}, {outcome.seconds:.0f} s, commit "
-        f"{outcome.commit[:10]}",
-    ]
+    run = f"{outcome.workflow} on {outcome.event}"
+    end = f"{outcome.seconds:.0f} s, commit {outcome.commit[:10]}"
+    return [*lines, "", f"{run}: {verdict}, {end}"]

@@ -9,9 +9,11 @@ __all__ = [
     "detach_clone",
     "checkout_ref",
     "change_hub",
+    "no_pull_request",
     "read_pull_request",
     "pull_request_payload",
     "merge_branch",
+    "check_open",
     "merge_pull_request",
 ]
 
@@ -105,6 +107,19 @@ def change_hub(
 
 
 # %% ../../nbs/localci/05_pull_requests.ipynb #0f487177
+def no_pull_request(
+    world: World,
+    number: int,  # that was asked for; 0 for the newest open one
+    pulls: list[dict[str, Any]],  # all there are
+) -> UserError:
+    "Explain which pull requests there are."
+    there = [f"{p['number']} ({p['head']}, {p['state'].lower()})" for p in pulls]
+    return UserError(
+        f"{f'no pull request {number}' if number else 'no open pull request'} in {world.folder}; "
+        f"there are: {', '.join(there) or 'none'}; a workflow opens one with `gh pr create`"
+    )
+
+
 def read_pull_request(
     world: World,
     number: int,  # of a pull request; 0 for the newest open one
@@ -112,13 +127,9 @@ def read_pull_request(
     "Find a pull request. Raises UserError."
     pulls = load_json(world.folder / "hub.json")["pulls"]
     found = [p for p in pulls if p["number"] == number or (not number and p["state"] == "OPEN")]
-    if found:
-        return found[-1]
-    there = [f"{p['number']} ({p['head']}, {p['state'].lower()})" for p in pulls]
-    raise UserError(
-        f"{f'no pull request {number}' if number else 'no open pull request'} in {world.folder}; "
-        f"there are: {', '.join(there) or 'none'}; a workflow opens one with `gh pr create`"
-    )
+    if not found:
+        raise no_pull_request(world, number, pulls)
+    return found[-1]
 
 
 # %% ../../nbs/localci/05_pull_requests.ipynb #0cd64c5e
@@ -167,19 +178,26 @@ def merge_branch(
 
 
 # %% ../../nbs/localci/05_pull_requests.ipynb #deef341b
+def check_open(
+    world: World,
+    pull: dict[str, Any],  # see `read_pull_request`
+) -> None:
+    "Raise UserError for a pull request that is closed or merged."
+    if pull["state"] != "OPEN":
+        raise UserError(
+            f"pull request {pull['number']} in {world.folder} is {pull['state'].lower()}, and "
+            "only an open one can be merged"
+        )
+
+
 def merge_pull_request(
     world: World,
     number: int,  # of an open pull request
 ) -> str:  # the commit that main is on now
     "Merge a pull request: fast-forward, or a merge commit; the branch stays. Raises UserError."
     pull = read_pull_request(world, number)
-    head, base = pull["head"], pull["base"]
-    if pull["state"] != "OPEN":
-        raise UserError(
-            f"pull request {number} in {world.folder} is {pull['state'].lower()}, and only an "
-            "open one can be merged"
-        )
-    commit = merge_branch(world, number, head, base)
+    check_open(world, pull)
+    commit = merge_branch(world, number, pull["head"], pull["base"])
     with change_hub(world) as hub:
         found = next(p for p in hub["pulls"] if p["number"] == number)
         found.update(state="MERGED", merge_commit=commit)

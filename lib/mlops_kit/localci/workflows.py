@@ -5,22 +5,26 @@
 # %% auto #0
 __all__ = [
     "USES",
+    "no_workflow",
     "find_workflow",
     "read_events",
     "read_workflow",
     "check_input",
+    "check_event",
     "declared_inputs",
     "input_value",
     "check_inputs",
     "ExpectedJob",
     "name_pattern",
     "matrix_values",
+    "resolve_label",
     "runner_labels",
     "step_names",
     "Caller",
     "describe_job",
     "expected_jobs",
     "Pin",
+    "file_pins",
     "action_pins",
     "find_stand_ins",
 ]
@@ -34,22 +38,31 @@ from typing import Any, NamedTuple
 from ..core.files import UserError, read_yaml
 
 
+# %% ../../nbs/localci/02_workflows.ipynb #4e9feed2
+def no_workflow(
+    name: str,  # as it was given
+    paths: list[Path],  # the workflows there are
+) -> UserError:
+    "Explain which workflows there are."
+    there = ", ".join(path.stem for path in paths) or "none in .github/workflows"
+    return UserError(
+        f"no workflow {name} in the last commit; there are: {there}; a new one takes part when it "
+        "is committed"
+    )
+
+
 # %% ../../nbs/localci/02_workflows.ipynb #67e46243
 def find_workflow(
     root: Path,  # the project's root, or a clone of it
     name: str,  # ci, ci.yml or .github/workflows/ci.yml
 ) -> Path:
     "Find a workflow. Raises UserError naming the others."
-    folder = root / ".github/workflows"
-    paths = sorted(p for p in folder.glob("*.y*ml") if p.suffix in (".yml", ".yaml"))
+    found = (root / ".github/workflows").glob("*.y*ml")
+    paths = sorted(p for p in found if p.suffix in (".yml", ".yaml"))
     for path in paths:
         if name.removeprefix("./").removeprefix(".github/workflows/") in (path.name, path.stem):
             return path
-    raise UserError(
-        f"no workflow {name} in the last commit; there are: "
-        f"{', '.join(p.stem for p in paths) or 'none in .github/workflows'}; a new one takes part "
-        "when it is committed"
-    )
+    raise no_workflow(name, paths)
 
 
 # %% ../../nbs/localci/02_workflows.ipynb #c28443bd
@@ -99,17 +112,26 @@ def check_input(
 
 
 # %% ../../nbs/localci/02_workflows.ipynb #da4c1ebc
+def check_event(
+    path: Path,  # a workflow
+    event: str,  # "push"
+    events: dict[str, Any],  # that start it, see `read_events`
+) -> None:
+    "Raise UserError for an event that does not start a workflow."
+    if event not in events:
+        raise UserError(
+            f"{path.name} does not start on {event!r}; it starts on {', '.join(events)}: "
+            f"`mlops-nb act {path.stem} --event …`"
+        )
+
+
 def declared_inputs(
     path: Path,  # a workflow
     event: str,  # the event that starts it
 ) -> dict[str, dict[str, Any]]:  # declarations by name; {} for other events than workflow_dispatch
     "List the inputs that a workflow takes on an event. Raises UserError for another event."
     events = read_workflow(path)["on"]
-    if event not in events:
-        raise UserError(
-            f"{path.name} does not start on {event!r}; it starts on {', '.join(events)}: "
-            f"`mlops-nb act {path.stem} --event …`"
-        )
+    check_event(path, event, events)
     if event != "workflow_dispatch":
         return {}
     inputs = (events[event] or {}).get("inputs") or {}
@@ -188,6 +210,17 @@ def matrix_values(
     return [v for v in values if v]
 
 
+# %% ../../nbs/localci/02_workflows.ipynb #7790f7fc
+def resolve_label(
+    job: dict[str, Any],  # a job
+    label: str,  # as the workflow has it
+) -> list[str]:  # [] for what only GitHub can resolve
+    "Resolve a label that a matrix gives."
+    if name := re.fullmatch(r"\$\{\{\s*matrix\.([\w-]+)\s*\}\}", label):
+        return list(map(str, matrix_values(job, name[1])))
+    return [] if "${{" in label else [label]
+
+
 # %% ../../nbs/localci/02_workflows.ipynb #477c5466
 def runner_labels(
     job: dict[str, Any],  # a job
@@ -196,13 +229,8 @@ def runner_labels(
     wanted = job.get("runs-on") or []
     if isinstance(wanted, dict):
         wanted = wanted.get("labels") or []
-    found = []
-    for label in [wanted] if isinstance(wanted, str) else wanted:
-        if name := re.fullmatch(r"\$\{\{\s*matrix\.([\w-]+)\s*\}\}", str(label)):
-            found += matrix_values(job, name[1])
-        elif "${{" not in str(label):
-            found.append(label)
-    return tuple(map(str, found))
+    labels = [wanted] if isinstance(wanted, str) else wanted
+    return tuple(found for label in labels for found in resolve_label(job, str(label)))
 
 
 # %% ../../nbs/localci/02_workflows.ipynb #d2eab8c4
@@ -309,21 +337,29 @@ class Pin(NamedTuple):
 
 
 # %% ../../nbs/localci/02_workflows.ipynb #cd61ef63
+def file_pins(
+    name: str,  # of a workflow or composite action, from the root
+    text: str,  # its content
+) -> list[Pin]:
+    "List the third-party actions that a file uses."
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        use = USES.search(line)
+        if use and not line.lstrip().startswith("#"):
+            action, folder, ref, tag = use.groups()
+            found.append(Pin(name, number, action, folder.strip("/"), ref, tag or ""))
+    return found
+
+
 def action_pins(
     root: Path,  # the project's root, or a clone of it
 ) -> list[Pin]:
     "List every use of a third-party action in workflows and composite actions."
     workflows = (root / ".github/workflows").glob("*.y*ml")
     actions = (root / ".github/actions").rglob("action.y*ml")
-    found = []
-    for file in sorted([*workflows, *actions]):
-        name = file.relative_to(root).as_posix()
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-            use = USES.search(line)
-            if use and not line.lstrip().startswith("#"):
-                action, folder, ref, tag = use.groups()
-                found.append(Pin(name, number, action, folder.strip("/"), ref, tag or ""))
-    return found
+    files = {f.relative_to(root).as_posix(): f for f in sorted([*workflows, *actions])}
+    texts = {name: file.read_text(encoding="utf-8") for name, file in files.items()}
+    return [pin for name, text in texts.items() for pin in file_pins(name, text)]
 
 
 # %% ../../nbs/localci/02_workflows.ipynb #1b1dcca9

@@ -5,12 +5,17 @@
 # %% auto #0
 __all__ = [
     "Span",
+    "CYCLES",
+    "HALF_A_DAY",
     "Case",
     "open_case",
+    "parts_of_window",
+    "parts_note",
     "lost_columns",
     "input_reference",
     "judge_inputs",
     "judge_outcomes",
+    "judge_copies",
     "sensitive_groups",
     "newest_slices",
     "name_windows",
@@ -45,7 +50,7 @@ from mlops_kit.models.outputs import (
     label_column,
     prediction_column,
 )
-from .outcomes import outcome_checks, part_of
+from .outcomes import absent_labels, outcome_checks, part_of, repeated_rows
 from mlops_kit.monitoring.performance import (
     Scored,
     join_labels,
@@ -54,6 +59,7 @@ from mlops_kit.monitoring.performance import (
     measure_windows,
 )
 from .reference import Reference, load_reference, make_reference
+from .training_reference import count_copies
 from ..models.serialization import load_model
 from .windows import JudgedWindow, judge_window, judge_windows, profile_days
 from .limits import read_limits
@@ -111,6 +117,39 @@ def open_case(
 
 
 # %% ../../nbs/monitoring/19_assessment.ipynb #564243ef
+CYCLES = {"month": None, "day": None, "weekday": 7, "hour": 1}  # days; None: no whole cycles
+HALF_A_DAY = pd.Timedelta(hours=12)  # rows of a shorter time of one day are a part of it
+
+
+def parts_of_window(
+    case: Case,
+    spans: list[Span] | None,  # windows, the oldest first; None without time
+) -> tuple[str, ...]:  # features, see `features.calendar_names`
+    "Name the parts of the time that follow from which days a window covers: they cannot drift."
+    if spans is None or case.times is None:
+        return ()
+    within = case.times[case.inside(spans[-1])]
+    days, time = (spans[-1][1] - spans[-1][0]).days + 1, case.listing["time"]
+    if days == 1 and within.max() - within.min() < HALF_A_DAY:
+        days = 0
+    parts = [f"{time} ({part})" for part, cycle in CYCLES.items() if not cycle or days < cycle]
+    return tuple(name for name in parts if name in case.listing["features"])
+
+
+def parts_note(
+    parts: tuple[str, ...],  # see `parts_of_window`
+) -> list[str]:
+    "Say which features are not compared since the days of a window decide them."
+    if not parts:
+        return []
+    words = (
+        "follows from the time that a window covers and is"
+        if len(parts) == 1
+        else "follow from the time that a window covers and are"
+    )
+    return [f"{' and '.join(parts)} {words} not compared"]
+
+
 def lost_columns(
     gone: tuple[str, ...],  # columns that rows lack
 ) -> set[str]:  # monitored columns, see `bins.select_monitored`
@@ -166,14 +205,29 @@ def judge_outcomes(
     past, task, times = case.past, case.task, case.times
     span = span if times is not None else None
     then, kind = prediction_column(extract_scores(past, task), task, past.index)
+    labels = part_of(case.reference, False)
     when = past["time"] if times is not None else None
     known = make_reference(then.to_frame(), {PREDICTION: kind}, when, {})
     predicted = prediction_column(case.scores, task, case.rows.index)[0]
     observed = label_column(case.labels, task)[0]
     return [
         *outcome_checks(predicted, times, span, known, counted, limits),
-        *outcome_checks(observed, times, span, part_of(case.reference, False), counted, limits),
+        *outcome_checks(observed, times, span, labels, counted, limits),
+        *absent_labels(observed[case.inside(span)], span, labels),
     ]
+
+
+# %% ../../nbs/monitoring/19_assessment.ipynb #88ee210a
+def judge_copies(
+    case: Case,
+    span: Span | None,  # the newest window
+) -> list[Check]:  # one, or none
+    "Compare how many rows of the newest window are copies with the days that the model knows."
+    about, rows = case.reference.about, case.features[case.inside(span)]
+    if "copies" not in about:
+        return []
+    time = case.listing["time"] or ""
+    return repeated_rows(count_copies(rows, time), len(rows), about["copies"], case.reference.rows)
 
 
 # %% ../../nbs/monitoring/19_assessment.ipynb #fb8c9b02

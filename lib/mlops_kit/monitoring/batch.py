@@ -25,7 +25,7 @@ from typing import Any
 
 import pandas as pd
 
-from .assessment import Span
+from .assessment import Span, parts_note, parts_of_window
 from ..core.files import UserError, read_yaml
 from ..core.records import load_record
 from .checks import Check
@@ -236,13 +236,12 @@ def compare_delivery(
     rows, window, notes = delivery_window(delivery, listing["time"], dated)
     checks = delivery_checks(delivery, max_bad_rows)
     given = params | {"asof": comparison_day(listing, window), "persist": 1}
-    # month and day of the month follow from the days that a file covers: they cannot drift
-    passed_over = (*delivery.gone, f"{listing['time']} (month)", f"{listing['time']} (day)")
-    found, spans = (checks, passed_over), None if window is None else [window]
+    found, spans = (checks, tuple(delivery.gone)), None if window is None else [window]
     monitored = stage("monitor")(bundle, rows, spans, contract, given, found)
     result = {key: value for key, value in monitored.result.items() if key != "age"}
     tolerated = bool(checks) and not checks[0].alarm
     notes = [*delivery_notes(delivery, tolerated), *notes, *window_notes(monitored.windows[-1])]
+    notes += parts_note(parts_of_window(monitored.case, spans))
     notes.append(label_note(rows, listing["target"], result["decay"]))
     return {"asof": None, "model": name} | result | {"notes": notes, "report": ""}
 

@@ -7,6 +7,7 @@ __all__ = [
     "Window",
     "detect_type_change",
     "count_column",
+    "split_days",
     "count_window",
     "bin_names",
     "describe_change",
@@ -49,13 +50,14 @@ class Window:
 
     profiles: list[Any]  # whylogs views, see `profiles.make_profile`
     # datetime64[D], sorted; None: rows without time, or drawn from the reference's own days
-    days: np.ndarray | None
+    days: np.ndarray | None  # where most are the reference's own, the others alone
     counts: dict[str, np.ndarray] = field(default_factory=dict)  # float64 by column, missing first
     unseen: dict[str, float] = field(default_factory=dict)  # rows by category column
     gone: list[str] = field(default_factory=list)  # columns of the reference that it lacks
     new: list[str] = field(default_factory=list)  # columns that the reference lacks
     # what came instead, by column of the wrong type
     wrong: dict[str, str] = field(default_factory=dict)
+    known: float = 0.0  # share of its days that are the reference's own, where most of them are
 
     @property
     def rows(self) -> int:
@@ -100,6 +102,21 @@ def count_column(
         window.unseen[name] = sum(unseen for _, unseen in counted)
 
 
+def split_days(
+    days: np.ndarray | None,  # datetime64[D] of a window's rows
+    known: np.ndarray,  # datetime64[D] of the reference, sorted
+    # Returns: days by which to judge the window, see `Window`; the share of those left out
+) -> tuple[np.ndarray | None, float]:
+    "Leave the reference's own days out where a window is drawn from all over the reference."
+    days = np.unique(days) if days is not None and len(known) else None
+    if days is None or len(days) < 0.5 * len(known):
+        return days, 0.0
+    own = np.isin(days, known)
+    if own.mean() <= 0.5:
+        return days, 0.0
+    return (None if own.all() else days[~own]), float(own.mean())
+
+
 def count_window(
     profiles: list[Any],  # whylogs views of the window's rows
     reference: Reference,
@@ -112,11 +129,8 @@ def count_window(
             "the window holds no rows: there is nothing to compare; look at data.asof and "
             "monitor.window in params.yaml, and whether data still arrives"
         )
-    days = np.unique(days) if days is not None and len(reference.days) else None
-    if days is not None and len(days) >= 0.5 * len(reference.days):
-        own = np.isin(days, reference.days).mean() > 0.5
-        days = None if own else days
-    window = Window(profiles, days)
+    days, known = split_days(days, reference.days)
+    window = Window(profiles, days, known=known)
     window.new = sorted({c for view in views for c in view} - set(reference.bins))
     for name, bins in reference.bins.items():
         count_column(window, name, [view[name] for view in views if name in view], bins)
@@ -155,7 +169,7 @@ class Check:
     "One comparison of one column with the reference."
 
     column: str
-    what: str  # distribution, missing, unseen, outside, unit, gone, new, type
+    what: str  # distribution, missing, unseen, outside, unit, gone, new, type, copies, absent
     effect: float  # see the check; NaN where there was nothing to compare
     # what chance explains, and the smallest that counts; inf where the reference is too short
     limit: float
@@ -183,6 +197,8 @@ def choose_limit(
     by_days = 0.0
     if effects is not None:
         by_days = float(prediction_limit(effects, null.independent, null.rate, None, null.limits))
+    if null.known:
+        by_days = by_rows + (1 - null.known) * by_days
     limits = [(smallest, "min_effect"), (float(by_rows), "rows"), (by_days, "days")]
     return max(limits, key=lambda pair: pair[0])
 

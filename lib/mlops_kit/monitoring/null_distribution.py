@@ -47,16 +47,23 @@ class NullDistribution:
     # by column: counts of the reference windows, see `variability.sum_windows`
     windows: dict[str, np.ndarray] = field(default_factory=dict)
     limits: Limits = LIMITS
+    known: float = 0.0  # share of the window's days that are days of the reference
+
+    @property
+    def mostly_known(self) -> bool:
+        "Tell whether most of the window's days are days of the reference."
+        return self.known > 0.5
 
     @property
     def enough(self) -> bool:
         "Tell whether there are days enough to fail a check by, or rows are independent."
-        return self.day_masks is None or bool(self.keep.sum() >= self.limits.min_days_to_fail)
+        days = bool(self.keep.sum() >= self.limits.min_days_to_fail)
+        return self.day_masks is None or days or self.mostly_known
 
     def tier(self, column: str, what: str = "distribution") -> str:
         'Decide whether a column may "fail" a check, or only "warn".'
         effects = self.missing_design_effects if what == "missing" else self.design_effects
-        steady = effects[column] <= self.limits.max_design_effect
+        steady = effects[column] <= self.limits.max_design_effect or self.mostly_known
         return "fail" if self.enough and steady else "warn"
 
 
@@ -103,6 +110,7 @@ def fit_null_distribution(
     days: np.ndarray | None,  # of the window; None: rows are independent
     rate: float,  # false alarms of the whole family of checks, such as 0.01
     limits: Limits = LIMITS,
+    known: float = 0.0,  # see `NullDistribution`; `days` are the others
 ) -> NullDistribution:
     "Estimate how windows of this shape differ from the reference when nothing has changed."
     one = rate / (limits.rate_safety_factor * max(family_size(reference), 1))
@@ -117,4 +125,4 @@ def fit_null_distribution(
     placed, independent = place_or_none(ordinary, days)
     effects = design_effects(counts, ordinary, reference.bins)
     windows = sum_windows(counts, placed)
-    return NullDistribution(placed, independent, keep, one, *effects, windows, limits)
+    return NullDistribution(placed, independent, keep, one, *effects, windows, limits, known)

@@ -4,6 +4,7 @@
 
 # %% auto #0
 __all__ = [
+    "MAX_DIVERGENCE",
     "divergence_from",
     "scaled_js_divergence",
     "missing_share",
@@ -36,6 +37,9 @@ from .limits import LIMITS, Limits
 
 
 # %% ../../nbs/monitoring/06_variability.ipynb #0f8a6cc0
+MAX_DIVERGENCE = float(8 * np.log(2))  # of two distributions that share no bin
+
+
 def divergence_from(
     part: np.ndarray,  # shares, float64, shape (..., bins)
     middle: np.ndarray,  # shares, float64, shape (..., bins)
@@ -120,12 +124,15 @@ def binomial_limit(
 def window_shape(
     days: np.ndarray,  # datetime64[D] of the window, sorted
     span: int,  # days from the reference's first to its last
+    filled: float = 1.0,  # share of those days on which the reference has rows
 ) -> np.ndarray | None:  # distance of each day from the first; None: days from all over
     "Describe which days a window has, in the length that the reference can judge."
     offsets = (days - days[0]).astype("int64")
     length, longest = int(offsets[-1]) + 1, max(span // 10, 1)
-    if len(days) < 0.5 * length:
+    if len(days) < 0.4 * length * min(filled, 1.0):
         return None
+    if filled < 0.5:  # such as the first of each month, which no shifted pattern would meet
+        offsets = np.arange(length)
     shorter = 7 * (longest // 7) if longest >= 7 else longest
     return offsets if length <= longest else offsets[offsets < shorter]
 
@@ -151,7 +158,7 @@ def place_windows(
 ) -> tuple[np.ndarray, float]:
     "Place windows of a window's shape over the reference."
     span = int((days[-1] - days[0]).astype("int64")) + 1
-    offsets = window_shape(window, span)
+    offsets = window_shape(window, span, len(days) / span)
     if offsets is None:
         return draw_days(len(days), len(window), seed)
     at, length = (days - days[0]).astype("int64"), int(offsets[-1]) + 1

@@ -30,6 +30,7 @@ from .checks import Check, Window, compare_column
 from .defects import check_defects, detect_unit_change
 from .null_distribution import NullDistribution
 from .reference import Reference
+from .variability import MAX_DIVERGENCE
 from .limits import LIMITS, Limits
 
 
@@ -202,7 +203,7 @@ def reach_verdict(
     shares = importance_shares(reference.about.get("importance", {}))
     findings = list_findings(checks, shares, limits)
     state = findings[0]["severity"] if findings else "quiet"
-    judged = lambda c: np.isfinite(c.limit) and np.isfinite(c.effect)
+    judged = lambda c: c.limit < MAX_DIVERGENCE and np.isfinite(c.effect)
     return {
         "state": state,
         "alarm": STATES.index(state) >= STATES.index("changed"),

@@ -139,7 +139,7 @@ def judge_window(
         days, inside = np.array(within, dtype="datetime64[D]"), [views[d] for d in within]
         first, last = f"{span[0]:%Y-%m-%d}", f"{span[1]:%Y-%m-%d}"
     window = count_window(inside, reference, days)
-    null = fit_null_distribution(reference, window.days, rate, limits)
+    null = fit_null_distribution(reference, window.days, rate, limits, window.known)
     checks = compare_window(window, reference, null, smallest)
     return JudgedWindow(first, last, window, null, checks)
 

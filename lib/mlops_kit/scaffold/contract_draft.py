@@ -38,6 +38,7 @@ import pandas as pd
 from mlops_kit.scaffold.target import (
     MISSING_WORDS,
     count_labels,
+    count_written_labels,
     draft_target,
     find_column,
 )
@@ -45,6 +46,7 @@ from ..core.files import UserError, progress
 from ..data.dtypes import to_type
 from .column_drafts import draft_column, draft_missing_limits
 from ..core.contract import encode_target
+from .labels import find_merged
 from .number_evidence import examine_numbers
 from .profiling import ColumnProfile, TableProfile, profile_table
 from .sentinels import examine_missing
@@ -57,7 +59,7 @@ from ..data.validation import find_zoned, judge_rows
 
 
 # %% ../../nbs/scaffold/08_contract_draft.ipynb #fea9075e
-MIN_ROWS, MAX_COLUMNS = 50, 2000
+MIN_ROWS, MAX_COLUMNS = 50, 10_001
 
 
 def check_width(
@@ -202,8 +204,10 @@ def draft_target_entry(
         rules.pop("format", None)  # a number that also fits as a date
     labels = count_labels(column) or {}
     values = column.values or {}
-    words = [w for w in values if w.lower() in MISSING_WORDS and w not in labels]
+    words = [w for w in values if w.lower() in MISSING_WORDS and not {w, w.lower()} & {*labels}]
     rules |= {"type": draft["type"], "known": False, "meaning": "the target to predict"}
+    if rules["type"] == "category" and find_merged(count_written_labels(column) or {}):
+        rules["spelling"] = [*labels]
     if words and not regression:
         rules["missing"] = words
     rules["nullable"] = bool(column.missing or words) or regression
@@ -214,12 +218,11 @@ def draft_target_entry(
             f"{unlabelled:,} rows have no label; they are used neither for training nor for "
             "evaluation, and are counted"
         )
-    return notes + (describe_classes(labels, values) if draft["task"] == "multiclass" else [])
+    return notes + (describe_classes(labels) if draft["task"] == "multiclass" else [])
 
 
 def describe_classes(
     labels: dict[str, int],  # see `target.count_labels`
-    values: dict[str, int],  # rows by value, words for *missing* among them
 ) -> list[str]:
     "Name classes that differ only in case, and rare ones."
     notes, lower = [], [label.lower() for label in labels]
@@ -229,7 +232,7 @@ def describe_classes(
             f"labels that differ only in case: {', '.join(alike[:8])}; if they mean the same, fix "
             "the data"
         )
-    rare = [value for value, rows in values.items() if rows < 10]
+    rare = [label for label, rows in labels.items() if rows < 10]
     if rare:
         notes.append(
             f"rare classes: {', '.join(rare[:8])} (fewer than 10 rows each: too few to train on)"

@@ -93,7 +93,7 @@ MOVED_NOTEBOOKS = {
     "10d_incident": "backtest/04_faults",
     "10e_replay": "backtest/05_run",
     "10f_due": "retraining/04_due",
-    "10f_replayed": "backtest/06_report",
+    "10f_replayed": "backtest/08_report",
     "10g_hub": "ci/01_github",
     "10g_lookout": "retraining/09_scheduled_check",
     "10h_upkeep": "ci/03_checks",

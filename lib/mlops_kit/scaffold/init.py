@@ -158,6 +158,7 @@ def write_contract(contract: dict[str, Any]) -> str:  # YAML
 #   missing      words that mean missing     decimal, format   how numbers and dates are written; for dates parts of strftime (%d/%m/%Y %H:%M),
 #                ISO8601, seconds … nanoseconds (since 1970), excel days, julian days and others of data/counted_times, or a list of these, tried in order
 #   zone         true: the times come with a time zone and are read as UTC; mixed: some do
+#   spelling     the labels; values that differ from one only in case, in blanks or as 1 and 1.0 are read as it
 #   role         identifier, constant, empty, group, suspect (may know the target), unread (looks like a time that cannot be read): why it was excluded or needs a review
 """
     top = {k: v for k, v in contract.items() if k != "columns"}

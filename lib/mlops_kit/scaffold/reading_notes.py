@@ -40,6 +40,8 @@ def draft_csv_options(
             draft["skip_lines"] = layout.skipped
         if layout.comment:
             draft["comment"] = layout.comment
+        if layout.escape:
+            draft["escape"] = layout.escape
         drafts.append(draft)
     common = drafts[0] if drafts else {}
     return {k: v for k, v in common.items() if all(d.get(k) == v for d in drafts)}
@@ -75,6 +77,11 @@ def describe_lines(
     ):
         if layout.dropped[reason]:
             notes.append(f"{file}left out: {layout.dropped[reason]:,} {words}")
+    if layout.escape:
+        marks = (
+            f"{layout.facts.escapes:,} quotation marks inside texts have a backslash before them"
+        )
+        notes.append(f"{file}{marks}, which is left out (ingest.csv.escape: '' keeps it)")
     if layout.unnamed == "first":
         notes.append(f"{file}the first column has no name and is called 'row': it numbers the rows")
     if layout.unnamed == "last":

@@ -6,18 +6,17 @@
 __all__ = [
     "MISSING_WORDS",
     "AMBIGUOUS_MISSING_WORDS",
-    "POSITIVE_WORDS",
     "TIME_NAME",
     "NOT_TIME_NAME",
     "MAX_UNDATED",
     "is_number_reading",
     "choose_number_reading",
+    "count_written_labels",
     "count_labels",
     "find_column",
     "check_label_count",
     "infer_task",
     "check_task",
-    "infer_positive_label",
     "choose_positive_label",
     "describe_ordered_target",
     "draft_target",
@@ -36,6 +35,13 @@ import numpy as np
 from ..core.files import UserError
 from ..data.dtypes import BOOLEAN_WORDS
 from ..data.names import clean_name
+from mlops_kit.scaffold.labels import (
+    check_odd_labels,
+    describe_merged,
+    infer_positive_label,
+    merge_labels,
+    write_plainly,
+)
 from .profiling import ColumnProfile, TableProfile
 
 
@@ -82,11 +88,11 @@ MISSING_WORDS = (
 AMBIGUOUS_MISSING_WORDS = ("na", "none", "-", "nil", "missing")  # a frequent one is a label
 
 
-def count_labels(
+def count_written_labels(
     column: ColumnProfile,  # the target
-    # Returns: rows by label, words for *missing* left out; None when there are more than 1,000
+    # Returns: rows by label as written, words for *missing* left out; None when there are > 1,000
 ) -> dict[str, int] | None:
-    "Count the labels of a target."
+    "Count the labels of a target as they are written."
     if column.values is None:
         return None
     ambiguous = ()
@@ -97,7 +103,15 @@ def count_labels(
         frequent = word in ambiguous and rows >= 0.05 * column.rows
         return word not in MISSING_WORDS or frequent
 
-    return {v: rows for v, rows in column.values.items() if is_label(v.lower(), rows)}
+    return {v: n for v, n in column.values.items() if is_label(v.lower(), n)}
+
+
+def count_labels(
+    column: ColumnProfile,  # the target
+) -> dict[str, int] | None:  # as above, see `labels.merge_labels`
+    "Count the labels of a target, those that differ in spelling only as one."
+    written = count_written_labels(column)
+    return written if written is None else merge_labels(written)
 
 
 # %% ../../nbs/scaffold/04_target.ipynb #a295bd59
@@ -132,7 +146,8 @@ def check_label_count(
     if different < 2:
         what = "no value at all"
         if labels:
-            what = f"one value only ({next(iter(labels))!r} in {column.rows:,} rows)"
+            label, rows = next(iter(labels.items()))
+            what = f"one value only ({label!r} in {rows:,} rows{', the others are empty: write there what that means' if rows < column.rows else ''})"
         raise UserError(
             f"the target {column.name!r} has {what}; a model needs at least two: add other rows, "
             "or name another --target"
@@ -160,6 +175,8 @@ def infer_task(
     if numeric and (different > 20 or column.readings[reading].whole < fits):
         low, high = column.readings[reading].low, column.readings[reading].high
         return "regression", f"{different:,} different numbers from {low:g} to {high:g}"
+    if not numeric:
+        check_odd_labels(column.name, labels or {})
     more = " …" if different > 6 else ""
     return "multiclass", f"{different} labels: {', '.join(list(labels)[:6])}{more}"
 
@@ -192,54 +209,6 @@ def check_task(
         )
 
 
-# %% ../../nbs/scaffold/04_target.ipynb #8c10c7a2
-POSITIVE_WORDS = (
-    "yes",
-    "y",
-    "true",
-    "t",
-    "ja",
-    "positive",
-    "pos",
-    "churn",
-    "churned",
-    "default",
-    "defaulted",
-    "fraud",
-    "spam",
-    "late",
-    "sick",
-    "ill",
-    "died",
-    "dead",
-    "bad",
-    "fail",
-    "failed",
-    "malignant",
-    ">50k",
-    "won",
-    "accepted",
-    "approved",
-    "attrited customer",
-)
-
-
-def infer_positive_label(
-    labels: dict[str, int],  # rows by label, two of them
-) -> tuple[str, str]:  # the positive label, and why
-    "Infer which of two labels is the positive one."
-    first, second = labels
-    known = [label for label in labels if label.strip().lower() in POSITIVE_WORDS]
-    if len(known) == 1:
-        return known[0], "by its word"
-    if all(re.fullmatch(r"-?\d+(\.\d+)?", label) for label in labels):
-        return max(labels, key=float), "the larger number"
-    for label, other in ((first, second), (second, first)):
-        if re.fullmatch(rf"(not|non|no|un|in|dis|kein)[ _-]?{re.escape(label)}", other, re.I):
-            return label, f"{other} is its negation"
-    return min(labels, key=lambda label: (labels[label], label)), "the rarer label"
-
-
 # %% ../../nbs/scaffold/04_target.ipynb #6fb94b4c
 def choose_positive_label(
     column: ColumnProfile,  # the target
@@ -249,6 +218,8 @@ def choose_positive_label(
     "Take the user's positive label or infer one. Raises UserError for one that does not occur."
     if positive is None:
         return infer_positive_label(labels)
+    if positive not in labels and positive in (column.values or {}):  # one that was merged
+        positive = dict(zip(write_plainly(labels), labels))[write_plainly([positive])[0]]
     if positive not in labels:
         raise UserError(
             f"--positive {positive!r} is not a label of {column.name!r}; its labels are: "
@@ -290,14 +261,18 @@ def draft_target(
             f"the target {column.name!r}: {column.unread}; write all in one notation and one unit, "
             "or name another --target"
         )
-    inferred, reason = infer_task(column)
-    chosen = inferred if task == "auto" else task
-    source = f"from {reason}" if task == "auto" else "as requested"
+    chosen, source = task, "as requested"
+    if task == "auto":
+        chosen, reason = infer_task(column)
+        source = f"from {reason}"
     draft = {"task": chosen, "type": "category", "positive": None}
     draft["why"] = [f"task {chosen}, {source}"]
     labels = count_labels(column) or {}
-    if ordered := describe_ordered_target(column, labels, chosen):
-        draft["why"].append(ordered)
+    notes = (
+        describe_merged(count_written_labels(column) or {}),
+        describe_ordered_target(column, labels, chosen),
+    )
+    draft["why"] += [note for note in notes if note]
     check_task(column, chosen, labels)
     if chosen == "regression":
         reading, fits = choose_number_reading(column)

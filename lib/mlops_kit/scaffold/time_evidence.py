@@ -38,7 +38,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..data.dtypes import encode_distinct, parse_dates, to_text
 from mlops_kit.data.timestamps import (

@@ -45,7 +45,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..data.counted_times import COUNTED_TIMES, DAY, EPOCH_UNITS
+from ..data.counted_times import COUNTED_TIMES, EPOCH_UNITS
 from ..data.dtypes import encode_distinct, parse_dates
 from ..data.numbers import parse_numbers
 from .codes import is_code_name

@@ -54,7 +54,7 @@ from mlops_kit.scaffold.time_numbers import (
     find_number_doubt,
     is_named_time,
 )
-from .time_zones import describe_zones
+from .time_zones import describe_regions, describe_zones
 
 Inference = tuple[dict[str, Any], list[str]]  # fields of a contract's entry; evidence in sentences
 
@@ -242,6 +242,7 @@ def infer_date(
         + column.remarks
         + reasons
         + describe_zones(sample_text(column))
+        + describe_regions(sample_text(column), forms[0])
     )
     if len(forms) > 1:
         notes.append(

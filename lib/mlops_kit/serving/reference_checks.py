@@ -11,6 +11,8 @@ __all__ = [
     "UNIT_ROWS",
     "MIN_CONSTANT_ROWS",
     "CONSTANT_CHANCE",
+    "MIN_DATES",
+    "MIN_SPREAD",
     "usual_missing",
     "check_missing_values",
     "check_new_categories",
@@ -18,12 +20,14 @@ __all__ = [
     "count_converted",
     "check_unit",
     "check_constant",
+    "check_day_order",
     "check_feature",
     "find_reference_findings",
 ]
 
 
 # %% ../../nbs/serving/03_reference_checks.ipynb #0302b5da
+import re
 from typing import Any
 
 import numpy as np
@@ -199,6 +203,40 @@ def check_constant(
     return [Finding(name, "suspect", "one and the same value", present, example, advice)]
 
 
+# %% ../../nbs/serving/03_reference_checks.ipynb #de9203fb
+MIN_DATES = 8  # different days that must all be below 13
+MIN_SPREAD = pd.Timedelta(days=60)
+
+
+def check_day_order(
+    name: str,  # the time column
+    times: pd.Series,  # as read
+    rules: dict[str, Any],  # its entry in the contract
+    days: np.ndarray,  # of the reference, datetime64[D]
+) -> list[Finding]:
+    "Mark all rows where days and months seem to be exchanged."
+    forms = rules.get("format") or []
+    forms = [forms] if isinstance(forms, str) else forms
+    dates = times.dropna().dt.normalize().drop_duplicates()
+    if not any(set("dm") <= {*re.findall("%(.)", form)} for form in forms):
+        return []
+    if len(dates) < MIN_DATES or (dates.dt.day > 12).any() or len(days) < 2:
+        return []
+    exchanged = pd.to_datetime(
+        {"year": dates.dt.year, "month": dates.dt.day, "day": dates.dt.month}
+    )
+    spread, other = dates.max() - dates.min(), exchanged.max() - exchanged.min()
+    usual = np.mean(pd.DatetimeIndex(days).day > 12)
+    if spread < MIN_SPREAD or other > spread / 2 or usual < 0.4:
+        return []
+    advice = (
+        f"they are read as {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}, and no day is above 12: "
+        f"the other way round they are {exchanged.min():%Y-%m-%d} to {exchanged.max():%Y-%m-%d}"
+    )
+    words = "day and month seem to be exchanged"
+    return [Finding(name, "suspect", words, times.notna().to_numpy(), allowed=advice)]
+
+
 # %% ../../nbs/serving/03_reference_checks.ipynb #1ac844fb
 def check_feature(
     name: str,  # a feature that the reference counts
@@ -237,6 +275,8 @@ def find_reference_findings(
             found += check_missing_values(name, missing, usual_missing(counts, rules))
         if dated is not None and name != contract["time"]:
             found += check_constant(name, typed[name], dated)
+        if name == contract["time"]:
+            found += check_day_order(name, typed[name], rules, reference.days)
     for name in features:
         if name in reference.bins and reference.counts[name].sum():
             rules = contract["columns"].get(name, {})
