@@ -40,9 +40,9 @@ from .target import MISSING_WORDS, choose_number_reading
 from ..data.dtypes import BOOLEAN_WORDS
 from ..data.numbers import MULTIPLIED, TEXT_MARKERS
 from .profiling import ColumnProfile
+from .time_doubts import find_calendar, find_number_doubt
 from mlops_kit.scaffold.time_evidence import (
     choose_date_formats,
-    find_calendar,
     is_certain_format,
     looks_like_time,
     read_times,
@@ -51,7 +51,6 @@ from mlops_kit.scaffold.time_evidence import (
 from mlops_kit.scaffold.time_numbers import (
     describe_number_formats,
     detect_number_formats,
-    find_number_doubt,
     is_named_time,
 )
 from .time_zones import describe_regions, describe_zones
