@@ -83,9 +83,9 @@ def repeats_number(
 
 def find_spelling_reason(
     column: ColumnProfile,
+    values: pa.Array,  # its different values
 ) -> str:  # the evidence; "" when the numbers are written as numbers are
     "Say why numbers are codes by how they are written: 10E1 and 1E2, 1.1 and 1.10, +44."
-    values = list_values(column)[0]
     powers = values.filter(pc.match_substring_regex(values, r"^\d+[eE]\d+$"))
     long = pc.any(pc.match_substring_regex(powers, r"^\d\d")).as_py()
     if len(powers) and (long or repeats_number(values)):
@@ -109,10 +109,10 @@ def find_spelling_reason(
 def find_huge_reason(
     column: ColumnProfile,
     whole: bool,  # all numbers are whole
+    values: pa.Array,  # its different values
 ) -> str:  # the evidence; "" when all numbers are exact as float64
     "Say why whole numbers are too long to be numbers."
     huge = max((r.huge for name, r in column.readings.items() if name in (".", ",")), default=0)
-    values, rows = list_values(column)
     if not whole or not huge or not len(values):
         return ""
     digits = pc.match_substring_regex(values, r"^[+-]?\d{16,}$").to_numpy(zero_copy_only=False)
@@ -127,8 +127,8 @@ def find_code_reason(
     whole: bool,  # all numbers are whole
 ) -> str:  # the evidence; "" when the numbers count or measure
     "Say why whole numbers are codes."
-    reason = find_huge_reason(column, whole) or find_spelling_reason(column)
-    values, rows = list_values(column)
+    values = list_values(column)[0]
+    reason = find_huge_reason(column, whole, values) or find_spelling_reason(column, values)
     repeated = column.present >= 30 and column.distinct <= 0.2 * column.present
     if reason or not (whole and repeated and 3 <= column.distinct):
         return reason

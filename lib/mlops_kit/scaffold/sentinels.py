@@ -165,9 +165,9 @@ def examine_number_sentinels(
     reading, fits = choose_number_reading(column)
     if fits < 0.5 * column.present or column.unread or column.distinct < 3:
         return
-    if find_spelling_reason(column):
-        return  # codes
     text, numbers, rows = read_sample(column, reading)
+    if find_spelling_reason(column, text):
+        return  # codes
     read = ~np.isnan(numbers)
     padded = np.array([bool(re.fullmatch("0{2,}", v)) for v in text.to_pylist()]) & read
     words: dict[str, int] = {}

@@ -6,6 +6,8 @@
 __all__ = [
     "Inference",
     "ZERO_DATE",
+    "NO_WORD",
+    "is_missing_word",
     "split_words",
     "quote_words",
     "describe_missing",
@@ -60,6 +62,15 @@ Inference = tuple[dict[str, Any], list[str]]  # fields of a contract's entry; ev
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #56d35f76
 ZERO_DATE = r"0+([-/.])0+\1[0:T ]+"  # 0000-00-00 00:00:00
+NO_WORD = re.compile(rf"{PUNCTUATION}|{ZERO_DATE}|[+-]?inf(inity)?")
+
+
+def is_missing_word(word: str) -> bool:
+    "Tell a word, a mark, an infinity or a date of zeros that means missing."
+    lowered = word.lower()
+    if lowered in MISSING_WORDS or is_mark(word):
+        return True
+    return (not word[:1].isalpha() or lowered[:3] == "inf") and bool(NO_WORD.fullmatch(lowered))
 
 
 def split_words(
@@ -69,9 +80,7 @@ def split_words(
     "Split a column's words into words for *missing* and others."
     missing, other = {}, {}
     for word, rows in (column.words or {}).items():
-        known = word.lower() in MISSING_WORDS or re.fullmatch(r"[+-]?inf(inity)?", word.lower())
-        known = known or word in column.sentinels or is_mark(word)
-        known = known or re.fullmatch(rf"{PUNCTUATION}|{ZERO_DATE}", word)
+        known = word in column.sentinels or is_missing_word(word)
         (missing if known else other)[word] = rows
     return missing | column.sentinels, other
 
