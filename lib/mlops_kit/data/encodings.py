@@ -9,7 +9,7 @@ __all__ = [
     "PRIORS",
     "SAMPLE_BYTES",
     "TEXT_SIGNS",
-    "UNITS",
+    "RARE_SIGNS",
     "RARE_CYRILLIC",
     "LATIN",
     "DOUBLE",
@@ -79,7 +79,7 @@ def collect_fields(
 
 # %% ../../nbs/data/16_encodings.ipynb #8574f6eb
 TEXT_SIGNS = set("€“”„‘’‚–—…°²³µ§£¥©®«»½¼¾·±×÷¿¡ºª‰™•¢†")
-UNITS = "€£¥¢±×÷§©®½¼¾²³¿¡…•†"  # signs that hardly stand between letters
+RARE_SIGNS = "€£¥¢±×÷§©®½¼¾²³¿¡…•†"  # signs that hardly stand between letters
 RARE_CYRILLIC = "ЂЃѓЉЊЌЋЏђљњќћџ"
 
 
@@ -122,7 +122,9 @@ def odd_pairs(
             scripts = {script_of(a), script_of(b)}
             odd += (len(scripts) > 1) * (0.4 if scripts & {"CJK", "HANGUL"} else 1.0)
         elif a.isalpha() or b.isalpha():
-            odd += 0.7 * ((b if a.isalpha() else a) in UNITS) + 0.3 * (a.isdigit() or b.isdigit())
+            odd += 0.7 * ((b if a.isalpha() else a) in RARE_SIGNS) + 0.3 * (
+                a.isdigit() or b.isdigit()
+            )
     return odd
 
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "DERIVED",
-    "PARTS",
+    "CALENDAR_PARTS",
     "feature",
     "derived_features",
     "calendar_names",
@@ -65,7 +65,7 @@ def derived_features(
 
 
 # %% ../../nbs/data/07_features.ipynb #b4aa02d0
-PARTS = ("month", "day", "weekday", "hour", "days")
+CALENDAR_PARTS = ("month", "day", "weekday", "hour", "days")
 
 
 def calendar_names(
@@ -73,7 +73,9 @@ def calendar_names(
     time: str | None,  # the column that dates the rows
 ) -> list[str]:  # "signup (month)" and so on; only a date that is not `time` has "(days)"
     "Name the features made from dates."
-    return [f"{c} ({part})" for c in columns for part in PARTS if part != "days" or c != time]
+    return [
+        f"{c} ({part})" for c in columns for part in CALENDAR_PARTS if part != "days" or c != time
+    ]
 
 
 def calendar_value(
@@ -85,7 +87,7 @@ def calendar_value(
     found = re.fullmatch(r"(.*) \((\w+)\)", name, re.S)
     if (
         not found
-        or found[2] not in PARTS
+        or found[2] not in CALENDAR_PARTS
         or found[1] not in rows
         or rows[found[1]].dtype.kind != "M"
     ):

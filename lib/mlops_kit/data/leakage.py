@@ -7,7 +7,7 @@ __all__ = [
     "MAX_ROWS",
     "EMPTY_WORDS",
     "ONE_CLASS",
-    "RENAMED",
+    "RELABELLED_SHARE",
     "GAP",
     "EXACT",
     "STOP_SCORE",
@@ -202,7 +202,9 @@ def find_one_class_only(
 
 
 # %% ../../nbs/data/10_leakage.ipynb #479d1e19
-RENAMED = 0.9  # share of the rows out of the usual class, at most the rest of them are errors
+RELABELLED_SHARE = (
+    0.9  # share of the rows out of the usual class, at most the rest of them are errors
+)
 
 
 def find_renamed(
@@ -219,7 +221,7 @@ def find_renamed(
     correct, rows = int(counts.max(axis=1).sum()), int(present.sum())
     wrong_of_usual = rows - int(counts.sum(axis=1).max())
     one_to_one = counts.to_numpy().argmax(axis=1)
-    if len(set(one_to_one)) < classes or rows - correct > (1 - RENAMED) * wrong_of_usual:
+    if len(set(one_to_one)) < classes or rows - correct > (1 - RELABELLED_SHARE) * wrong_of_usual:
         return ""
     return f"it agrees with the target in {correct:,} of {rows:,} rows, name by name"
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "ZONE_PATTERN",
+    "CLOCK_ZONE_PATTERN",
     "MIN_DATES",
     "MIN_SPREAD",
     "find_similar_name",
@@ -162,7 +162,7 @@ def judge_rows(
 
 
 # %% ../../nbs/data/06_validation.ipynb #34f25edd
-ZONE_PATTERN = r":\d{2}(\.\d+)?\s?(Z|z|UTC|GMT|[+-]\d{2}:?(\d{2})?)$"
+CLOCK_ZONE_PATTERN = r":\d{2}(\.\d+)?\s?(Z|z|UTC|GMT|[+-]\d{2}:?(\d{2})?)$"
 
 
 def find_zoned(
@@ -173,7 +173,7 @@ def find_zoned(
         return values.notna().to_numpy()
     if values.dtype.kind in "Miufb":
         return np.zeros(len(values), dtype="bool")
-    zoned = pc.match_substring_regex(to_text(values), ZONE_PATTERN)
+    zoned = pc.match_substring_regex(to_text(values), CLOCK_ZONE_PATTERN)
     return pc.fill_null(zoned, False).to_numpy(zero_copy_only=False)
 
 

@@ -41,7 +41,7 @@ from .parsing_evidence import Reading
 from .profiling import MAX_COUNTED_VALUES, ColumnProfile, TableProfile
 from .target import MISSING_WORDS, choose_number_reading, is_number_reading
 from mlops_kit.scaffold.units import (
-    LIMITS,
+    LIMIT_SIGNS,
     count_units,
     describe_units,
     find_multiplied,
@@ -189,7 +189,7 @@ def examine_units(
     counts, some = count_units(values, rows)
     multiplied = find_multiplied(counts) if sum(counts.values()) >= 0.9 * present else ""
     signs, several = find_unit(counts, some, present)
-    if (multiplied or signs) and not set(signs) & set(LIMITS):
+    if (multiplied or signs) and not set(signs) & set(LIMIT_SIGNS):
         add_unit_readings(column, values, rows, [multiplied] if multiplied else signs)
     elif several or signs:
         mark_unread(column, describe_units(counts, some, column))
