@@ -9,6 +9,7 @@ from mlops_kit.core.contract import encode_target
 from mlops_kit.core.files import UserError
 from mlops_kit.models.encoding import class_names
 from mlops_kit.models.outputs import label_column
+from mlops_kit.data.validation import judge_rows
 from mlops_kit.scaffold.contract_draft import draft_contract
 from mlops_kit.scaffold.profiling import profile_table
 
@@ -68,6 +69,19 @@ def test_yes_is_the_positive_label_in_any_language_however_often(yes: str, no: s
             pd.DataFrame({"x": RANDOM.normal(size=400), "y": np.where(often, yes, no)})
         )
         assert contract["positive"] == yes and f"the positive label is {yes!r}" in notes
+
+
+@pytest.mark.parametrize("other", [("YES!", "NO!"), ("1", "0"), ("Kept", "lost")])
+def test_labels_in_other_words_break_the_contract_instead_of_counting_as_no(
+    other: tuple[str, str],
+) -> None:
+    table = pd.DataFrame({"x": RANDOM.normal(size=400), "y": np.where(YES, "kept", "lost")})
+    contract, _, _ = draft(table)
+    assert contract["columns"]["y"]["allowed"] == ["kept", "lost"]
+    assert (judge_rows(table, contract)[1] == "").all()
+    later = table.assign(y=np.where(YES, *other))
+    broken = judge_rows(later, contract)[1]
+    assert (broken == "y: not an allowed value").sum() >= YES.sum()
 
 
 @pytest.mark.parametrize("odd", ["ye", "maybe", "yes; no"])

@@ -5,6 +5,7 @@
 # %% auto #0
 __all__ = [
     "CSV_OPTIONS",
+    "COUNTER_NAME",
     "ROW_NAME",
     "TAIL_BYTES",
     "CsvLayout",
@@ -164,7 +165,8 @@ def leave_out(
 
 
 # %% ../../nbs/data/18_csv_layout.ipynb #37847a90
-ROW_NAME = r"(^|[^a-z])(id|ids|key|nr|no|num|number|index|idx|row|rowid|uuid|date|datum|time|timestamp|when|day|month|year)($|[^a-z])"
+COUNTER_NAME = r"(^|[^a-z])(id|ids|nr|no|num|number|index|idx|row|rowid|#|year|day|month)($|[^a-z])"
+ROW_NAME = rf"{COUNTER_NAME}|(^|[^a-z])(key|uuid|code|name|customer|client|user|patient|order|invoice|account|product|item|device|station|store|kunde|cliente|date|datum|fecha|time|timestamp|when)($|[^a-z])"
 
 
 def place_header(
@@ -209,7 +211,7 @@ def fit_header(
     if usual == len(header) + 1 and widths[usual] > 0.9 * sum(widths.values()):
         if not any(fields[-1].strip() for fields in same):
             layout.unnamed = "last"
-        elif may_number_rows(header, [fields[0] for fields in same]):
+        elif may_number_rows(header, same):
             layout.unnamed, layout.header = "first", ["row", *header]
         else:
             raise UserError(
@@ -230,11 +232,19 @@ def fit_header(
 
 def may_number_rows(
     header: list[str],
-    values: list[str],  # first fields of the rows, which are one field longer
+    rows: list[list[str]],  # fields of the rows, one more than there are names
 ) -> bool:  # no: a separator inside a text moves the fields as well
     "Tell whether the first column is names of rows without a name of its own, as R writes them."
-    named = re.search(ROW_NAME, header[0].strip(), re.I) or any(DATE.match(v) for v in values)
-    return len({*values}) == len(values) > 1 and not named
+    values, first = [fields[0] for fields in rows], header[0].strip().lower()
+    if not len({*values}) == len(values) > 1:
+        return False
+    moved = [sum(f[:1] == " " != f for f in column) for column in zip(*rows)]
+    if any(count > 0.9 * len(rows) for count in moved[1:]) and not all(moved[1:]):
+        return False  # what follows a comma in a text begins with a blank
+    start = int(values[0]) if values[0].isdecimal() else -1
+    if start in (0, 1) and values == [str(start + i) for i in range(len(values))]:
+        return not re.search(COUNTER_NAME, first)
+    return not re.search(ROW_NAME, first) and not any(DATE.match(v) for v in values)
 
 
 def skip_below(

@@ -9,23 +9,16 @@ __all__ = [
     "PARQUET_SUFFIXES",
     "COMPRESSION_SUFFIXES",
     "UNREAD_SUFFIXES",
-    "WRAPPERS",
     "clean_batches",
     "note_rows",
     "read_csv_batches",
-    "to_json_text",
     "is_rounded",
     "keep_whole_numbers",
-    "to_iso",
-    "to_number",
-    "unwrap_value",
-    "unwrap",
-    "decode_bytes",
     "simplify_objects",
     "simplify_types",
     "read_parquet_batches",
     "frame_of_records",
-    "make_record",
+    "check_alike",
     "read_json_batches",
     "resolve_url",
     "read_query_batches",
@@ -52,7 +45,8 @@ from ..core.files import UserError
 from .csv_layout import CsvLayout, find_layout
 from .csv_stream import explain_csv_error, open_csv, read_lines
 from .formats import list_source_files, open_bytes
-from .names import clean_column_names
+from .json_values import decode_bytes, make_record, to_json_text, unwrap
+from .names import clean_column_names, clean_name
 from .row_filter import check_swallowed, filter_rows, find_lines
 
 
@@ -122,14 +116,6 @@ def read_csv_batches(
         raise explain_csv_error(layout, error) from None
 
 
-# %% ../../nbs/data/03_readers.ipynb #6d289a86
-def to_json_text(value: Any) -> str:
-    "Write a list or record as JSON, anything else as text."
-    if isinstance(value, (list, dict)):
-        return json.dumps(value, default=str, sort_keys=True)
-    return str(value)
-
-
 # %% ../../nbs/data/03_readers.ipynb #7aacf1ba
 def is_rounded(
     values: pd.Series,  # of any type
@@ -149,67 +135,6 @@ def keep_whole_numbers(
         if all(value is None or type(value) is int for value in given):
             rows[name] = pd.array(given, dtype="Int64")
     return rows
-
-
-# %% ../../nbs/data/03_readers.ipynb #46eab680
-def to_iso(value: Any) -> Any:
-    "Read MongoDB's `$date`: ISO text or milliseconds since 1970."
-    value = unwrap_value(value)
-    if isinstance(value, (int, float)) or str(value).lstrip("-").isdigit():
-        return pd.Timestamp(int(value), unit="ms", tz="UTC").isoformat()
-    return value
-
-
-def to_number(value: Any) -> Any:
-    "Read a number that may stand as text; text that is none stays."
-    try:
-        return int(value) if re.fullmatch(r"-?\d+", str(value)) else float(value)
-    except (TypeError, ValueError):
-        return value
-
-
-WRAPPERS: dict[str, Callable[[Any], Any]] = {
-    "$date": to_iso,
-    "$timestamp": lambda value: to_iso(1000 * value["t"] if isinstance(value, dict) else value),
-    **dict.fromkeys(("$oid", "$uuid", "$symbol", "S", "string", "bytes"), lambda value: value),
-    **dict.fromkeys(("$numberLong", "$numberInt", "$numberDouble", "$numberDecimal"), to_number),
-    **dict.fromkeys(("N", "int", "long", "float", "double"), to_number),
-    **dict.fromkeys(("BOOL", "boolean"), bool),
-    "NULL": lambda value: None,
-}
-
-
-def unwrap_value(value: Any) -> Any:
-    "Take a value out of the record that names its type."
-    if isinstance(value, dict) and len(value) == 1 and (tag := next(iter(value))) in WRAPPERS:
-        return WRAPPERS[tag](value[tag])
-    return value
-
-
-def unwrap(
-    values: pd.Series,  # of records
-) -> pd.Series:  # what is in them where all name a type; otherwise as they are
-    "Take values out of records that name their type."
-    inner = [unwrap_value(value) if isinstance(value, dict) else None for value in values]
-    if any(isinstance(value, (dict, list)) for value in inner):
-        return values
-    return pd.Series(inner, index=values.index, dtype="object")
-
-
-def decode_bytes(value: Any) -> str:  # of bytes, or anything else
-    "Read bytes as the text that they hold, or write short ones such as keys as hexadecimal digits."
-    if not isinstance(value, (bytes, bytearray, memoryview)):
-        return to_json_text(value)
-    content = bytes(value)
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        if len(content) <= 64:
-            return content.hex()
-    raise UserError(
-        f"a column holds bytes that are no text (a value of {len(content):,} bytes): leave it out of "
-        "the data, or write text there"
-    )
 
 
 # %% ../../nbs/data/03_readers.ipynb #b7b7fc19
@@ -281,31 +206,36 @@ def frame_of_records(
     odd = next((record for record in records if not isinstance(record, dict)), None)
     if odd is not None:
         raise ValueError(f'expected {{"name": value, …}}, found {json.dumps(odd)[:40]}')
+    table = pd.DataFrame(records)
+    check_alike(table)
     values = lambda name: (record.get(name) for record in records)
-    return simplify_types(keep_whole_numbers(pd.DataFrame(records), values))
+    return simplify_types(keep_whole_numbers(table, values))
+
+
+def check_alike(
+    table: pd.DataFrame,  # made of records
+) -> None:
+    "Raise UserError where one name is written in two ways, and no record has both."
+    alike: dict[str, list[str]] = {}
+    for name in table:
+        alike.setdefault(clean_name(str(name)).lower(), []).append(name)
+    for names in alike.values():
+        if len(names) > 1 and table[names].notna().sum(axis=1).max() < 2:
+            raise UserError(
+                f"the JSON names {' and '.join(map(repr, names))} differ only in capitals or blanks, "
+                "and no record has both: write one name"
+            )
 
 
 # %% ../../nbs/data/03_readers.ipynb #9b6105d2
-def make_record(
-    pairs: list[tuple[str, Any]],  # of one JSON object
-) -> dict[str, Any]:
-    "Make a record. Raises ValueError for a name that stands twice: one value would be lost."
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the name {twice!r} stands {names.count(twice)} times in one record")
-    return record
-
-
 def read_json_batches(
     file: str,  # one record a line, or one list of records
 ) -> Iterator[pd.DataFrame]:  # in the file's types
     "Read JSON lines in batches. Raises UserError naming the line that is no record."
     records, number = [], 0
     with io.TextIOWrapper(open_bytes(file), encoding="utf-8-sig") as lines:
-        first = lines.read(1)
         try:
+            first = lines.read(1)
             if first == "[":
                 records = json.loads(first + lines.read(), object_pairs_hook=make_record)
             lines = itertools.chain([first + lines.readline()], lines) if first != "[" else []
@@ -316,6 +246,11 @@ def read_json_batches(
                     yield frame_of_records(records)
                     records = []
             rest = frame_of_records(records) if records else None
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{file}: is not UTF-8, as JSON has to be ({error.reason}, byte "
+                f"0x{error.object[error.start]:02x}); write it in UTF-8"
+            ) from None
         except ValueError as error:
             raise UserError(
                 f"{file}: line {max(number, 1)} is no JSON record ({error}); fix the line"

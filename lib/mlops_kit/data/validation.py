@@ -5,6 +5,8 @@
 # %% auto #0
 __all__ = [
     "ZONE_PATTERN",
+    "MIN_DATES",
+    "MIN_SPREAD",
     "find_similar_name",
     "check_columns",
     "value_problems",
@@ -13,6 +15,8 @@ __all__ = [
     "find_problems",
     "judge_rows",
     "find_zoned",
+    "find_wrong_zones",
+    "find_exchanged_days",
     "check_missing",
     "check_bad_share",
 ]
@@ -20,6 +24,7 @@ __all__ = [
 
 # %% ../../nbs/data/06_validation.ipynb #87983047
 import difflib
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -145,7 +150,9 @@ def judge_rows(
 ) -> tuple[pd.DataFrame, pd.Series]:
     "Hold every row of a file to the contract."
     columns = dict(contract["columns"])
-    if contract.get("time"):  # a row without a time is in no window, so it must not vanish
+    if (
+        contract.get("time") in columns
+    ):  # a row without a time is in no window, so it must not vanish
         columns[contract["time"]] = columns[contract["time"]] | {"nullable": False}
     typed = {name: to_type(table[name], rules) for name, rules in columns.items()}
     reasons = pd.Series("", index=table.index, dtype="object")
@@ -168,6 +175,49 @@ def find_zoned(
         return np.zeros(len(values), dtype="bool")
     zoned = pc.match_substring_regex(to_text(values), ZONE_PATTERN)
     return pc.fill_null(zoned, False).to_numpy(zero_copy_only=False)
+
+
+def find_wrong_zones(
+    values: pd.Series,  # dates as delivered
+    zoned: bool | str,  # `zone` in the contract: whether the first times had a zone; "mixed": some
+) -> np.ndarray:  # True where a time has a zone and the first ones had none, or the other way round
+    "Find the times whose clock is another than the contract's."
+    if zoned == "mixed":
+        return np.zeros(len(values), bool)
+    has_zone = find_zoned(values)
+    return values.notna().to_numpy() & ~has_zone if zoned else has_zone
+
+
+# %% ../../nbs/data/06_validation.ipynb #6180f701
+MIN_DATES = 5  # different days that must all be below 13
+MIN_SPREAD = pd.Timedelta(days=60)
+
+
+def find_exchanged_days(
+    times: pd.Series,  # as read
+    rules: dict[str, Any],  # its entry in the contract
+    days: np.ndarray,  # of the reference, datetime64[D]
+) -> str:  # "" where not
+    "Say that days and months of a time column seem to be exchanged."
+    forms = rules.get("format") or []
+    forms = [forms] if isinstance(forms, str) else forms
+    dates = times.dropna().dt.normalize().drop_duplicates()
+    if not any(set("dm") <= {*re.findall("%(.)", form)} for form in forms):
+        return ""
+    if len(dates) < MIN_DATES or (dates.dt.day > 12).any() or len(days) < 2:
+        return ""
+    exchanged = pd.to_datetime(
+        {"year": dates.dt.year, "month": dates.dt.day, "day": dates.dt.month}
+    )
+    spread, other = dates.max() - dates.min(), exchanged.max() - exchanged.min()
+    usual = np.mean(pd.DatetimeIndex(days).day > 12)
+    if spread < MIN_SPREAD or other > spread / 2 or usual < 0.4:
+        return ""
+    return (
+        f"day and month seem to be exchanged; they are read as {dates.min():%Y-%m-%d} to "
+        f"{dates.max():%Y-%m-%d} and no day is above 12: the other way round they are "
+        f"{exchanged.min():%Y-%m-%d} to {exchanged.max():%Y-%m-%d}"
+    )
 
 
 # %% ../../nbs/data/06_validation.ipynb #444617b2

@@ -8,21 +8,26 @@ __all__ = [
     "open_bundle",
     "Delivery",
     "take_delivery",
+    "add_zones",
     "delivery_checks",
+    "order_checks",
     "delivery_window",
     "comparison_day",
     "delivery_notes",
     "label_note",
     "compare_delivery",
     "drift_of_files",
+    "left_out_notes",
 ]
 
 
 # %% ../../nbs/monitoring/21_batch.ipynb #b0d7c582
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .assessment import Span, parts_note, parts_of_window
@@ -35,7 +40,9 @@ from ..core.params import all_declared, resolve_parameters
 from ..core.project import stage
 from .reference import load_reference
 from ..registry.restore import find_known_version
+from ..data.csv_layout import CsvLayout
 from ..data.readers import read_batches
+from ..data.validation import find_exchanged_days, find_wrong_zones
 from ..storage.objects import copy_output, open_store
 from ..registry.versions import find_bundle
 from .windows import compare_contracts
@@ -47,6 +54,7 @@ def read_rows(
     files: list[str],
     root: Path,  # the project's root
     csv: dict[str, Any],  # ingest.csv: how text files are written
+    layouts: list[CsvLayout] | None = None,  # gets how text files were read
 ) -> pd.DataFrame:  # rows as delivered; a column that only some files have is missing in the others
     """Read rows from files.
 
@@ -57,7 +65,7 @@ def read_rows(
         local = "::" not in file and not file.startswith("s3://")
         place = str(Path(file).expanduser().absolute()) if local else file
         try:
-            parts += list(read_batches(place, root, csv))
+            parts += list(read_batches(place, root, csv, layouts))
         except UserError as error:
             raise UserError(str(error).removeprefix("data.source ").replace(place, file)) from None
     if not sum(map(len, parts)):
@@ -134,7 +142,21 @@ def take_delivery(
     checked = stage("validate")(raw, contract | {"columns": here, "key": key}, params, "the rows")
     gone = [name for name, rules in known.items() if name not in raw and rules["known"]]
     rows = checked.typed.reindex(columns=[*checked.typed, *gone])
-    return Delivery(rows, checked.reasons, gone, checked.unknown)
+    return Delivery(rows, add_zones(checked.reasons, raw, here), gone, checked.unknown)
+
+
+def add_zones(
+    reasons: pd.Series,  # see `Delivery`
+    raw: pd.DataFrame,  # as delivered
+    columns: dict[str, dict[str, Any]],  # entries of the contract
+) -> pd.Series:
+    "Add that times come with a zone where those of training had none, or the other way round."
+    for name, rules in columns.items():
+        if rules["type"] == "datetime" and not re.search("%[zZ]", str(rules.get("format"))):
+            wrong = find_wrong_zones(raw[name], rules.get("zone", False))
+            words = f"{name}: a time {'without' if rules.get('zone') else 'with'} a zone"
+            reasons = reasons.where(~wrong, reasons.where(reasons == "", reasons + "; ") + words)
+    return reasons
 
 
 # %% ../../nbs/monitoring/21_batch.ipynb #25ea1d39
@@ -158,6 +180,20 @@ def delivery_checks(
 
 
 # %% ../../nbs/monitoring/21_batch.ipynb #036246fa
+def order_checks(
+    rows: pd.DataFrame,  # that are compared
+    contract: dict[str, Any],  # the bundle's
+    days: np.ndarray,  # of the reference, datetime64[D]
+) -> list[Check]:
+    "Turn days and months that seem to be exchanged into a finding."
+    time = contract["time"]
+    if time is None or rows[time].notna().sum() == 0:
+        return []
+    words = find_exchanged_days(rows[time], contract["columns"][time], days)
+    sure = {"tier": "fail", "basis": "min_effect", "broken": True}
+    return [Check(time, "contract", 1.0, 0.0, words=words, **sure)] if words else []
+
+
 def delivery_window(
     delivery: Delivery,
     time: str | None,  # the column that dates rows
@@ -232,9 +268,9 @@ def compare_delivery(
         load_record(bundle / "features.json"),
         load_contract(bundle / "contract.yaml"),
     )
-    dated = len(load_reference(bundle).days) > 0
-    rows, window, notes = delivery_window(delivery, listing["time"], dated)
-    checks = delivery_checks(delivery, max_bad_rows)
+    days = load_reference(bundle).days
+    rows, window, notes = delivery_window(delivery, listing["time"], len(days) > 0)
+    checks = delivery_checks(delivery, max_bad_rows) + order_checks(rows, contract, days)
     given = params | {"asof": comparison_day(listing, window), "persist": 1}
     found, spans = (checks, tuple(delivery.gone)), None if window is None else [window]
     monitored = stage("monitor")(bundle, rows, spans, contract, given, found)
@@ -258,10 +294,24 @@ def drift_of_files(
     bundle, name = open_bundle(root, version, folder)
     given = {n: resolve_parameters(n, params, declared) for n in ("ingest", "validate", "monitor")}
     contract = load_contract(bundle / "contract.yaml")
-    raw = read_rows(files, root, given["ingest"]["csv"])
+    layouts: list[CsvLayout] = []
+    raw = read_rows(files, root, given["ingest"]["csv"], layouts)
     delivery = take_delivery(raw, contract, given["validate"])
     max_bad_rows = given["validate"]["max_bad_rows"]
     found = compare_delivery(bundle, name, delivery, given["monitor"], max_bad_rows)
     ours = load_contract(root / "contract.yaml")
     other = [f"another contract: {line}" for line in compare_contracts(contract, ours)]
-    return found | {"notes": [*found["notes"], *other]}
+    return found | {"notes": [*found["notes"], *other, *left_out_notes(layouts)]}
+
+
+def left_out_notes(
+    layouts: list[CsvLayout],  # of the files
+) -> list[str]:
+    "Name the lines that were taken for no rows, ten of them."
+    lines = [
+        f"{Path(layout.file).name}: line {out.line:,} is no row and left out ({out.reason})"
+        for layout in layouts
+        for out in layout.left_out
+    ]
+    more = len(lines) - 10
+    return lines[:10] + ([f"{more:,} more lines are left out"] if more > 0 else [])

@@ -212,6 +212,8 @@ def draft_target_entry(
         rules["spelling"] = [*labels]
     if words and not regression:
         rules["missing"] = words
+    if draft["task"] == "binary" and rules["type"] == "category":
+        rules["allowed"] = sorted(labels)  # any other word would count as the negative label
     rules["nullable"] = bool(column.missing or words) or regression
     notes = [f"target {column.name!r}: " + "; ".join(draft["why"])]
     unlabelled = column.missing + sum(values[w] for w in words)

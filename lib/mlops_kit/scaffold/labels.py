@@ -115,7 +115,7 @@ def infer_answer(
     labels: dict[str, int],  # rows by label, two of them
 ) -> str:  # the label that says yes; "" where none does
     "Find the yes among two labels."
-    low = {label: label.strip().lower() for label in labels}
+    low = {label: re.sub(r"^b?(['\"])(.*)\1$", r"\2", label.strip().lower()) for label in labels}
     for (yes, yes_low), (no, no_low) in (list(low.items()), list(low.items())[::-1]):
         said = (yes_low in YES_WORDS, no_low in NO_WORDS)
         apart = yes_low not in NO_WORDS or no_low not in YES_WORDS

@@ -175,7 +175,7 @@ def infer_task(
     if numeric and (different > 20 or column.readings[reading].whole < fits):
         low, high = column.readings[reading].low, column.readings[reading].high
         return "regression", f"{different:,} different numbers from {low:g} to {high:g}"
-    if not numeric:
+    if not all(re.fullmatch(r"[+-]?\d+([.,]\d+)?", label) for label in labels or {}):
         check_odd_labels(column.name, labels or {})
     more = " …" if different > 6 else ""
     return "multiclass", f"{different} labels: {', '.join(list(labels)[:6])}{more}"

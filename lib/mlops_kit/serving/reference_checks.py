@@ -11,8 +11,6 @@ __all__ = [
     "UNIT_ROWS",
     "MIN_CONSTANT_ROWS",
     "CONSTANT_CHANCE",
-    "MIN_DATES",
-    "MIN_SPREAD",
     "usual_missing",
     "check_missing_values",
     "check_new_categories",
@@ -27,7 +25,6 @@ __all__ = [
 
 
 # %% ../../nbs/serving/03_reference_checks.ipynb #0302b5da
-import re
 from typing import Any
 
 import numpy as np
@@ -43,6 +40,7 @@ from mlops_kit.monitoring.defects import (
 from ..monitoring.limits import LIMITS
 from ..monitoring.reference import Reference
 from ..monitoring.variability import scaled_js_divergence
+from ..data.validation import find_exchanged_days
 from .findings import Finding, describe_strange, show_value
 
 
@@ -203,11 +201,7 @@ def check_constant(
     return [Finding(name, "suspect", "one and the same value", present, example, advice)]
 
 
-# %% ../../nbs/serving/03_reference_checks.ipynb #de9203fb
-MIN_DATES = 8  # different days that must all be below 13
-MIN_SPREAD = pd.Timedelta(days=60)
-
-
+# %% ../../nbs/serving/03_reference_checks.ipynb #6a4b8550
 def check_day_order(
     name: str,  # the time column
     times: pd.Series,  # as read
@@ -215,26 +209,9 @@ def check_day_order(
     days: np.ndarray,  # of the reference, datetime64[D]
 ) -> list[Finding]:
     "Mark all rows where days and months seem to be exchanged."
-    forms = rules.get("format") or []
-    forms = [forms] if isinstance(forms, str) else forms
-    dates = times.dropna().dt.normalize().drop_duplicates()
-    if not any(set("dm") <= {*re.findall("%(.)", form)} for form in forms):
-        return []
-    if len(dates) < MIN_DATES or (dates.dt.day > 12).any() or len(days) < 2:
-        return []
-    exchanged = pd.to_datetime(
-        {"year": dates.dt.year, "month": dates.dt.day, "day": dates.dt.month}
-    )
-    spread, other = dates.max() - dates.min(), exchanged.max() - exchanged.min()
-    usual = np.mean(pd.DatetimeIndex(days).day > 12)
-    if spread < MIN_SPREAD or other > spread / 2 or usual < 0.4:
-        return []
-    advice = (
-        f"they are read as {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}, and no day is above 12: "
-        f"the other way round they are {exchanged.min():%Y-%m-%d} to {exchanged.max():%Y-%m-%d}"
-    )
-    words = "day and month seem to be exchanged"
-    return [Finding(name, "suspect", words, times.notna().to_numpy(), allowed=advice)]
+    words, _, advice = find_exchanged_days(times, rules, days).partition("; ")
+    rows = times.notna().to_numpy()
+    return [Finding(name, "suspect", words, rows, allowed=advice)] if words else []
 
 
 # %% ../../nbs/serving/03_reference_checks.ipynb #1ac844fb
