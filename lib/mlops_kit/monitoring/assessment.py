@@ -118,7 +118,8 @@ def open_case(
 
 # %% ../../nbs/monitoring/19_assessment.ipynb #564243ef
 CYCLES = {"month": None, "day": None, "weekday": 7, "hour": 1}  # days; None: no whole cycles
-HALF_A_DAY = pd.Timedelta(hours=12)  # rows of a shorter time of one day are a part of it
+HALF_A_DAY = pd.Timedelta(hours=12)  # rows of less of one day, or of less than 24 hours of two,
+# have hours of their own; so have the days of a reference shorter than a week
 
 
 def parts_of_window(
@@ -130,7 +131,9 @@ def parts_of_window(
         return ()
     within = case.times[case.inside(spans[-1])]
     days, time = (spans[-1][1] - spans[-1][0]).days + 1, case.listing["time"]
-    if days == 1 and within.max() - within.min() < HALF_A_DAY:
+    covered = within.max() - within.min()
+    part = days < 3 and covered < days * HALF_A_DAY
+    if part or len(case.reference.days) < 7:
         days = 0
     parts = [f"{time} ({part})" for part, cycle in CYCLES.items() if not cycle or days < cycle]
     return tuple(name for name in parts if name in case.listing["features"])

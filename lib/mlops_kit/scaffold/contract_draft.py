@@ -59,7 +59,7 @@ from ..data.validation import find_zoned, judge_rows
 
 
 # %% ../../nbs/scaffold/08_contract_draft.ipynb #fea9075e
-MIN_ROWS, MAX_COLUMNS = 50, 10_001  # ten thousand and the target
+MIN_ROWS, MAX_COLUMNS = 50, 2001  # two thousand and the target
 
 
 def check_width(
