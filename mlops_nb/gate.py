@@ -99,7 +99,7 @@ def better_than_baseline(
     verdict = judge("better_than_baseline", gain, limits["min_gain"], what, given)
     if not verdict["passed"] and verdict["value"] is not None:
         verdict["reason"] += (
-            "; where a simpler model does as well, propose that (train.model: auto)"
+            "; where the baseline model does as well, propose that (train.baseline_model names it)"
         )
     return verdict
 

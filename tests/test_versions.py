@@ -14,7 +14,8 @@ from mlops_kit.core.files import UserError, load_json
 from mlops_kit.registry.champion import read_champion
 from mlops_kit.registry.tags import find_holder, model_name, read_entries
 from mlops_kit.registry.restore import fetch, rebuild
-from mlops_kit.storage.objects import cache_path, list_output_files, list_outputs, open_store
+from mlops_kit.storage.objects import cache_path, list_output_files, open_store
+from mlops_kit.storage.outputs import list_outputs
 from mlops_kit.storage.sync import check_storage, pull, push
 from mlops_kit.registry.versions import model_lines, promote, register, rollback
 

@@ -82,7 +82,7 @@ def test_where_the_simple_model_is_as_good_it_is_proposed() -> None:
     named = {"train.model": "hist_gradient_boosting"}
     _, found, verdict = judged(kept, "y", **named)
     assert found["gain"]["low"] < 0 and not verdict["passed"]
-    assert "train.model: auto" in str(verdict)
+    assert "train.baseline_model" in str(verdict)
 
 
 def test_where_boosting_is_better_it_is_taken_and_passes() -> None:

@@ -30,7 +30,8 @@ from mlops_kit.core.locks import find_git_locks  # noqa: E402
 from mlops_kit.localci.local_run import copy_stand_ins  # noqa: E402
 from mlops_kit.localci.pull_requests import change_hub, merge_pull_request  # noqa: E402
 from mlops_kit.registry.tags import find_holder, read_entries, stage_stack
-from mlops_kit.storage.objects import list_outputs, open_store, verify_in_remote
+from mlops_kit.storage.outputs import list_outputs
+from mlops_kit.storage.objects import open_store, verify_in_remote
 from mlops_kit.registry.versions import find_bundle
 from mlops_kit.localci.fake_github import TOKEN, World, open_world, world_environment, world_git  # noqa: E402
 

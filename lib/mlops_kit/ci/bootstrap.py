@@ -33,7 +33,8 @@ from ..core.project import stage_names
 from ..core.params import sample_params
 from ..notebooks.test_sample import run_in, sample_copy
 from ..core.git import try_git
-from ..storage.objects import open_store, list_tracked_data
+from ..storage.objects import open_store
+from ..storage.outputs import list_tracked_data
 from ..storage.sync import pull
 
 

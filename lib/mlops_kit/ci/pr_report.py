@@ -36,7 +36,7 @@ from ..notebooks.source import projection
 from ..experiments.history import flatten
 from ..models.metrics import TITLES
 from ..core.git import try_git
-from ..storage.objects import state_text
+from ..storage.outputs import state_text
 from .checks import name_some
 
 

@@ -39,9 +39,12 @@ DRY = typer.Option(False, "--dry-run", help="only print what would be sent, open
 
 @action_commands.command("check")
 def command_check() -> None:
-    """See whether notebooks, package, dvc.yaml, dvc.lock, code and workflows are as they should be; exit 1 when not.
+    """See whether notebooks, package, dvc.yaml, dvc.lock, code and workflows are as they should be;
+    exit 1 when not.
 
-    Needs no data. ruff, actionlint and zizmor come with `make extra WITH=actions`. Example: mlops-nb check
+    Needs no data. ruff, actionlint and zizmor come with `make extra WITH=actions`.
+
+    Example: mlops-nb check
     """
     from mlops_kit.ci.github import write_summary
     from mlops_kit.ci.checks import check_all, check_lines
@@ -62,7 +65,8 @@ def review(
     ),
     dry_run: bool = DRY,
 ) -> None:
-    """Report what this state does compared with another: scores, gate, slices that moved, what was changed. From committed files alone.
+    """Report what this state does compared with another: scores, gate, slices that moved, what was
+    changed. From committed files alone.
 
     Example: mlops-nb review --base main
     """
@@ -103,7 +107,11 @@ def predict(
 ) -> None:
     """Predict the rows of a source with a bundle, and nothing else of the project.
 
-    Rows are held to the contract and to what training has seen; a line for each column says what deviates, and the column prediction_status marks the rows: ok, suspect (predicted, with a value that training has not seen) or unread (a value cannot be read: not predicted). A file that lacks a column, or of which a column is empty or mostly wrong, is refused: exit code 1, nothing is written. Exit code 3: written, and rows are suspect or unread.
+    Rows are held to the contract and to what training has seen; a line for each column says what
+    deviates, and the column prediction_status marks the rows: ok, suspect (predicted, with a value
+    that training has not seen) or unread (a value cannot be read: not predicted). A file that lacks
+    a column, or of which a column is empty or mostly wrong, is refused: exit code 1, nothing is
+    written. Exit code 3: written, and rows are suspect or unread.
 
     Example: mlops-nb predict new.csv --bundle models/versions/v1.0.0 --out predictions.csv
     """
@@ -171,9 +179,13 @@ def check_drift(
     ),
     dry_run: bool = DRY,
 ) -> None:
-    """Check the newest rows without training: drift, alerts, the one issue of the incident, and whether to retrain.
+    """Check the newest rows without training: drift, alerts, the one issue of the incident, and
+    whether to retrain.
 
-    Nothing of the project changes; pages are in reports/scheduled_check/DAY. Exit code 0 also on an alarm, which is no failure of the check. Example: mlops-nb check-drift --asof 2013-08-31 --dry-run
+    Nothing of the project changes; pages are in reports/scheduled_check/DAY. Exit code 0 also on an
+    alarm, which is no failure of the check.
+
+    Example: mlops-nb check-drift --asof 2013-08-31 --dry-run
     """
     from mlops_kit.ci.heartbeat import ping_heartbeat
     from mlops_kit.ci.github import Hub
@@ -198,9 +210,13 @@ def propose_retraining(
     ),
     dry_run: bool = DRY,
 ) -> None:
-    """Retrain on later data and propose the result as one pull request; nothing here, and nothing on main, changes.
+    """Retrain on later data and propose the result as one pull request; nothing here, and nothing
+    on main, changes.
 
-    What the gate refuses is not proposed: an issue says why, and the exit code is 0, because a refusal is a result. Example: mlops-nb propose-retraining --asof 2013-08-31
+    What the gate refuses is not proposed: an issue says why, and the exit code is 0, because a
+    refusal is a result.
+
+    Example: mlops-nb propose-retraining --asof 2013-08-31
     """
     from mlops_kit.ci.github import Hub
     from mlops_kit.retraining.plan import Request

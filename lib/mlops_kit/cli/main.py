@@ -267,7 +267,11 @@ def why(
 # %% ../../nbs/cli/07_main.ipynb #1a09215f
 @app.command("gate")
 def command_gate() -> None:
-    "Judge the evaluation by params.yaml; exit 1 when the gate is not passed, also for too little data. Example: mlops-nb gate"
+    """Judge the evaluation by params.yaml; exit 1 when the gate is not passed, also for too little
+    data.
+
+    Example: mlops-nb gate
+    """
     from mlops_kit.core.params import all_declared, resolve_parameters
     from mlops_kit.core.project import stage
     from mlops_kit.models.gate_checks import check_mark, verdict_words

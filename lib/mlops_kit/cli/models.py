@@ -53,8 +53,11 @@ def grid(
 ) -> None:
     """Run every combination of parameters as an experiment; what is there already is left alone.
 
-    Interrupt it as you like, kill -9 included: the same command goes on where it stopped. It works on a copy of the folder as it is now, so you can go on editing.
-    `dvc exp run --queue` and `dvc queue` work as well and their experiments are ranked with these; but they prepare each experiment in this very folder, and a task whose worker was killed stays Running until `dvc queue kill NAME`.
+    Interrupt it as you like, kill -9 included: the same command goes on where it stopped. It works
+    on a copy of the folder as it is now, so you can go on editing. `dvc exp run --queue` and `dvc
+    queue` work as well and their experiments are ranked with these; but they prepare each
+    experiment in this very folder, and a task whose worker was killed stays Running until `dvc
+    queue kill NAME`.
 
     Example: mlops-nb grid -S train.model=linear,random_forest -S train.rounds=20,40
     """
@@ -262,7 +265,8 @@ def storage(
 
     Example: mlops-nb storage --deep
     """
-    from mlops_kit.storage.objects import list_outputs, open_store
+    from mlops_kit.storage.outputs import list_outputs
+    from mlops_kit.storage.objects import open_store
     from mlops_kit.storage.sync import check_storage
 
     root = project_root()

@@ -7,9 +7,11 @@ __all__ = [
     "operation_commands",
     "load_drift",
     "send_findings",
+    "check_sent_source",
     "drift",
     "warn_interrupted",
     "retrain_and_report",
+    "announce_decision",
     "command_retrain",
     "replay",
 ]
@@ -72,6 +74,18 @@ def send_findings(
     return lines
 
 
+# %% ../../nbs/cli/03_operations.ipynb #1d1b2155
+def check_sent_source(
+    files: list[str],  # that the user named
+) -> None:
+    "Raise UserError where findings about a user's own files are to be sent."
+    if files:
+        raise UserError(
+            "--send tells what the monitor found in the pipeline's own data; leave it out, or "
+            "leave out the files"
+        )
+
+
 # %% ../../nbs/cli/03_operations.ipynb #2634be9f
 @operation_commands.command()
 def drift(
@@ -91,9 +105,12 @@ def drift(
     ),
     dry_run: bool = typer.Option(False, "--dry-run", help="show what --send would send"),
 ) -> None:
-    """Report what the monitor found in the newest window, or the drift of files; exit 1 on an alarm.
+    """Report what the monitor found in the newest window, or the drift of files; exit 1 on an
+    alarm.
 
-    Columns are compared with days like theirs; the model with the labels that have arrived. `mlops-nb repro` checks anew. With --send each incident is sent once. Files need not be in the pipeline, and nothing is written.
+    Columns are compared with days like theirs; the model with the labels that have arrived.
+    `mlops-nb repro` checks anew. With --send each incident is sent once. Files need not be in the
+    pipeline, and nothing is written.
 
     Example: mlops-nb drift --send
 
@@ -102,11 +119,8 @@ def drift(
     from mlops_kit.monitoring.summary import drift_lines
 
     root = project_root()
-    if files and (send or dry_run):
-        raise UserError(
-            "--send tells what the monitor found in the pipeline's own data; leave it out, or "
-            "leave out the files"
-        )
+    if send or dry_run:
+        check_sent_source(files or [])
     found = load_drift(root, files or [], version)
     typer.echo("\n".join(drift_lines(found)))
     if send or dry_run:
@@ -139,6 +153,17 @@ def retrain_and_report(
     return code
 
 
+# %% ../../nbs/cli/03_operations.ipynb #790f8cd4
+def announce_decision(root: Path) -> dict[str, Any]:  # see `policy.decide`
+    "Ask the policy whether to retrain now, and print its answer."
+    from mlops_kit.retraining.due import is_due
+    from mlops_kit.retraining.policy import decision_line
+
+    decision = is_due(root)
+    typer.echo(decision_line(decision))
+    return decision
+
+
 # %% ../../nbs/cli/03_operations.ipynb #ca156294
 @operation_commands.command("retrain")
 def command_retrain(
@@ -160,24 +185,23 @@ def command_retrain(
         False, "--recover", help="only bring an interrupted run to its end"
     ),
 ) -> None:
-    """Advance the as-of date, run the pipeline, judge against the champion; commit, register and promote, or refuse.
+    """Advance the as-of date, run the pipeline, judge against the champion; commit, register and
+    promote, or refuse.
 
-    It works in a copy, so you can go on editing; only when the gate passes does the project change, and then commit, version and stage together. Killed at any moment, the next run completes or undoes what it had begun. Exit code 0: retrained, or nothing to do; 1: refused by the gate, or an error. The reasons, check by check: metrics/retrain.json and reports/retrain.html.
+    It works in a copy, so you can go on editing; only when the gate passes does the project change,
+    and then commit, version and stage together. Killed at any moment, the next run completes or
+    undoes what it had begun. Exit code 0: retrained, or nothing to do; 1: refused by the gate, or
+    an error. The reasons, check by check: metrics/retrain.json and reports/retrain.html.
 
     Example: mlops-nb retrain --asof 2013-08-31 --why "August is complete"
     """
     from mlops_kit.retraining.workflow import recover as complete
     from mlops_kit.retraining.plan import Request
 
-    root, decision = project_root(), None
+    root = project_root()
     if recover:
         raise typer.Exit(complete(root, typer.echo))
-    if if_needed:
-        from mlops_kit.retraining.due import is_due
-        from mlops_kit.retraining.policy import decision_line
-
-        decision = is_due(root)
-        typer.echo(decision_line(decision))
+    decision = announce_decision(root) if if_needed else None
     raise typer.Exit(retrain_and_report(root, Request(asof, why, stage, dry_run), decision))
 
 
@@ -199,7 +223,8 @@ def replay(
         False, "--no-incident", help="put in neither a change of unit nor a bad release"
     ),
 ) -> None:
-    """Replay a year of production: what the retraining policy of params.yaml would have done and earned; writes reports/replay.html and metrics/replay.json.
+    """Replay a year of production: what the retraining policy of params.yaml would have done and
+    earned; writes reports/replay.html and metrics/replay.json.
 
     Example: mlops-nb replay --from 2013-04 --to 2013-12
     """

@@ -81,6 +81,7 @@ def to_ascii_digits(text: pa.Array) -> pa.Array:  # stripped text; null stays nu
 UNUSUAL = (
     (r"^[\x{2212}\x{2013}]\s*", "-"),
     (r"^([+-])\s+", r"\1"),
+    (r"^\x{b1}\s*(0[.,]?0*)$", r"\1"),
     (r"^\(\s*\+?([^()-][^()]*?)\s*\)$", r"-\1"),
     (r"^([\d.,][^-]*?)\s*[-\x{2212}]$", r"-\1"),
     (r"\s*[x×·*]\s*10\s*\^?\s*\(?([+\-]?\d+)\)?$", r"e\1"),
@@ -96,7 +97,7 @@ def to_plain_notation(text: pa.Array) -> pa.Array:  # stripped text; null stays 
 
 
 # %% ../../nbs/data/00a_numbers.ipynb #d66a2b60
-MAY_BE_UNUSUAL = r"^[(+\-\x{2212}\x{2013}\x{ff0d}\x{ff08}]?\s*[\p{Nd}.,\x{066b}]"
+MAY_BE_UNUSUAL = r"^[(+\x{b1}\-\x{2212}\x{2013}\x{ff0d}\x{ff08}]?\s*[\p{Nd}.,\x{066b}]"
 
 
 def keep_numbers(

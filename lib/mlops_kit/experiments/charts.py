@@ -58,9 +58,25 @@ COLORS = (
     "#4d7c0f",
     "#64748b",
 )
-CHART_STYLE = """main{max-width:62rem}svg{width:100%;height:auto;max-width:860px;display:block;margin:.6rem 0}svg text{font:12px system-ui,sans-serif;fill:var(--ink)}svg .t{fill:var(--soft);font-size:11px}
-svg .g{stroke:var(--line)}svg .c{stroke:var(--bad);stroke-dasharray:5 4;stroke-width:1.5}.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));gap:.5rem 1.5rem}.two svg{max-width:420px}
-tr.champion td,tr.workspace td{background:var(--tint)}td,th{white-space:nowrap;vertical-align:top}th.words,td.words{text-align:left}td.wide{white-space:normal;min-width:14rem;overflow-wrap:anywhere}.scroll{overflow-x:auto}.scroll>svg{min-width:38rem}thead th.words{text-align:left}td.no{color:var(--bad);font-weight:600}tr.out td{color:var(--soft)}"""
+CHART_STYLE = """
+main{max-width:62rem}
+svg{width:100%;height:auto;max-width:860px;display:block;margin:.6rem 0}
+svg text{font:12px system-ui,sans-serif;fill:var(--ink)}
+svg .t{fill:var(--soft);font-size:11px}
+svg .g{stroke:var(--line)}
+svg .c{stroke:var(--bad);stroke-dasharray:5 4;stroke-width:1.5}
+.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));gap:.5rem 1.5rem}
+.two svg{max-width:420px}
+tr.champion td,tr.workspace td{background:var(--tint)}
+td,th{white-space:nowrap;vertical-align:top}
+th.words,td.words{text-align:left}
+td.wide{white-space:normal;min-width:14rem;overflow-wrap:anywhere}
+.scroll{overflow-x:auto}
+.scroll>svg{min-width:38rem}
+thead th.words{text-align:left}
+td.no{color:var(--bad);font-weight:600}
+tr.out td{color:var(--soft)}
+"""
 
 
 def ticks(

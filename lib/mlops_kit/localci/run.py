@@ -129,7 +129,8 @@ def run_in_world(
     workflow: str,  # see `run_workflow`
     request: RunRequest,
 ) -> bool:  # True when every job succeeded
-    """Run a workflow in a world to keep, or in one that is removed on success or when nothing began.
+    """Run a workflow in a world to keep, or in one that is removed on success or when nothing
+    began.
 
     Raises UserError.
     """
@@ -197,9 +198,11 @@ def act(
     may_skip: SkipOption = None,
     minutes: MinutesOption = 60.0,
 ) -> None:
-    """Run a GitHub workflow on this machine: the last commit, no Docker, no network, nothing of yours touched.
+    """Run a GitHub workflow on this machine: the last commit, no Docker, no network, nothing of
+    yours touched.
 
-    Pushes, issues and pull requests stay in the world's folder; DVC's remote is a folder there. Exit code 1: a job failed, or did not run although it should have.
+    Pushes, issues and pull requests stay in the world's folder; DVC's remote is a folder there.
+    Exit code 1: a job failed, or did not run although it should have.
 
     Example: mlops-nb act retrain --input reason=drift --world ../world
     """

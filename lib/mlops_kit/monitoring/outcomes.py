@@ -23,6 +23,7 @@ from .checks import Check
 from ..models.outputs import LABEL
 from .reference import Reference
 from .windows import JudgedWindow, judge_window, profile_days
+from .variability import MAX_DIVERGENCE
 from .limits import LIMITS, Limits
 
 
@@ -51,6 +52,13 @@ def window_notes(
         notes.append(
             f"the reference has {judged.null.keep.sum()} ordinary days; a change between days can "
             f"only warn, fewer than {limits.min_days_to_fail} do not show what a year is like"
+        )
+    days = [c for c in judged.checks if c.basis == "days"]
+    hidden = sorted({c.column for c in days if c.limit >= MAX_DIVERGENCE})
+    if hidden:
+        notes.append(
+            f"no change of {', '.join(hidden[:8])}{' …' if hidden[8:] else ''} would show, except "
+            "a defect: too few ordinary windows of this length are known"
         )
     if rows < limits.min_window_rows:
         notes.append(

@@ -27,35 +27,47 @@ from ..core.files import UserError
 
 # %% ../../nbs/notebooks/05_page.ipynb #b97348a3
 STYLE = """
-:root{color-scheme:light dark;--ink:#1c2733;--soft:#56657a;--line:#dde3ea;--paper:#fff;--tint:#f4f6f9;--mark:#0b62bd;--bad:#b3261e;
---passed:#15703c;--failed:#b3261e;--warning:#8f5600;--neutral:#44546a;--passed-bg:#e9f6ee;--failed-bg:#fdecea;--warning-bg:#fff4e0;--neutral-bg:#eef2f7;
+:root{color-scheme:light dark;--ink:#1c2733;--soft:#56657a;--line:#dde3ea;--paper:#fff;
+  --tint:#f4f6f9;--mark:#0b62bd;--bad:#b3261e;
+--passed:#15703c;--failed:#b3261e;--warning:#8f5600;--neutral:#44546a;--passed-bg:#e9f6ee;
+  --failed-bg:#fdecea;--warning-bg:#fff4e0;--neutral-bg:#eef2f7;
 --word:#8250a8;--text:#0f6b50;--number:#a04a00;--note:#6b7787}
-@media screen and (prefers-color-scheme:dark){:root{--ink:#e4e9ef;--soft:#a3b0bf;--line:#33404e;--paper:#12181f;--tint:#1a222b;--mark:#7ab8ff;--bad:#ff8a80;
---passed:#6fd494;--failed:#ff8a80;--warning:#f5bd5c;--neutral:#b3c0cf;--passed-bg:#12291c;--failed-bg:#331817;--warning-bg:#30240d;--neutral-bg:#1d2630;
+@media screen and (prefers-color-scheme:dark){
+:root{--ink:#e4e9ef;--soft:#a3b0bf;--line:#33404e;--paper:#12181f;--tint:#1a222b;--mark:#7ab8ff;
+  --bad:#ff8a80;
+--passed:#6fd494;--failed:#ff8a80;--warning:#f5bd5c;--neutral:#b3c0cf;--passed-bg:#12291c;
+  --failed-bg:#331817;--warning-bg:#30240d;--neutral-bg:#1d2630;
 --word:#d2a8ff;--text:#7ee0b8;--number:#ffb374;--note:#8f9bab}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
-body{margin:0;color:var(--ink);background:var(--paper);font:16px/1.6 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;overflow-wrap:break-word}
+body{margin:0;color:var(--ink);background:var(--paper);
+  font:16px/1.6 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;overflow-wrap:break-word}
 a{color:var(--mark)}
 .sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 header{border-bottom:1px solid var(--line);background:var(--tint)}
-header nav{max-width:62rem;margin:0 auto;padding:.45rem 1.1rem;display:flex;flex-wrap:wrap;gap:.15rem .2rem;font-size:.85rem}
-header a{padding:.2rem .55rem;border-radius:1rem;text-decoration:none;white-space:nowrap;color:var(--soft)}
+header nav{max-width:62rem;margin:0 auto;padding:.45rem 1.1rem;display:flex;flex-wrap:wrap;
+  gap:.15rem .2rem;font-size:.85rem}
+header a{padding:.2rem .55rem;border-radius:1rem;text-decoration:none;white-space:nowrap;
+  color:var(--soft)}
 header a:hover{text-decoration:underline}
 header a[aria-current]{background:var(--ink);color:var(--paper)}
-header a[data-state]::before{content:"";display:inline-block;width:.55rem;height:.55rem;margin-right:.35rem;border-radius:50%;background:var(--neutral)}
+header a[data-state]::before{content:"";display:inline-block;width:.55rem;height:.55rem;
+  margin-right:.35rem;border-radius:50%;background:var(--neutral)}
 header a[data-state=passed]::before{background:var(--passed)}
 header a[data-state=failed]::before{background:var(--failed);border-radius:0}
-header a[data-state=warning]::before{background:var(--warning);border-radius:0;transform:rotate(45deg) scale(.85)}
+header a[data-state=warning]::before{background:var(--warning);border-radius:0;
+  transform:rotate(45deg) scale(.85)}
 header a[aria-current][data-state]::before{outline:2px solid var(--paper)}
 header a[data-state="not run"]::before{background:none;border:1px solid var(--soft)}
 main{max-width:54rem;margin:0 auto;padding:.6rem 1.1rem 4rem}
 h1{font-size:1.7rem;line-height:1.25;margin:.8rem 0 .6rem}
-h2{margin:2.2rem 0 .6rem;padding-top:.6rem;border-top:1px solid var(--line);font-size:1.25rem;line-height:1.3}
+h2{margin:2.2rem 0 .6rem;padding-top:.6rem;border-top:1px solid var(--line);font-size:1.25rem;
+  line-height:1.3}
 h3{font-size:1.05rem;margin:1.6rem 0 .4rem}
 h4{font-size:1rem;margin:1.2rem 0 .3rem}
 blockquote{margin:.8rem 0;padding:.1rem 1rem;border-left:4px solid var(--line);color:var(--soft)}
-.banner{margin:.6rem 0 1rem;padding:.8rem 1.1rem 1rem;border:1px solid;border-left-width:8px;border-radius:8px;border-color:var(--s);background:var(--b)}
+.banner{margin:.6rem 0 1rem;padding:.8rem 1.1rem 1rem;border:1px solid;border-left-width:8px;
+  border-radius:8px;border-color:var(--s);background:var(--b)}
 .banner.passed{--s:var(--passed);--b:var(--passed-bg)}
 .banner.failed{--s:var(--failed);--b:var(--failed-bg)}
 .banner.warning{--s:var(--warning);--b:var(--warning-bg)}
@@ -65,15 +77,20 @@ blockquote{margin:.8rem 0;padding:.1rem 1rem;border-left:4px solid var(--line);c
 .banner dl{display:flex;flex-wrap:wrap;gap:.6rem 2rem;margin:.7rem 0 0}
 .banner dl div{display:flex;flex-direction:column-reverse;justify-content:flex-end;max-width:100%}
 .banner dt{font-size:.82rem;line-height:1.35;color:var(--soft)}
-.banner dd{margin:0;font-size:1.15rem;line-height:1.35;font-weight:650;font-variant-numeric:tabular-nums}
+.banner dd{margin:0;font-size:1.15rem;line-height:1.35;font-weight:650;
+  font-variant-numeric:tabular-nums}
 blockquote p{margin:.3rem 0}
-.contents{font-size:.85rem;color:var(--soft);display:flex;flex-wrap:wrap;gap:.2rem .9rem;margin:.8rem 0}
+.contents{font-size:.85rem;color:var(--soft);display:flex;flex-wrap:wrap;gap:.2rem .9rem;
+  margin:.8rem 0}
 figure{margin:1.1rem 0 1.6rem}
-figure img{display:block;width:100%;max-width:53rem;height:auto;background:#fff;border:1px solid var(--line);border-radius:8px}
+figure img{display:block;width:100%;max-width:53rem;height:auto;background:#fff;
+  border:1px solid var(--line);border-radius:8px}
 figure img+img{margin-top:.5rem}
 figcaption{margin-top:.45rem}
-code{font:.88em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;background:var(--tint);padding:.1em .3em;border-radius:4px}
-pre{font:.82rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;background:var(--tint);padding:.7rem .9rem;border-radius:6px;overflow-x:auto;margin:.4rem 0}
+code{font:.88em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;background:var(--tint);
+  padding:.1em .3em;border-radius:4px}
+pre{font:.82rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;background:var(--tint);
+  padding:.7rem .9rem;border-radius:6px;overflow-x:auto;margin:.4rem 0}
 pre code{background:none;padding:0}
 pre.said{font:inherit;white-space:pre-wrap;background:none;padding:0;margin:.8rem 0}
 pre.err{border-left:4px solid var(--bad)}
@@ -88,10 +105,22 @@ thead th{text-align:right;border-bottom:2px solid var(--line)}
 thead th:first-child,.prose th,.prose td{text-align:left}
 .prose td{vertical-align:top}
 .prose td:last-child:not(:first-child){min-width:12rem}
-footer{margin-top:3rem;padding-top:.6rem;border-top:1px solid var(--line);font-size:.85rem;color:var(--soft)}
-.k,.kn,.kc,.kd,.ow,.bp{color:var(--word)}.s,.s1,.s2,.sa,.sd,.se,.si{color:var(--text)}.mi,.mf{color:var(--number)}.c,.c1{color:var(--note)}
-@media print{header,.contents,details{display:none}body{font-size:11pt}main{max-width:none;padding:0}figure,.banner,tr{break-inside:avoid}h2,h3{break-after:avoid}
-.banner,header a::before{print-color-adjust:exact;-webkit-print-color-adjust:exact}.scroll{overflow:visible}a{color:inherit}}
+footer{margin-top:3rem;padding-top:.6rem;border-top:1px solid var(--line);font-size:.85rem;
+  color:var(--soft)}
+.k,.kn,.kc,.kd,.ow,.bp{color:var(--word)}
+.s,.s1,.s2,.sa,.sd,.se,.si{color:var(--text)}
+.mi,.mf{color:var(--number)}
+.c,.c1{color:var(--note)}
+@media print{
+header,.contents,details{display:none}
+body{font-size:11pt}
+main{max-width:none;padding:0}
+figure,.banner,tr{break-inside:avoid}
+h2,h3{break-after:avoid}
+.banner,header a::before{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+.scroll{overflow:visible}
+a{color:inherit}
+}
 """
 
 
@@ -164,12 +193,16 @@ def level_headings(
 
 # %% ../../nbs/notebooks/05_page.ipynb #0448af66
 PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>{{ title }}</title><style>{{ style }}</style><script src="{{ up }}state.js" defer></script></head><body>{{ header }}<main>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<title>{{ title }}</title><style>{{ style }}</style>
+<script src="{{ up }}state.js" defer></script></head><body>{{ header }}<main>
 <h1>{{ heading }}</h1>
 {{ banner }}
 {{ intro }}
-{% if contents|length > 1 %}<nav class="contents" aria-label="Contents">{% for anchor, text in contents %}<a href="#{{ anchor }}">{{ text }}</a>{% endfor %}</nav>
+{% if contents|length > 1 %}<nav class="contents" aria-label="Contents">
+{%- for anchor, text in contents %}<a href="#{{ anchor }}">{{ text }}</a>{% endfor -%}
+</nav>
 {% endif %}{{ body }}
 {% if footer %}<footer>{{ footer }}</footer>
 {% endif %}</main></body></html>

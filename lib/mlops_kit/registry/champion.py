@@ -29,7 +29,8 @@ from ..core.records import load_record
 from ..models.bundle import bundle_scores, count_golden_mismatches
 from ..core.contract import load_contract
 from ..models.metrics import primary_metric, with_interval
-from ..storage.objects import Output, copy_output, open_store
+from ..storage.outputs import Output
+from ..storage.objects import copy_output, open_store
 
 
 # %% ../../nbs/registry/02_champion.ipynb #c26cf06e

@@ -25,7 +25,8 @@ import yaml
 from ..core.files import UserError
 from ..core.git import head_commit, run_git
 from ..models.metrics import TITLES
-from ..storage.objects import Output, Store, list_output_files, list_outputs, read_content
+from ..storage.outputs import Output, list_outputs
+from ..storage.objects import Store, list_output_files, read_content
 from ..core.locks import remove_dvc_locks
 from ..storage.sync import capture_dvc_log
 

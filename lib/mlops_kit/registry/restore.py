@@ -51,14 +51,8 @@ from ..models.estimators import predict_scores
 from ..models.encoding import encode_labels
 from ..models.serialization import load_model
 from .tags import Entry, find_version, model_name, read_entries, synchronise
-from mlops_kit.storage.objects import (
-    Output,
-    Store,
-    copy_output,
-    list_outputs,
-    open_store,
-    state_text,
-)
+from ..storage.outputs import Output, list_outputs, state_text
+from ..storage.objects import Store, copy_output, open_store
 from .versions import find_bundle
 
 

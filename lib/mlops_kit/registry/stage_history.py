@@ -23,7 +23,8 @@ from ..core.records import rename_record
 from .preconditions import bundle_facts
 from .tags import Entry, model_name, read_entries
 from .versions import choose_version, find_registered
-from ..storage.objects import list_outputs, open_store, state_text
+from ..storage.outputs import list_outputs, state_text
+from ..storage.objects import open_store
 
 
 # %% ../../nbs/registry/08_stage_history.ipynb #708fa34f

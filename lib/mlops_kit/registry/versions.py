@@ -55,7 +55,8 @@ from mlops_kit.registry.tags import (
     synchronise,
     write_message,
 )
-from ..storage.objects import Output, Store, list_outputs, open_store, verify_in_remote
+from ..storage.outputs import Output, list_outputs
+from ..storage.objects import Store, open_store, verify_in_remote
 from ..storage.sync import push
 
 

@@ -25,7 +25,7 @@ from .apply import RESULT
 from .proposal import save_reports
 from ..core.git import run_git
 from .run import trials_line
-from ..storage.objects import state_text
+from ..storage.outputs import state_text
 from ..registry.versions import score_line
 
 

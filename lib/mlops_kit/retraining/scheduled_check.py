@@ -44,7 +44,8 @@ from .due import gather_facts, past_attempts
 from ..core.params import all_declared, refuse_renamed, resolve_parameters
 from ..core.project import KIT, stage
 from .plan import DEFAULTS, next_asof
-from ..storage.objects import copy_output, list_outputs, open_store
+from ..storage.objects import copy_output, open_store
+from ..storage.outputs import list_outputs
 from ..core.git import try_git
 from ..registry.versions import update_champion
 

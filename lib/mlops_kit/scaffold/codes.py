@@ -6,13 +6,17 @@
 __all__ = [
     "CODE_WORDS",
     "COUNT_WORDS",
+    "STRICT_CODES",
     "VERSION_NAME",
+    "COUNTRIES",
+    "PLACE_NAME",
     "is_code_name",
     "is_version",
     "repeats_number",
     "find_spelling_reason",
     "find_huge_reason",
     "find_code_reason",
+    "is_place_code",
 ]
 
 
@@ -38,6 +42,7 @@ CODE_WORDS = (
 COUNT_WORDS = r"(^|_)(num|number|no|nr|count|n|anzahl|total|sum|avg|mean|days|years|age|price|cost|amount|qty|quantity|sqft|size|score)(_|$)"
 
 
+STRICT_CODES = r"(?i)(^|[_\W])(codes?|kode|icd\d*|account|konto|sku|ids?)$"
 VERSION_NAME = r"(?i)(^|[_\W])(version|ver|release|build|firmware|revision|rev|chapter|section|kapitel|abschnitt|clause)"
 
 
@@ -78,9 +83,9 @@ def repeats_number(
 
 def find_spelling_reason(
     column: ColumnProfile,
+    values: pa.Array,  # its different values
 ) -> str:  # the evidence; "" when the numbers are written as numbers are
     "Say why numbers are codes by how they are written: 10E1 and 1E2, 1.1 and 1.10, +44."
-    values = list_values(column)[0]
     powers = values.filter(pc.match_substring_regex(values, r"^\d+[eE]\d+$"))
     long = pc.any(pc.match_substring_regex(powers, r"^\d\d")).as_py()
     if len(powers) and (long or repeats_number(values)):
@@ -90,6 +95,11 @@ def find_spelling_reason(
     text = [v for v in values.to_pylist() if re.search(r"\d", v)]
     if len(text) > 2 and all(re.fullmatch(r"\+[1-9]\d{0,11}", v) for v in text):
         return f"numbers with a plus sign that are taken as codes, such as {text[0]!r}"
+    code = re.search(STRICT_CODES, column.name) and any("." in v for v in text)
+    if code and 2 < len(text) <= 0.2 * column.present:
+        return (
+            f"numbers that are taken as codes by the column's name, such as {max(text, key=len)!r}"
+        )
     if not is_version(column, text):
         return ""
     example = max(text, key=len)
@@ -99,10 +109,10 @@ def find_spelling_reason(
 def find_huge_reason(
     column: ColumnProfile,
     whole: bool,  # all numbers are whole
+    values: pa.Array,  # its different values
 ) -> str:  # the evidence; "" when all numbers are exact as float64
     "Say why whole numbers are too long to be numbers."
     huge = max((r.huge for name, r in column.readings.items() if name in (".", ",")), default=0)
-    values, rows = list_values(column)
     if not whole or not huge or not len(values):
         return ""
     digits = pc.match_substring_regex(values, r"^[+-]?\d{16,}$").to_numpy(zero_copy_only=False)
@@ -117,8 +127,8 @@ def find_code_reason(
     whole: bool,  # all numbers are whole
 ) -> str:  # the evidence; "" when the numbers count or measure
     "Say why whole numbers are codes."
-    reason = find_huge_reason(column, whole) or find_spelling_reason(column)
-    values, rows = list_values(column)
+    values = list_values(column)[0]
+    reason = find_huge_reason(column, whole, values) or find_spelling_reason(column, values)
     repeated = column.present >= 30 and column.distinct <= 0.2 * column.present
     if reason or not (whole and repeated and 3 <= column.distinct):
         return reason
@@ -138,3 +148,29 @@ def find_code_reason(
         else f"with gaps, from {min(text, key=int)} to {max(text, key=int)}"
     )
     return f"whole numbers that are taken as codes: {column.distinct:,} different values in {column.present:,} rows, {kind}"
+
+
+# %% ../../nbs/scaffold/05a_codes.ipynb #04acfc5d
+COUNTRIES = frozenset(
+    "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH "
+    "CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN "
+    "GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI "
+    "LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NC NE NF NG NI NL NO NP NR NU NZ OM PA "
+    "PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF "
+    "TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW UK EU "
+    "APAC EMEA LATAM AMER ANZ MENA MEA NAM NORAM SAM AN OC APJ ROW WW CIS NORDICS DACH".split()
+)  # and the usual regions of the world
+PLACE_NAME = (
+    r"(?i)countr|nation|region|contin|territor|market|land|iso|geo|pa[iy]s|provin|state|server"
+)
+
+
+def is_place_code(
+    column: ColumnProfile,
+    others: list[str],  # its values without NA
+) -> bool:
+    "Tell whether NA is Namibia, North America or a province among its like."
+    known = sum(v in COUNTRIES for v in others)
+    short = sum(bool(re.fullmatch("[A-Z]{2,6}", v)) for v in others)
+    named = bool(re.search(PLACE_NAME, column.name)) and short >= 0.8 * len(others)
+    return len(others) >= 2 and (known >= 0.8 * len(others) or named)

@@ -59,7 +59,7 @@ from ..data.validation import find_zoned, judge_rows
 
 
 # %% ../../nbs/scaffold/08_contract_draft.ipynb #fea9075e
-MIN_ROWS, MAX_COLUMNS = 50, 10_001
+MIN_ROWS, MAX_COLUMNS = 50, 10_001  # ten thousand and the target
 
 
 def check_width(
@@ -73,7 +73,9 @@ def check_width(
         if batch.shape[1] > MAX_COLUMNS:
             raise UserError(
                 f"{source} has {batch.shape[1]:,} columns, at most {MAX_COLUMNS:,} are allowed: "
-                "keep those that a prediction may need, in a file of their own"
+                "write those that a prediction may need, and the target, into a file of their "
+                "own (pandas: read_csv(FILE, usecols=[...]).to_csv(NEW, index=False)) and give "
+                "that to --data"
             )
         if batch.shape[1] < 2:
             raise UserError(

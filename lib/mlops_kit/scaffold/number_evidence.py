@@ -12,6 +12,7 @@ __all__ = [
     "mark_unread",
     "examine_kinds",
     "is_text_of_numbers",
+    "has_signs_behind",
     "examine_units",
     "decide_mark",
     "file_decimal",
@@ -60,6 +61,7 @@ NUMBER_KINDS = {
     "several sizes": r"^\d[\d.,]*\s*\D{0,4}\s?([x×*]\s?\d[\d.,]*\s*\D{0,4}){1,3}$",
     "degrees": r"^[NSEWO]?\s?-?\d+\s?°\s?\d+([.,]\d+)?\s?['′]?\s?(\d+([.,]\d+)?\s?(\"|″|'')?)?\s?[NSEWO]?$",
     "feet and inches": r"^\d+\s?('|′|ft\.?)\s?\d+([.,]\d+)?\s?(\"|″|''|in\.?)?$",
+    "a sign for the decimal point": r"^\d+\s?[€$£¥]\s?\d\d$|^\d+\s[.,]\s?\d+$|^\d+[.,]\s\d+$",
     "words and numbers": r"^[^\d]{1,24}?\s*\d[\d]*[.,]\d+\s*\D{0,24}$",
 }
 
@@ -131,6 +133,12 @@ def examine_kinds(
     "Name ranges, durations and other numbers that are none; few different ones are a category."
     kinds = count_kinds(values, rows)
     if not kinds or sum(n for n, _ in kinds.values()) < 0.5 * present:
+        bare = pc.match_substring_regex(values, r"^[^\pL]*\d[^\pL]*$").to_numpy(
+            zero_copy_only=False
+        )
+        if column.distinct > max(30, 0.3 * present) and bare.mean() > 0.9:
+            example = values[int(np.argmax(bare))].as_py()
+            column.remarks.append(f"digits and signs, taken as text (such as {example!r})")
         return
     what = ", ".join(
         f"{kind} {scale_rows(column, n):,} (such as {example!r})"
@@ -156,6 +164,15 @@ def is_text_of_numbers(
     return read < 0.9 * present and column.counts.get("coded", 0) <= 0.01 * present
 
 
+def has_signs_behind(
+    values: pa.Array,  # different values
+) -> bool:
+    "Tell whether every number has its sign behind it, 12+ as well as 12-."
+    signs = [pc.sum(pc.match_substring_regex(values, rf"^\d[\d.,]*\s?[{s}]$")) for s in ("+", "-")]
+    plus, minus = (count.as_py() or 0 for count in signs)
+    return bool(plus and minus and plus + minus >= 0.9 * len(values))
+
+
 def examine_units(
     column: ColumnProfile,  # changed in place
 ) -> None:
@@ -176,6 +193,8 @@ def examine_units(
         add_unit_readings(column, values, rows, [multiplied] if multiplied else signs)
     elif several or signs:
         mark_unread(column, describe_units(counts, some, column))
+    elif has_signs_behind(values):
+        add_unit_readings(column, values, rows, ["+", ""])
     elif choose_number_reading(column)[1] < 0.5 * column.present:
         examine_kinds(column, values, rows, present)
 

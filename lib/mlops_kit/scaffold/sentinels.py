@@ -11,8 +11,6 @@ __all__ = [
     "NAMES",
     "PUNCTUATION",
     "DOUBTFUL_WORDS",
-    "COUNTRIES",
-    "PLACE_NAME",
     "is_round_sentinel",
     "judge_end",
     "judge_scale",
@@ -23,7 +21,6 @@ __all__ = [
     "examine_date_sentinels",
     "is_mark",
     "uses_na",
-    "is_place_code",
     "judge_na",
     "examine_words",
     "examine_missing",
@@ -38,7 +35,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..data.dtypes import parse_dates, to_numbers
-from .codes import find_spelling_reason
+from .codes import find_spelling_reason, is_place_code
 from .profiling import ColumnProfile, TableProfile
 from .target import choose_number_reading, is_number_reading
 from .units import list_values, scale_rows
@@ -168,9 +165,9 @@ def examine_number_sentinels(
     reading, fits = choose_number_reading(column)
     if fits < 0.5 * column.present or column.unread or column.distinct < 3:
         return
-    if find_spelling_reason(column):
-        return  # codes
     text, numbers, rows = read_sample(column, reading)
+    if find_spelling_reason(column, text):
+        return  # codes
     read = ~np.isnan(numbers)
     padded = np.array([bool(re.fullmatch("0{2,}", v)) for v in text.to_pylist()]) & read
     words: dict[str, int] = {}
@@ -322,31 +319,6 @@ def uses_na(profile: TableProfile) -> str:  # the first such column, "" for none
         if words & {"na", "n/a"} and choose_number_reading(column)[1] > 0.5 * column.present:
             return name
     return ""
-
-
-COUNTRIES = frozenset(
-    "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH "
-    "CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN "
-    "GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI "
-    "LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NC NE NF NG NI NL NO NP NR NU NZ OM PA "
-    "PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF "
-    "TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW UK EU "
-    "APAC EMEA LATAM AMER ANZ MENA MEA NAM NORAM SAM AN OC APJ ROW WW CIS NORDICS DACH".split()
-)  # and the usual regions of the world
-PLACE_NAME = (
-    r"(?i)countr|nation|region|contin|territor|market|land|iso|geo|pa[iy]s|provin|state|server"
-)
-
-
-def is_place_code(
-    column: ColumnProfile,
-    others: list[str],  # its values without NA
-) -> bool:
-    "Tell whether NA is Namibia, North America or a province among its like."
-    known = sum(v in COUNTRIES for v in others)
-    short = sum(bool(re.fullmatch("[A-Z]{2,6}", v)) for v in others)
-    named = bool(re.search(PLACE_NAME, column.name)) and short >= 0.8 * len(others)
-    return len(others) >= 2 and (known >= 0.8 * len(others) or named)
 
 
 def judge_na(

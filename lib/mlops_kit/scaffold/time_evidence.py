@@ -9,7 +9,6 @@ __all__ = [
     "TIME_COLUMN",
     "CLOCK_ONLY",
     "DATE_STRUCTURE",
-    "CALENDARS",
     "is_time_format",
     "is_certain_format",
     "sample_text",
@@ -24,8 +23,6 @@ __all__ = [
     "has_date_words",
     "fold_digits",
     "looks_like_time",
-    "name_calendar",
-    "find_calendar",
 ]
 
 
@@ -270,35 +267,3 @@ def looks_like_time(
         re.match(TIME_COLUMN, words) and len(groups) >= 0.8 * len(some)
     )
     return bool(named) or len(written) >= 0.8 * len(some)
-
-
-# %% ../../nbs/scaffold/06a_time_evidence.ipynb #3b1c9779
-CALENDARS = (  # years between which all values lie, and what they are
-    (2400, 2680, "the Buddhist calendar, 543 years ahead"),
-    (1300, 1480, "the Persian or the Islamic calendar"),
-)
-
-
-def name_calendar(
-    first: float,  # year of the smallest value
-    last: float,  # year of the largest value
-) -> str:  # "" for years that can be those of the common calendar
-    "Name the calendar of years that are none of the common one."
-    return next((name for low, high, name in CALENDARS if low <= first <= last <= high), "")
-
-
-def find_calendar(
-    column: ColumnProfile,
-) -> str:  # see `name_calendar`
-    "Find the calendar of a column of dates, a few values at both ends left out."
-    found = {n: r for n, r in column.readings.items() if is_time_format(n) and r.fits}
-    form = max(found, key=lambda n: found[n].fits, default="")
-    if not form or found[form].fits < 0.5 * column.present:
-        return ""
-    least, most = (str(value)[:4] for value in (found[form].low, found[form].high))
-    if least >= "1500" and most < "2400":
-        return ""  # nearly always
-    times = np.sort(read_times(sample_text(column), form))
-    times = times[~np.isnat(times)].astype("datetime64[Y]").astype("int64") + 1970
-    ends = times[[int(0.1 * len(times)), int(0.9 * len(times))]] if len(times) else [0, 0]
-    return name_calendar(*ends)

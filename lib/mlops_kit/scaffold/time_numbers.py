@@ -12,8 +12,6 @@ __all__ = [
     "RARE_RANGES",
     "TELLING",
     "LOOSE",
-    "TIME_LAST",
-    "TAIWAN",
     "is_named_time",
     "is_ordered",
     "fits_unit",
@@ -31,8 +29,6 @@ __all__ = [
     "is_decimal_year",
     "list_months",
     "detect_number_formats",
-    "find_calendar_doubt",
-    "find_number_doubt",
     "describe_number_formats",
 ]
 
@@ -53,7 +49,6 @@ from .profiling import ColumnProfile
 from mlops_kit.scaffold.time_evidence import (
     DATE_COLUMN,
     decide_reading,
-    name_calendar,
     read_times,
     sample_text,
 )
@@ -357,47 +352,6 @@ def detect_number_formats(
     if not whole and is_decimal_year(column, numbers):
         return ["decimal years"]
     return choose_count(column, numbers, named)
-
-
-TIME_LAST = r"(^|[_\W])(date|datetime|timestamp|datum|zeitstempel|zeitpunkt|fecha|dato|when|дата|日期|日付|날짜)$"
-TAIWAN = r"^1\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
-
-
-def find_calendar_doubt(
-    column: ColumnProfile,  # of numbers
-    low: float,  # the smallest
-    high: float,  # the largest
-) -> str:  # "" for numbers that are no dates of another calendar
-    "Say that all numbers are dates of another calendar, as 25640301 is."
-    calendar, pattern = (
-        name_calendar(low // 10000, high // 10000),
-        r"^\d{4}" + TAIWAN.removeprefix(r"^1\d\d"),
-    )
-    if 1000101 <= low <= high <= 1501231:
-        calendar, pattern = "the calendar of Taiwan, 1911 years behind", TAIWAN
-    if not calendar:
-        return ""
-    dated = pc.match_substring_regex(encode_distinct(sample_text(column))[0], pattern)
-    return f"looks like a time of {calendar}" if pc.all(dated).as_py() else ""
-
-
-def find_number_doubt(
-    column: ColumnProfile,  # of numbers
-) -> str:  # "" where they count, measure, or are times that can be read
-    "Say that numbers look like a time which is written so that it cannot be read."
-    reading = column.readings.get(".")
-    if reading is None or reading.fits < 0.9 * column.present or not is_named_time(column.name):
-        return ""
-    low, high = float(reading.low), float(reading.high)
-    if calendar := find_calendar_doubt(column, low, high):
-        return calendar
-    if reading.whole < reading.fits and 1900 <= low <= high <= 2101 and "1" in list_months(column):
-        return "looks like a month of a year without its last zero (2021.1 for 2021.10)"
-    words = re.sub(r"([a-z])([A-Z])", r"\1_\2", column.name).lower()
-    named = re.search(TIME_LAST, words) and low >= 1000 and column.distinct > 20
-    if named and not detect_number_formats(column, True):
-        return f"looks like a time by its name, with numbers from {low:.15g} to {high:.15g}"
-    return ""
 
 
 def describe_number_formats(

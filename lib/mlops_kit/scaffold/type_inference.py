@@ -5,6 +5,9 @@
 # %% auto #0
 __all__ = [
     "Inference",
+    "ZERO_DATE",
+    "NO_WORD",
+    "is_missing_word",
     "split_words",
     "quote_words",
     "describe_missing",
@@ -39,9 +42,9 @@ from .target import MISSING_WORDS, choose_number_reading
 from ..data.dtypes import BOOLEAN_WORDS
 from ..data.numbers import MULTIPLIED, TEXT_MARKERS
 from .profiling import ColumnProfile
+from .time_doubts import find_calendar, find_number_doubt
 from mlops_kit.scaffold.time_evidence import (
     choose_date_formats,
-    find_calendar,
     is_certain_format,
     looks_like_time,
     read_times,
@@ -50,7 +53,6 @@ from mlops_kit.scaffold.time_evidence import (
 from mlops_kit.scaffold.time_numbers import (
     describe_number_formats,
     detect_number_formats,
-    find_number_doubt,
     is_named_time,
 )
 from .time_zones import describe_regions, describe_zones
@@ -59,6 +61,18 @@ Inference = tuple[dict[str, Any], list[str]]  # fields of a contract's entry; ev
 
 
 # %% ../../nbs/scaffold/06_type_inference.ipynb #56d35f76
+ZERO_DATE = r"0+([-/.])0+\1[0:T ]+"  # 0000-00-00 00:00:00
+NO_WORD = re.compile(rf"{PUNCTUATION}|{ZERO_DATE}|[+-]?inf(inity)?")
+
+
+def is_missing_word(word: str) -> bool:
+    "Tell a word, a mark, an infinity or a date of zeros that means missing."
+    lowered = word.lower()
+    if lowered in MISSING_WORDS or is_mark(word):
+        return True
+    return (not word[:1].isalpha() or lowered[:3] == "inf") and bool(NO_WORD.fullmatch(lowered))
+
+
 def split_words(
     column: ColumnProfile,
     # Returns: rows by word for *missing*; rows by other word
@@ -66,9 +80,7 @@ def split_words(
     "Split a column's words into words for *missing* and others."
     missing, other = {}, {}
     for word, rows in (column.words or {}).items():
-        known = word.lower() in MISSING_WORDS or re.fullmatch(r"[+-]?inf(inity)?", word.lower())
-        known = known or word in column.sentinels or is_mark(word)
-        known = known or re.fullmatch(PUNCTUATION, word)
+        known = word in column.sentinels or is_missing_word(word)
         (missing if known else other)[word] = rows
     return missing | column.sentinels, other
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "EXPECTED",
-    "AROUND",
+    "SURROUNDINGS",
     "MIN_VALUES",
     "EFFECTS",
     "Finding",
@@ -139,7 +139,7 @@ def other_rules(
 
 
 # %% ../../nbs/serving/02_findings.ipynb #9f91daac
-AROUND = {  # what stands beside a number or a date
+SURROUNDINGS = {  # what stands beside a number or a date
     "number": r"^\s*([^\d\s.,+\-()]{1,6})?\s*[+-]?[\d., ']*\d\s*([^\d\s.,+\-()]{1,6})?\s*$",
     "datetime": r"^()[\d\-./: T]+\d\s*(UTC|GMT|Z|[A-Z]{3,4}|[+-]\d\d:?\d\d)$",
 }
@@ -150,7 +150,7 @@ def find_surroundings(
     kind: str,  # the column's type
 ) -> str:  # "" when not all values have the same
     "Find what stands around all values, such as a unit."
-    pattern = AROUND.get("number" if kind == "integer" else kind)
+    pattern = SURROUNDINGS.get("number" if kind == "integer" else kind)
     found = [re.match(pattern, value) for value in text] if pattern else []
     marks = {f"{m[1] or ''} {m[2] or ''}".strip() if m else "" for m in found}
     mark = marks.pop() if len(marks) == 1 else ""
