@@ -6,7 +6,7 @@
 __all__ = [
     "NUMBER_CORE",
     "AROUND",
-    "UNIT_WORDS",
+    "KNOWN_UNITS",
     "CURRENCIES",
     "SPELLINGS",
     "APPROXIMATE",
@@ -83,7 +83,7 @@ def split_around(
 
 
 # %% ../../nbs/scaffold/04a_units.ipynb #dd449532
-UNIT_WORDS = set(
+KNOWN_UNITS = set(
     "kg g mg µg μg ug t lb lbs oz st km m cm mm µm nm mi mile miles ft feet foot in inch inches yd yards m² m³ m2 m3 km² km2 "
     "cm² cm³ cm2 cm3 ft² ft2 sqft sqm ha acre acres l ml cl dl gal pt s sec secs second seconds min mins minute minutes h hr hrs hour hours "
     "d day days week weeks wk wks month months mo mos year years yr yrs y jahr jahre tag tage stunde stunden std woche wochen monat "
@@ -156,7 +156,7 @@ def is_unit(
         return False
     if before:
         return is_currency(before) or before.lower() in (*APPROXIMATE, *LIMIT_SIGNS, "±", "x", "×")
-    if behind.lower() in UNIT_WORDS or is_currency(behind) or behind.lower() in MULTIPLIERS:
+    if behind.lower() in KNOWN_UNITS or is_currency(behind) or behind.lower() in MULTIPLIERS:
         return True
     spaced = sum(bool(re.search(r"\d\s", v)) for v in values)
     word = re.fullmatch(r"[^\W\d_]{2,}\.?( [^\W\d_]+){0,2}|[^\w\s#/:;]", behind)
