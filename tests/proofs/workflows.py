@@ -465,7 +465,7 @@ def failed_smoke(place: Place) -> None:
     )
     edit(
         place,
-        "lib/nbs/serving/01_predict.ipynb",
+        "lib/nbs/serving/04_predict.ipynb",
         "answers = predict_rows(bundle, rows)",
         "answers = predict_rows(bundle, rows)[::-1].reset_index(drop=True)",
     )
@@ -493,7 +493,7 @@ def failed_smoke(place: Place) -> None:
     )
     edit(
         place,
-        "lib/nbs/serving/01_predict.ipynb",
+        "lib/nbs/serving/04_predict.ipynb",
         "answers = predict_rows(bundle, rows)[::-1].reset_index(drop=True)",
         "answers = predict_rows(bundle, rows)",
     )
