@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = [
+    "RARE_ROWS",
     "window_length",
     "window_start",
     "window_bounds",
     "hash_rows",
+    "spread_rare",
     "assign_by_hash",
     "remove_later_groups",
     "assign_windows",
@@ -95,6 +97,22 @@ def hash_rows(
     return pd.util.hash_pandas_object(plain, index=False).to_numpy() / 2.0**64
 
 
+# %% ../../nbs/data/20_splitting.ipynb #6335cb3b
+RARE_ROWS = 200  # a class with fewer rows is spread evenly
+
+
+def spread_rare(
+    hashes: np.ndarray,  # see `hash_rows`
+    labels: pd.Series,  # classes of the rows; missing where a row has none
+) -> np.ndarray:  # the same in [0, 1), those of each rare class at equal distances
+    "Spread the hashes of a rare class evenly, in their order; equal ones stay equal."
+    spread = pd.Series(hashes)
+    for places in spread.groupby(labels.astype("object").to_numpy()).groups.values():
+        if len(places) < RARE_ROWS:
+            spread[places] = (spread[places].rank() - 0.5) / len(places)
+    return spread.to_numpy()
+
+
 # %% ../../nbs/data/20_splitting.ipynb #d2cba9d7
 def assign_by_hash(
     hashes: np.ndarray,  # see `hash_rows`
@@ -134,10 +152,13 @@ def assign_windows(
     asof: str | None,  # the as-of date
     lengths: tuple[str, str, str],  # of train, valid and test
     group: str,  # a column whose rows stay together; "" for none
+    labels: pd.Series | None = None,  # classes, of which rare ones are spread; None: no classes
 ) -> pd.Series:  # "train", "valid", "test", or "" for a row that is in none
     "Assign every row to a window."
     if time is None:
         hashes = hash_rows(rows[[group]] if group else rows)
+        if labels is not None and not group:
+            hashes = spread_rare(hashes, labels)
         return pd.Series(assign_by_hash(hashes, *lengths), index=rows.index)
     window = pd.Series("", index=rows.index, dtype="object")
     for name, (start, end) in window_bounds(rows[time], asof, *lengths).items():

@@ -149,7 +149,8 @@ def place_rows(
     time, group = contract["time"], params["group"]
     by = list(kinds) if time is None and not group else [c for c in (time, group) if c]
     lengths = tuple(params[f"{name}_window"] for name in ("train", "valid", "test"))
-    return assign_windows(table[by], time, params["asof"], lengths, group)
+    labels = table[contract["target"]] if contract["task"] != "regression" else None
+    return assign_windows(table[by], time, params["asof"], lengths, group, labels)
 
 
 def cut_window(

@@ -28,7 +28,7 @@ from ..core.contract import encode_target
 from ..data.dtypes import parse_dates
 from .profiling import TableProfile
 from .time_evidence import format_family
-from ..data.splitting import assign_windows, assign_by_hash, hash_rows
+from ..data.splitting import assign_windows
 
 
 # %% ../../nbs/scaffold/21_split_draft.ipynb #d1deaf99
@@ -86,13 +86,14 @@ def assign_sample(
     time: str | None,  # the time column
     asof: str | None,  # the as-of date
     length: str,  # of the validation and the test window
+    labels: pd.Series | None = None,  # classes of the rows; None: no classes
 ) -> pd.Series:  # "train", "valid", "test" by row
     "Assign the sample's rows to windows, as the `features` stage will."
+    lengths = ("all", length, length)
     if time is None:
-        windows = assign_by_hash(hash_rows(typed), "all", length, length)
-        return pd.Series(windows, index=typed.index)
+        return assign_windows(typed, None, asof, lengths, "", labels)
     times = typed[[time]].fillna(pd.Timestamp("0001-01-02"))
-    return assign_windows(times, time, asof, ("all", length, length), "")
+    return assign_windows(times, time, asof, lengths, "")
 
 
 # %% ../../nbs/scaffold/21_split_draft.ipynb #c625c9bb
@@ -112,7 +113,8 @@ def choose_windows(
     for length, min_rows in SPLITS:
         if time is None and "%" not in length:
             continue
-        window = assign_sample(typed, time, asof, length)
+        classes = target if contract["task"] != "regression" else None
+        window = assign_sample(typed, time, asof, length, classes)
         train, valid, test = (
             target[(window == name) & target.notna()] for name in ("train", "valid", "test")
         )
