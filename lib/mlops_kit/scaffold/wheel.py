@@ -5,6 +5,7 @@
 # %% auto #0
 __all__ = [
     "SOURCE",
+    "WHEEL_MOMENT",
     "library_files",
     "copy_source",
     "build_wheel",
@@ -67,6 +68,9 @@ def copy_source(
 
 
 # %% ../../nbs/scaffold/23_wheel.ipynb #69213af3
+WHEEL_MOMENT = "1600000000"  # time of a wheel's files, seconds since 1970, whatever the commit
+
+
 def build_wheel(
     template: Path,  # root of a clone of the template
 ) -> Path:  # the wheel, kept in .dvc/tmp/wheels for the next time
@@ -76,7 +80,7 @@ def build_wheel(
         key = copy_source(template, work / "lib")
         store = template / ".dvc/tmp/wheels" / key
         if not (found := list(store.glob("*.whl"))):
-            run_build(template, work)
+            run_build(work)
             store.mkdir(parents=True, exist_ok=True)
             for wheel in (work / "out").glob("*.whl"):
                 shutil.move(wheel, store / f"{wheel.name}.partial")
@@ -88,18 +92,15 @@ def build_wheel(
 
 
 def run_build(
-    template: Path,  # root of a clone of the template
     work: Path,  # holds lib/, see `copy_source`; the wheel goes to out/
 ) -> None:
-    "Let uv build a wheel, with the times of the last commit. Raises UserError with its reason."
-    command = "git log -1 --format=%ct -- lib".split()
-    moment = subprocess.run(command, cwd=template, capture_output=True, text=True).stdout.strip()
+    "Let uv build a wheel, the same bytes for the same files. Raises UserError with its reason."
     words = ["build", "--wheel", "--offline", "--no-build-isolation", "--quiet"]
     tool = Path(sys.executable).parent / "uv"
     done = subprocess.run(
         [str(tool), *words, "--python", sys.executable, "--out-dir", "../out", "."],
         cwd=work / "lib",
-        env=os.environ | {"SOURCE_DATE_EPOCH": moment or "1600000000", "PYTHONPATH": ""},
+        env=os.environ | {"SOURCE_DATE_EPOCH": WHEEL_MOMENT, "PYTHONPATH": ""},
         capture_output=True,
         text=True,
     )
