@@ -273,7 +273,7 @@ def damaged(tmp_path: Path, kind: str) -> Path:
         ("no answer", ("no value at all",)),
         ("names", ("120 different values", "another --target")),
         ("one row", ("1 row,", "at least 50")),
-        ("wide", ("3,001 columns", "2,000")),
+        ("wide", ("3,001 columns", "at most 2,001 are allowed")),
         ("one column", ("one column only",)),
         ("no target", ("'kept'", "did you mean 'keep'")),
     ],
