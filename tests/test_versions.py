@@ -1,9 +1,9 @@
 "Versions of a real project: made, compared with the champion, brought back, rebuilt; and what is lost or damaged is named."
 
 import json
-import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,13 +35,18 @@ def refused(function, *arguments) -> str:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ann() -> Iterator[None]:
+    "Commit as Ann, while this module's tests run."
+    with pytest.MonkeyPatch.context() as patch:
+        for who in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{who}_NAME", "Ann")
+            patch.setenv(f"GIT_{who}_EMAIL", "ann@example.org")
+        yield
+
+
+@pytest.fixture(scope="module")
+def project(ann: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     "A project with a DVC remote, whose first model was registered."
-    os.environ |= {
-        f"GIT_{who}_{what}": value
-        for who in ("AUTHOR", "COMMITTER")
-        for what, value in (("NAME", "Ann"), ("EMAIL", "ann@example.org"))
-    }
     folder = make_project(tmp_path_factory.mktemp("versions") / "p")
     set_params(
         folder,
