@@ -203,7 +203,7 @@ def empty_project(folder: Path) -> Path:
     }
     notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
     (folder / "nbs/01_empty.ipynb").write_text(json.dumps(notebook))
-    (folder / "settings.ini").touch()
+    (folder / "settings.ini").write_text("[DEFAULT]\nlib_name = empty\n")
     (folder / "dvc.yaml").write_text("stages:\n  code: {cmd: x}\n  empty: {cmd: x}\n")
     (folder / "params.yaml").write_text("empty:\n  n: 2\n")
     return folder
@@ -464,6 +464,7 @@ def set_commands(folder: Path, plain: bool) -> None:
                 for out in stage["outs"]
                 if out not in (f"reports/{name}.html", f"reports/{name}.ipynb")
             ]
+            stage["deps"] = [dep for dep in stage["deps"] if not dep.endswith(".ipynb")]
         stage["cmd"] = f"python -I -S bench/timer.py {name} {stage['cmd']}"
     (folder / "bench/timer.py").write_text(TIMER)
     (folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False, width=1000))
