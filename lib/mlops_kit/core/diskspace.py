@@ -85,7 +85,7 @@ class DiskMonitor(threading.Thread):
         patience: float,  # seconds without space
         every: float,  # seconds between two checks
     ) -> None:
-        super().__init__(daemon=True, name="room")
+        super().__init__(daemon=True, name="disk-monitor")
         self.places, self.patience, self.every, self.line = places, patience, every, ""
 
     def find_full(self) -> Path | None:  # the place without space

@@ -202,9 +202,8 @@ def find_one_class_only(
 
 
 # %% ../../nbs/data/21_leakage.ipynb #479d1e19
-RELABELLED_SHARE = (
-    0.9  # share of the rows out of the usual class, at most the rest of them are errors
-)
+# share of the rows out of the usual class that agree; at most the rest of them are errors
+RELABELLED_SHARE = 0.9
 
 
 def find_renamed(

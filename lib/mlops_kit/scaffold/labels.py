@@ -104,7 +104,7 @@ NO_WORDS = set(
     "假 아니오 아니요 nem ei jo nē không tidak नहीं faux falso falsch ложь - negative neg negativ négatif "
     "negativo 陰性 阴性".split()
 )
-LETTER_PAIRS = {"on", "sn", "tn", "in", "eh", "дн", "tf", "vf", "wf", "pn", "ke", "an", "jn", "дн"}
+LETTER_PAIRS = {"on", "sn", "tn", "in", "eh", "дн", "tf", "vf", "wf", "pn", "ke", "an", "jn"}
 POSITIVE_WORDS = set(
     "t churn churned default defaulted fraud spam late sick ill died dead bad fail failed malignant "
     ">50k won accepted approved mort décédé tot verstorben krank fraude betrug défaut".split()
