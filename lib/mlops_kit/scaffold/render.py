@@ -53,12 +53,13 @@ LEFT = re.compile(
 def template_files(
     template: Path,  # root of a clone of the template
 ) -> list[str]:  # paths from there
-    """List what a clone holds, without what git ignores.
+    """List what git tracks in a clone, and notebooks and modules that are new in it.
 
-    Raises UserError where git does not know the folder.
+    Other new files are the user's, such as the data a project is made from. Raises UserError where
+    git does not know the folder.
     """
     done = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"],
+        ["git", "ls-files", "-z", "-t", "-co", "--exclude-standard"],
         cwd=template,
         capture_output=True,
         text=True,
@@ -68,7 +69,9 @@ def template_files(
             f"{template} is no clone of the template: git does not know it; clone it with git and "
             "run there"
         )
-    return [f for f in done.stdout.splitlines() if (template / f).is_file()]
+    listed = [line.split(" ", 1) for line in done.stdout.split("\0") if line]
+    ours = [file for mark, file in listed if mark != "?" or file.endswith((".ipynb", ".py"))]
+    return [file for file in ours if (template / file).is_file()]
 
 
 # %% ../../nbs/scaffold/25_render.ipynb #71351bab
