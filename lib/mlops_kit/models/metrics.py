@@ -8,6 +8,7 @@ __all__ = [
     "LOSS",
     "TITLES",
     "BUILT_IN_METRICS",
+    "ranking",
     "rank_metrics",
     "binary_metrics",
     "per_class_metrics",
@@ -30,6 +31,7 @@ __all__ = [
 
 # %% ../../nbs/models/06_metrics.ipynb #5d0f9472
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -52,14 +54,25 @@ TITLES = {
 
 
 # %% ../../nbs/models/06_metrics.ipynb #de0a2958
+@lru_cache(maxsize=4)
+def ranking(
+    scores: bytes,  # of an array of numbers, one a row
+    dtype: str,  # of the array
+) -> tuple[np.ndarray, np.ndarray]:  # rows, the highest score first; where each tie ends in it
+    "Sort scores, once for all draws of the same rows."
+    known = np.frombuffer(scores, dtype)
+    order = np.argsort(-known, kind="stable")
+    return order, np.append(np.flatnonzero(np.diff(known[order])), len(order) - 1)
+
+
+# %% ../../nbs/models/06_metrics.ipynb #3e401818
 def rank_metrics(
     labels: np.ndarray,  # bool
     scores: np.ndarray,  # probability of *yes*
     weights: np.ndarray,  # how often each row counts
 ) -> tuple[float, float]:  # ROC AUC and average precision; NaN with a single class
     "Compute ranking metrics; rows of equal score are a tie."
-    order = np.argsort(-scores, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
+    order, last = ranking(scores.tobytes(), scores.dtype.str)
     positives = np.cumsum(weights[order] * labels[order])[last]
     negatives = np.cumsum(weights[order] * ~labels[order])[last]
     if not (positives[-1] and negatives[-1]):
