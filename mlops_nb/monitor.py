@@ -75,7 +75,6 @@ class Monitored:
 
     result: dict[str, Any]  # content of metrics/drift.json
     case: Case  # the rows, scored
-    views: dict[Any, Any]  # whylogs views by day
     windows: list[JudgedWindow]  # the oldest first
     checks: list[Check]
 
@@ -95,7 +94,7 @@ def monitor(
     case = open_case(bundle, rows, contract, dated=spans is not None)
     parts = parts_of_window(case, spans)
     passed_over = (*found[1], *parts)
-    views, windows = judge_inputs(case, spans, params, passed_over)
+    windows = judge_inputs(case, spans, params, passed_over)
     checks = [
         *found[0],
         *require_persistence(windows, params["persist"]),
@@ -113,4 +112,4 @@ def monitor(
         "notes": [*window_notes(newest), *parts_note(parts), *performance_notes(measured)],
         "false_alarms": {"stated": params["false_alarm_rate"], "measured": rate},
     }
-    return Monitored(result, case, views, windows, checks)
+    return Monitored(result, case, windows, checks)

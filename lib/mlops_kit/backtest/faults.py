@@ -5,6 +5,7 @@
 # %% auto #0
 __all__ = [
     "SPELT",
+    "MAX_DESIGN_EFFECT",
     "UnitChange",
     "other_unit",
     "source_numbers",
@@ -34,7 +35,6 @@ from ..monitoring.defects import UNIT_CONVERSIONS
 from ..monitoring.verdict import importance_shares
 from ..data.features import DERIVED, make_features
 from ..models.metrics import primary_metric
-from ..monitoring.limits import read_limits
 from ..monitoring.null_distribution import design_effects
 from ..retraining.policy import regretted
 from ..monitoring.reference import Reference, load_reference
@@ -89,6 +89,9 @@ def source_numbers(
 
 
 # %% ../../nbs/backtest/04_faults.ipynb #4b4ad560
+MAX_DESIGN_EFFECT = 10.0  # of a column that is steady from day to day
+
+
 def choose_incident(
     span: Timeline,
     deployed: Deployed,  # the model that will meet it
@@ -104,9 +107,8 @@ def choose_incident(
     if not numbers:
         return None
     named = lambda c: other_unit(columns[c].get("unit"))[0] != "thousands"
-    effects = design_effects(reference.counts, reference.days, reference.bins)[0]
-    limits = read_limits(span.params["monitor"].get("limits"))
-    steady = lambda c: not effects[c] > limits.max_design_effect
+    effects = design_effects(reference.counts, reference.days, reference.bins)
+    steady = lambda c: not effects[c] > MAX_DESIGN_EFFECT
     column = max(numbers, key=lambda c: (named(c), steady(c), shares.get(c, 0.0)))
     return UnitChange(column, *other_unit(columns[column].get("unit")))
 

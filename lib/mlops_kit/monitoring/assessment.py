@@ -61,7 +61,7 @@ from mlops_kit.monitoring.performance import (
 from .reference import Reference, load_reference, make_reference
 from .training_reference import count_copies
 from ..models.serialization import load_model
-from .windows import JudgedWindow, judge_window, judge_windows, profile_days
+from .windows import JudgedWindow, judge_window, judge_windows
 from .limits import read_limits
 
 
@@ -177,7 +177,7 @@ def judge_inputs(
     spans: list[Span] | None,  # windows, the oldest first; None without time
     params: dict[str, Any],  # section `monitor` of params.yaml
     gone: tuple[str, ...] = (),  # columns that the rows lack; they are findings of their own
-) -> tuple[dict[Any, Any], list[JudgedWindow]]:  # whylogs views by day; windows
+) -> list[JudgedWindow]:  # the oldest first
     "Compare the features of each window with the reference. Raises UserError without rows."
     if not case.inside(spans and spans[-1]).any():
         first, last = spans[-1] if spans else ("", "")
@@ -187,13 +187,13 @@ def judge_inputs(
         )
     columns = select_monitored(case.features, case.listing["features"])[0]
     inputs, absent = input_reference(case, gone), lost_columns(gone) & set(columns)
-    views = profile_days(columns.drop(columns=list(absent)), case.times)
+    columns = columns.drop(columns=list(absent))
     limits = read_limits(params.get("limits"))
     rate = params["false_alarm_rate"] * limits.share_of_inputs
     smallest = (params["min_effect"], params["min_defect_share"])
     if spans is None or case.times is None:
-        return views, [judge_window(views, None, inputs, rate, smallest, limits)]
-    return views, judge_windows(views, spans, inputs, rate, smallest, limits)
+        return [judge_window(columns, None, None, inputs, rate, smallest, limits)]
+    return judge_windows(columns, case.times, spans, inputs, rate, smallest, limits)
 
 
 # %% ../../nbs/monitoring/19_assessment.ipynb #51ae9eed

@@ -20,9 +20,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats
 
-from .false_alarms import distribution_alarms
-from .null_distribution import NullDistribution
+from .false_alarms import column_alarms, windows_apart
+from .null_distribution import NullDistribution, design_effects
 from .reference import Reference
+from .variability import sum_windows
 
 
 # %% ../../nbs/monitoring/22_detector_comparison.ipynb #857e32a1
@@ -53,19 +54,20 @@ class ColumnAlarms(NamedTuple):
 def compare_detectors(
     reference: Reference,  # of the features
     null: NullDistribution,  # of windows of these days
-    min_effect: float,  # smallest divergence that counts
+    smallest: tuple[float, float],  # differences that count, see `verdict.compare_window`
     level: float = 0.01,  # of one test
 ) -> list[ColumnAlarms]:  # the most naive alarms first; [] without days
     "Judge ordinary windows by p-values and by the limits."
     if null.day_masks is None or len(null.day_masks) < 3:
         return []
-    masks, found = null.day_masks.astype("float64"), []
-    apart = masks @ masks.T == 0
-    for name, windows in null.windows.items():
-        total, view = reference.counts[name][null.keep].sum(0), reference.bins[name].views[0]
+    apart, found = windows_apart(null), []
+    counts = {name: by_day[null.keep] for name, by_day in reference.counts.items()}
+    effects = design_effects(counts, reference.days[null.keep], reference.bins)
+    for name, windows in sum_windows(counts, null.day_masks).items():
+        total, view = counts[name].sum(0), reference.bins[name].views[0]
         naive = chi_square_p_values(windows[:, view], (total - windows)[:, view]) < level
-        own = distribution_alarms(windows, total, view, null, min_effect, apart)
-        found.append(ColumnAlarms(name, naive, own, null.design_effects[name]))
+        own = column_alarms(null.columns[name], null, apart, smallest)
+        found.append(ColumnAlarms(name, naive, own, effects[name]))
     return sorted(found, key=lambda c: (-c.naive.mean(), c.column))
 
 

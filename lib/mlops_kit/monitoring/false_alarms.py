@@ -5,8 +5,11 @@
 # %% auto #0
 __all__ = [
     "SIMULATED_WINDOWS",
+    "others_limit",
+    "series_alarms",
     "distribution_alarms",
-    "missing_alarms",
+    "column_alarms",
+    "windows_apart",
     "backtest_alarms",
     "simulate_alarms",
     "rate_with_interval",
@@ -18,76 +21,123 @@ __all__ = [
 import numpy as np
 from scipy import stats
 
-from .verdict import MIN_EFFECTS, min_effects
+from .verdict import MIN_EFFECTS
 from mlops_kit.monitoring.variability import (
+    DaySeries,
+    arcsine,
     binomial_limit,
     divergence_inflation,
     effective_rows,
     missing_share,
-    prediction_limit,
-    reference_effects,
-    reference_missing_gaps,
+    pearson_distance,
     sampling_limit,
     scaled_js_divergence,
+    t_quantile,
 )
-from .null_distribution import NullDistribution
+from .null_distribution import ColumnNull, NullDistribution
 from .reference import Reference
 
 
-# %% ../../nbs/monitoring/11_false_alarms.ipynb #47cf7891
+# %% ../../nbs/monitoring/11_false_alarms.ipynb #6793e195
+def others_limit(
+    errors: np.ndarray,  # not negative, shape (windows, parts)
+    others: np.ndarray,  # bool (windows, windows): which windows share no day
+    factor: float,  # of the root of the mean square
+    greatest: float,  # of the greatest
+) -> np.ndarray:  # shape (windows, parts); inf for a window with fewer than three others
+    "Compute a limit for each window from the others."
+    count = others.sum(1)[:, None]
+    mean_square = others.astype("float64") @ errors**2 / np.maximum(count, 1)
+    most = np.stack([np.where(others, part, 0.0).max(1, initial=0.0) for part in errors.T], axis=1)
+    limit = np.maximum(factor * np.sqrt(mean_square), greatest * most)
+    return np.where(count < 3, np.inf, limit)
+
+
+def series_alarms(
+    series: DaySeries,
+    null: NullDistribution,
+    others: np.ndarray,  # bool (windows, windows): which windows share no day
+    smallest: float,  # error that counts, on the scale of the series
+    parts: int = 1,  # that share the rate of the check
+) -> np.ndarray:  # bool by window
+    "Judge the error of each reference window by the others."
+    alarms, usable = np.zeros(len(others), dtype=bool), series.usable
+    if usable.sum() < 4 or null.independent < null.limits.min_independent_windows:
+        return alarms
+    t = t_quantile(null.rate / parts / 2, round(null.independent, 1) - 1)
+    factor = t * np.sqrt((1 + 1 / null.independent) * null.tail)
+    errors = np.abs(series.errors)
+    limit = others_limit(
+        errors, others[np.ix_(usable, usable)], factor, null.limits.greatest_factor
+    )
+    alarms[usable] = (errors > np.maximum(limit, smallest)).any(1)
+    return alarms
+
+
 def distribution_alarms(
-    windows: np.ndarray,  # counts of reference windows, see `variability.sum_windows`
-    total: np.ndarray,  # counts of all ordinary days
-    view: slice,  # which bins are compared, see `bins.Bins.views`
+    series: DaySeries,  # of the shares of bins
     null: NullDistribution,
-    smallest: float,  # difference that counts
     others: np.ndarray,  # bool (windows, windows): which windows share no day
+    smallest: float,  # difference that counts
 ) -> np.ndarray:  # bool by window
-    "Compare the distribution of each reference window with the other days."
-    inside, outside = windows[:, view], (total - windows)[:, view]
-    rows = effective_rows(inside.sum(1), outside.sum(1))
-    by_rows = sampling_limit(int((total[view] > 0).sum()), rows, null.rate)
-    by_rows = by_rows * divergence_inflation(inside, outside)
-    effects = reference_effects(windows, total, view)
-    by_days = prediction_limit(effects, null.independent, null.rate, others, null.limits)
-    return np.nan_to_num(effects) > np.maximum(np.maximum(smallest, by_rows), by_days)
+    "Judge the divergence of each reference window by the others."
+    alarms, usable = np.zeros(len(others), dtype=bool), series.usable
+    if usable.sum() < 4 or null.independent < null.limits.min_independent_windows:
+        return alarms
+    scaled = series.errors / np.sqrt(np.maximum(series.center, 1e-4))
+    eigenvalues = np.maximum(np.linalg.eigvalsh(scaled.T @ scaled / len(scaled)), 0.0)
+    freedom = eigenvalues.sum() ** 2 / max((eigenvalues**2).sum(), 1e-300) or 1.0
+    ratio = stats.f.isf(null.rate, freedom, freedom * (null.independent - 1))
+    roots = np.sqrt(pearson_distance(series.errors, series.center))[:, None]
+    factor = np.sqrt(ratio * (1 + 1 / null.independent) * null.tail)
+    greatest = np.sqrt(null.limits.greatest_factor)
+    limit = others_limit(roots, others[np.ix_(usable, usable)], factor, greatest)
+    rows = effective_rows(series.rows, null.independent * series.rows)
+    by_rows = np.sqrt(sampling_limit(series.errors.shape[1], rows, null.rate))
+    alarms[usable] = (roots > np.maximum(limit, max(np.sqrt(smallest), by_rows)))[:, 0]
+    return alarms
 
 
-def missing_alarms(
-    windows: np.ndarray,  # counts of reference windows, see `variability.sum_windows`
-    total: np.ndarray,  # counts of all ordinary days
+def column_alarms(
+    column: ColumnNull,
     null: NullDistribution,
-    smallest: float,  # difference that counts
     others: np.ndarray,  # bool (windows, windows): which windows share no day
+    smallest: tuple[float, float] = MIN_EFFECTS,  # see `verdict.compare_window`
 ) -> np.ndarray:  # bool by window
-    "Compare the share of missing values of each reference window with that of the other days."
-    gaps = reference_missing_gaps(windows, total)
-    rows = effective_rows(windows.sum(1), (total - windows).sum(1))
-    by_rows = binomial_limit(float(missing_share(total)), rows, null.rate)
-    by_days = prediction_limit(gaps, null.independent, null.rate, others, null.limits)
-    limit = np.maximum(np.maximum(smallest, by_rows), by_days)
-    return np.nan_to_num(gaps) > np.nan_to_num(limit, nan=np.inf)
+    "Judge all figures of a column."
+    limits = null.limits
+    figures = [
+        (column.level, limits.min_level),
+        (column.spread, limits.min_spread),
+        (column.top, float(arcsine(np.array(limits.min_stuck)))),
+        (column.missing, smallest[1]),
+        (column.shares, smallest[1]),
+    ]
+    alarms = [distribution_alarms(view, null, others, smallest[0]) for view in column.views]
+    for series, least in figures:
+        if series is not None:
+            parts = series.errors.shape[1]
+            alarms.append(series_alarms(series, null, others, least, parts))
+    return np.any(alarms, axis=0)
+
+
+def windows_apart(
+    null: NullDistribution,  # of rows with days
+) -> np.ndarray:  # bool (windows, windows)
+    "Tell which reference windows share no day."
+    masks = null.day_masks.astype("float64")
+    return masks @ masks.T == 0
 
 
 def backtest_alarms(
     reference: Reference,
     null: NullDistribution,  # of rows with days
     smallest: tuple[float, float] = MIN_EFFECTS,  # see `verdict.compare_window`
-    # Returns: bool by reference window, for "fail" and "warn": whether a column of that tier would
-    # have alarmed
-) -> dict[str, np.ndarray]:
+) -> np.ndarray:  # bool by reference window: whether a column would have alarmed
     "Judge each reference window by the others that share no day with it."
-    masks = null.day_masks.astype("float64")
-    others = masks @ masks.T == 0
-    alarms = {tier: np.zeros(len(masks), dtype=bool) for tier in ("fail", "warn")}
-    for name, windows in null.windows.items():
-        total = reference.counts[name][null.keep].sum(0)
-        for view in reference.bins[name].views:
-            found = distribution_alarms(windows, total, view, null, smallest[0], others)
-            alarms[null.tier(name)] |= found
-        found = missing_alarms(windows, total, null, smallest[1], others)
-        alarms[null.tier(name, "missing")] |= found
-    return alarms
+    apart = windows_apart(null)
+    found = [column_alarms(null.columns[name], null, apart, smallest) for name in reference.bins]
+    return np.any(found, axis=0) if found else np.zeros(len(apart), dtype=bool)
 
 
 # %% ../../nbs/monitoring/11_false_alarms.ipynb #ad7e61f4
@@ -100,7 +150,7 @@ def simulate_alarms(
     rows: int,  # of a window
     smallest: tuple[float, float] = MIN_EFFECTS,  # see `verdict.compare_window`
     draws: int = SIMULATED_WINDOWS,
-) -> dict[str, np.ndarray]:  # see `backtest_alarms`
+) -> np.ndarray:  # bool by window
     "Judge windows drawn from the reference's own bins."
     rng, alarms = np.random.default_rng(1), np.zeros(draws, dtype=bool)
     for name, counts in reference.counts.items():
@@ -115,7 +165,7 @@ def simulate_alarms(
         share = missing_share(total)
         by_rows = binomial_limit(float(share), effective_rows(rows, total.sum()), null.rate)
         alarms |= np.abs(missing_share(drawn) - share) > max(smallest[1], by_rows)
-    return {"fail": alarms, "warn": np.zeros(draws, dtype=bool)}
+    return alarms
 
 
 # %% ../../nbs/monitoring/11_false_alarms.ipynb #07fa9edc
@@ -146,14 +196,10 @@ def measure_false_alarm_rate(
     null: NullDistribution,
     rows: int,  # of a window
     smallest: tuple[float, float] = MIN_EFFECTS,  # see `verdict.compare_window`
-) -> dict[str, dict[str, float]]:  # by tier, see `rate_with_interval`
+) -> dict[str, float]:  # see `rate_with_interval`
     "Measure the rate of false alarms on the reference itself."
-    smallest = min_effects(null, smallest)
     if null.day_masks is None:
         found = simulate_alarms(reference, null, rows, smallest)
-        return {tier: rate_with_interval(hits, len(hits)) for tier, hits in found.items()}
+        return rate_with_interval(found, len(found))
     found = backtest_alarms(reference, null, smallest)
-    return {
-        tier: rate_with_interval(hits, min(null.independent, len(hits)))
-        for tier, hits in found.items()
-    }
+    return rate_with_interval(found, min(null.independent, len(found)))

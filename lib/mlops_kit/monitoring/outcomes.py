@@ -22,8 +22,8 @@ import pandas as pd
 from .checks import Check
 from ..models.outputs import LABEL
 from .reference import Reference
-from .windows import JudgedWindow, judge_window, profile_days
-from .variability import MAX_DIVERGENCE
+from .windows import JudgedWindow, judge_window
+from .verdict import DISTRIBUTION_CHECKS, list_unjudged
 from .limits import LIMITS, Limits
 
 
@@ -47,20 +47,14 @@ def window_notes(
     judged: JudgedWindow,  # the newest window
 ) -> list[str]:
     "Say what limits the verdict: few days in the reference, few rows in the window."
-    notes, rows, limits = [], judged.window.rows, judged.null.limits
-    if not judged.null.enough:
+    notes, rows, null = [], judged.window.rows, judged.null
+    if hidden := list_unjudged(judged.checks):
+        named = f"{', '.join(hidden[:8])}{' …' if len(hidden) > 8 else ''}"
         notes.append(
-            f"the reference has {judged.null.keep.sum()} ordinary days; a change between days can "
-            f"only warn, fewer than {limits.min_days_to_fail} do not show what a year is like"
+            f"cannot be judged: {named}; only a defect would show, too few ordinary windows of "
+            f"this length are known ({null.keep.sum()} days)"
         )
-    days = [c for c in judged.checks if c.basis == "days"]
-    hidden = sorted({c.column for c in days if c.limit >= MAX_DIVERGENCE})
-    if hidden:
-        notes.append(
-            f"no change of {', '.join(hidden[:8])}{' …' if hidden[8:] else ''} would show, except "
-            "a defect: too few ordinary windows of this length are known"
-        )
-    if rows < limits.min_window_rows:
+    if rows < null.limits.min_window_rows:
         notes.append(
             f"only {rows} row{'s' if rows > 1 else ''}: nothing but a defect or a very large "
             "change would show"
@@ -82,12 +76,13 @@ def outcome_checks(
     known = column.notna()
     if not known.any():
         return []
-    views = profile_days(column[known].to_frame(), times[known] if times is not None else None)
-    if span is not None and not any(span[0] <= pd.Timestamp(d) <= span[1] for d in views):
+    when = times[known] if times is not None else None
+    if span is not None and when is not None and not when.dt.floor("D").between(*span).any():
         return []
-    rate = counted[0] * limits.share_of_outcome
-    judged = judge_window(views, span, reference, rate, counted[1:], limits)
-    return [c for c in judged.checks if c.what in ("distribution", "unit", "unseen", "outside")]
+    rate, table = counted[0] * limits.share_of_outcome, column[known].to_frame()
+    judged = judge_window(table, when, span, reference, rate, counted[1:], limits)
+    kept = (*DISTRIBUTION_CHECKS, "unseen", "outside")
+    return [c for c in judged.checks if c.what in kept]
 
 
 # %% ../../nbs/monitoring/13_outcomes.ipynb #a38b0468

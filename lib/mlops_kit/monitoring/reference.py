@@ -7,9 +7,11 @@ __all__ = [
     "Reference",
     "make_reference",
     "spread_counts",
+    "spread_statistics",
     "add_column",
     "save_reference",
     "restore_counts",
+    "restore_statistics",
     "load_reference",
 ]
 
@@ -26,6 +28,7 @@ import pandas as pd
 from ..core.files import UserError, load_json, load_table, replacing, save_table
 from ..core.records import RENAMED_VALUES
 from .bins import Bins, count_days, freeze_bins
+from .day_statistics import describe_days
 
 
 # %% ../../nbs/monitoring/04_reference.ipynb #74a7c719
@@ -36,8 +39,10 @@ class Reference:
     days: np.ndarray  # datetime64[D], sorted; empty without time
     bins: dict[str, Bins]
     counts: dict[str, np.ndarray]  # int64, shape (days, 1 + bins); (1, 1 + bins) without time
-    # "importance" by feature, "contract": its hash
+    # "importance" by feature, "units" by column where the contract has them, "copies": their share
     about: dict[str, Any] = field(default_factory=dict)
+    # by column and statistic, see `describe_days`: float64 by day; {} without time
+    statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -65,7 +70,9 @@ def make_reference(
         days, codes = np.unique(times.to_numpy().astype("datetime64[D]"), return_inverse=True)
         bins = freeze_bins(table, kinds, codes)
     counts = {c: count_days(table[c], b, codes, max(len(days), 1)) for c, b in bins.items()}
-    return Reference(days, bins, counts, about)
+    dated = kinds if len(days) else {}
+    statistics = {c: describe_days(table[c], kind, codes, days) for c, kind in dated.items()}
+    return Reference(days, bins, counts, about, statistics)
 
 
 # %% ../../nbs/monitoring/04_reference.ipynb #adfdee37
@@ -77,6 +84,18 @@ def spread_counts(
     "Bring counts to another list of days."
     wide = np.zeros((max(len(days), 1), counts.shape[1]), dtype="int64")
     wide[np.searchsorted(days, own) if len(days) else [0]] = counts
+    return wide
+
+
+def spread_statistics(
+    statistics: dict[str, np.ndarray],  # by statistic: float64 by own day
+    own: np.ndarray,  # their days, all of them among the days wanted
+    days: np.ndarray,  # datetime64[D], sorted
+) -> dict[str, np.ndarray]:  # by statistic: float64 by day, NaN on the other days
+    "Bring a column's statistics to another list of days."
+    wide = {name: np.full(len(days), np.nan) for name in statistics}
+    for name, values in statistics.items():
+        wide[name][np.searchsorted(days, own)] = values
     return wide
 
 
@@ -93,6 +112,10 @@ def add_column(
     for column, counts in reference.counts.items():
         reference.counts[column] = spread_counts(counts, reference.days, days)
     reference.counts[name] = spread_counts(added.counts[name], added.days, days)
+    for column, known in reference.statistics.items():
+        reference.statistics[column] = spread_statistics(known, reference.days, days)
+    for column, known in added.statistics.items():
+        reference.statistics[column] = spread_statistics(known, added.days, days)
     reference.bins[name], reference.days = added.bins[name], days
 
 
@@ -108,6 +131,12 @@ def save_reference(
         part = pd.DataFrame({"column": column, "day": day.astype("int32")})
         parts.append(part.assign(bin=bin.astype("int16"), rows=counts[day, bin]))
     save_table(folder / "reference_days.parquet", pd.concat(parts, ignore_index=True))
+    described = [
+        pd.DataFrame(known).assign(column=column, day=np.arange(len(reference.days), dtype="int32"))
+        for column, known in sorted(reference.statistics.items())
+    ]
+    if described:
+        save_table(folder / "reference_statistics.parquet", pd.concat(described, ignore_index=True))
     stored = {
         "days": [str(d) for d in reference.days],
         "bins": {c: asdict(b) for c, b in reference.bins.items()},
@@ -131,6 +160,22 @@ def restore_counts(
     return counts
 
 
+def restore_statistics(
+    folder: Path,  # the bundle
+) -> dict[str, dict[str, np.ndarray]]:  # see `Reference`; {} where the bundle has none
+    "Restore the statistics from their file."
+    if not (folder / "reference_statistics.parquet").exists():
+        return {}
+    table = load_table(folder / "reference_statistics.parquet")
+    found = {}
+    for column, rows in table.groupby("column", sort=False):
+        known = rows.drop(columns=["column", "day"])
+        absent = known.columns[known.isna().all()]
+        kept = [c for c in known if c not in absent or not c.startswith(("spread", "low", "high"))]
+        found[column] = {c: known[c].to_numpy("float64") for c in kept}
+    return found
+
+
 def load_reference(
     folder: Path,  # the bundle
 ) -> Reference:
@@ -149,7 +194,8 @@ def load_reference(
         bins = {names.get(c, c): Bins(**b) for c, b in stored["bins"].items()}
         about = {names.get(c, c): words for c, words in stored["about"].items()}
         table["column"] = table["column"].replace(names)
-        return Reference(days, bins, restore_counts(bins, len(days), table), about)
+        counts = restore_counts(bins, len(days), table)
+        return Reference(days, bins, counts, about, restore_statistics(folder))
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(
             f"{folder}/reference_bins.json and reference_days.parquet do not belong together "

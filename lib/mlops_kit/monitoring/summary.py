@@ -58,14 +58,15 @@ def finding_lines(
 
 # %% ../../nbs/monitoring/20_summary.ipynb #64508c0e
 def false_alarm_lines(
-    rates: dict[str, Any],  # "stated", and "measured" by tier
-) -> list[str]:  # a line a tier
+    rates: dict[str, Any],  # "stated", and "measured", see `rate_with_interval`
+) -> list[str]:  # a line, or none where nothing was measured
     "Hold the stated share of false alarms beside the measured one."
+    rate = rates["measured"].get("fail", rates["measured"])  # version 0.2 had it by tier
+    if not rate:
+        return []
     return [
-        f"false alarms, {tier} tier: stated {rates['stated']:.1%}, on the "
-        f"reference itself {rate['share']:.1%} [{rate['low']:.1%}, {rate['high']:.1%}] of "
-        f"{rate['windows']:,} windows"
-        for tier, rate in rates["measured"].items()
+        f"false alarms: stated {rates['stated']:.1%}, on the reference itself "
+        f"{rate['share']:.1%} [{rate['low']:.1%}, {rate['high']:.1%}] of {rate['windows']:,} windows"
     ]
 
 

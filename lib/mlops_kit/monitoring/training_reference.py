@@ -61,7 +61,8 @@ def reference_of_training(
         seen, labels, times = rows[features.names], rows[features.target], None
     columns, kinds = select_monitored(seen, features.kinds)
     copies = count_copies(seen, features.time or "") / max(len(seen), 1)
-    about = {"importance": importance, "copies": copies}
+    units = {c: r["unit"] for c, r in contract["columns"].items() if r.get("unit") and c in columns}
+    about = {"importance": importance, "copies": copies, "units": units}
     reference = make_reference(columns, kinds, times, about)
     add_column(reference, LABEL, *label_column(labels, features.spec), times)
     return reference

@@ -6,28 +6,32 @@
 __all__ = [
     "MIN_EFFECTS",
     "STATES",
+    "DISTRIBUTION_CHECKS",
+    "MAX_EFFECTS",
     "BASIS_WORDS",
     "schema_check",
     "schema_checks",
-    "min_effects",
     "explain_by_unit",
     "compare_window",
     "importance_shares",
     "rate_severity",
     "list_findings",
     "list_effects",
+    "list_unjudged",
     "reach_verdict",
     "describe_finding",
 ]
 
 
 # %% ../../nbs/monitoring/10_verdict.ipynb #c5582b40
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from .checks import Check, Window, compare_column
-from .defects import check_defects, detect_unit_change
+from .checks import Check, compare_column
+from .counting import Window
+from .defects import check_defects, find_unit_change
 from .null_distribution import NullDistribution
 from .reference import Reference
 from .variability import MAX_DIVERGENCE
@@ -62,35 +66,27 @@ def schema_checks(window: Window) -> list[Check]:
 MIN_EFFECTS = (0.01, 0.01)
 
 
-def min_effects(
-    null: NullDistribution,
-    smallest: tuple[float, float],  # see `MIN_EFFECTS`
-) -> tuple[float, float]:
-    "Choose the smallest differences that count."
-    if null.enough:
-        return smallest
-    factor = null.limits.short_reference_factor
-    return factor * smallest[0], factor * smallest[1]
-
-
 # %% ../../nbs/monitoring/10_verdict.ipynb #8f6b0e11
 def explain_by_unit(
     check: Check,  # of a column's distribution
     window: Window,
     reference: Reference,
     null: NullDistribution,
+    changed: bool,  # whether any check of the column alarms
 ) -> Check:
-    "Replace a sudden change by the change of unit that explains it, if one does."
-    # a cold week is not a change of unit
-    large = check.effect > null.limits.sudden_effect
-    sudden = check.alarm or (not np.isfinite(check.limit) and large)
-    if not sudden:
+    "Replace a change by the change of unit that explains it, or mention the unit that might."
+    bins, numbers = reference.bins[check.column], window.numbers.get(check.column)
+    if bins.kind != "number" or numbers is None:
         return check
-    unit = detect_unit_change(check.column, window, reference, null, check.effect)
-    if not unit:
+    unit = reference.about.get("units", {}).get(check.column)
+    before = reference.counts[check.column][null.keep].sum(0)
+    found = find_unit_change(numbers, bins, before, check.effect, unit, null.limits)
+    if not found:
         return check
+    if not found.proven and not (changed and found.declared):
+        return replace(check, words=f"{check.words}, as {found.words} would look")
     words = (
-        f"looks like {unit[0]}: put back, a difference of {unit[1]:.3f} is left of "
+        f"looks like {found.words}: put back, a difference of {found.left:.3f} is left of "
         f"{check.effect:.3f}"
     )
     from_here = null.limits.min_unit_effect
@@ -105,14 +101,14 @@ def compare_window(
     smallest: tuple[float, float] = MIN_EFFECTS,
 ) -> list[Check]:  # all of them, with alarm or without
     "Compare a window with the reference."
-    checks, smallest = schema_checks(window), min_effects(null, smallest)
+    checks = schema_checks(window)
     for name in reference.bins:
         if name not in window.counts or not reference.counts[name].sum():
             continue
-        distribution, missing = compare_column(name, window, reference, null, smallest)
-        defects = check_defects(name, window, reference, null, smallest[1])
-        distribution = explain_by_unit(distribution, window, reference, null)
-        checks += [distribution, missing, *defects]
+        first, *others = compare_column(name, window, reference, null, smallest)
+        others += check_defects(name, window, reference, null, smallest[1])
+        changed = any(c.alarm for c in (first, *others))
+        checks += [explain_by_unit(first, window, reference, null, changed), *others]
     return checks
 
 
@@ -175,20 +171,43 @@ def list_findings(
 
 
 # %% ../../nbs/monitoring/10_verdict.ipynb #3c3eba06
+DISTRIBUTION_CHECKS = ("distribution", "level", "spread", "share", "stuck", "unit")
+
+
 def list_effects(
     checks: list[Check],
 ) -> dict[str, dict[str, Any]]:  # by column; limit None where the reference is too short
-    "List effect and limit of each distribution."
-    shown = [c for c in checks if c.what in ("distribution", "unit") and np.isfinite(c.effect)]
+    "List of each column the check of its distribution that is nearest to its limit, or furthest beyond."
+    shown = [c for c in checks if c.what in DISTRIBUTION_CHECKS and np.isfinite(c.effect)]
+    best: dict[str, Check] = {}
+    for check in sorted(shown, key=lambda c: -c.effect / max(c.limit, 1e-9)):
+        best.setdefault(check.column, check)
     return {
         c.column: {
+            "what": c.what,
             "effect": c.effect,
             "limit": c.limit if np.isfinite(c.limit) else None,
             "tier": c.tier,
             "basis": c.basis,
         }
         for c in shown
+        if c is best[c.column]
     }
+
+
+MAX_EFFECTS = {"distribution": MAX_DIVERGENCE, "level": 3.0, "share": 1.0}  # that can be reached
+
+
+def list_unjudged(
+    checks: list[Check],
+) -> list[str]:  # columns
+    "List the columns of which no change of the distribution could alarm."
+    able, judged = set(), {c.column for c in checks if c.what in DISTRIBUTION_CHECKS}
+    for check in checks:
+        reached = check.limit < MAX_EFFECTS.get(check.what, np.inf) and np.isfinite(check.effect)
+        if check.what in DISTRIBUTION_CHECKS and reached:
+            able.add(check.column)
+    return sorted(judged - able)
 
 
 # %% ../../nbs/monitoring/10_verdict.ipynb #59e81c2e
@@ -197,19 +216,18 @@ def reach_verdict(
     reference: Reference,
     limits: Limits = LIMITS,
     # Returns: "state", "alarm", "findings": see `list_findings`; "columns": see `list_effects`;
-    # "inconclusive": columns that could not be judged
+    # "inconclusive": columns of whose distribution no change could alarm
 ) -> dict[str, Any]:
     "Combine the checks into one verdict."
     shares = importance_shares(reference.about.get("importance", {}))
     findings = list_findings(checks, shares, limits)
     state = findings[0]["severity"] if findings else "quiet"
-    judged = lambda c: c.limit < MAX_DIVERGENCE and np.isfinite(c.effect)
     return {
         "state": state,
         "alarm": STATES.index(state) >= STATES.index("changed"),
         "findings": findings,
         "columns": list_effects(checks),
-        "inconclusive": sorted({c.column for c in checks if not judged(c)}),
+        "inconclusive": list_unjudged(checks),
     }
 
 
