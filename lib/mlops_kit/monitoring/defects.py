@@ -156,6 +156,7 @@ class UnitChange(NamedTuple):
     left: float  # divergence that is left when it is undone
     proven: bool  # the values are those of the reference, converted
     declared: bool  # the contract has the unit from which it starts
+    far: bool  # a factor of ten or more, which no change of the world is
 
 
 def find_unit_change(
@@ -184,7 +185,8 @@ def find_unit_change(
         return None
     names = [words for words, way in ways.items() if way == best]
     declared = bool(unit) and any(starts_from(words, unit) for words in names)
-    return UnitChange(" or ".join(names), left[best], proven, declared)
+    far = not 0.1 < best[0] < 10
+    return UnitChange(" or ".join(names), left[best], proven, declared, far)
 
 
 # %% ../../nbs/monitoring/09_defects.ipynb #0c51968b

@@ -83,7 +83,7 @@ def explain_by_unit(
     found = find_unit_change(numbers, bins, before, check.effect, unit, null.limits)
     if not found:
         return check
-    if not found.proven and not (changed and found.declared):
+    if not found.proven and not (changed and (found.declared or found.far)):
         return replace(check, words=f"{check.words}, as {found.words} would look")
     words = (
         f"looks like {found.words}: put back, a difference of {found.left:.3f} is left of "

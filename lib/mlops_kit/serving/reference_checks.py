@@ -9,13 +9,13 @@ __all__ = [
     "MANY_CATEGORIES",
     "FEW_NEW",
     "UNIT_ROWS",
+    "SUDDEN_EFFECT",
     "MIN_CONSTANT_ROWS",
     "CONSTANT_CHANCE",
     "usual_missing",
     "check_missing_values",
     "check_new_categories",
     "check_far_numbers",
-    "count_converted",
     "check_unit",
     "check_constant",
     "check_day_order",
@@ -31,12 +31,7 @@ import numpy as np
 import pandas as pd
 
 from ..monitoring.bins import MAX_NAME_LENGTH, Bins, bin_codes
-from mlops_kit.monitoring.defects import (
-    counts_residual,
-    far_ends,
-    find_unit_change,
-    unseen_limit,
-)
+from ..monitoring.defects import far_ends, find_unit_change, unseen_limit
 from ..monitoring.limits import LIMITS
 from ..monitoring.reference import Reference
 from ..monitoring.variability import scaled_js_divergence
@@ -110,6 +105,7 @@ def check_new_categories(
 
 # %% ../../nbs/serving/02_reference_checks.ipynb #c005148c
 UNIT_ROWS = 20_000  # rows of the sample that units are looked for in
+SUDDEN_EFFECT = 1.0  # divergence from which on a change is sudden
 
 
 def check_far_numbers(
@@ -128,22 +124,6 @@ def check_far_numbers(
     ]
 
 
-def count_converted(
-    values: np.ndarray,  # float64, none missing
-    bins: Bins,
-    conversion: tuple[float, float],  # factor and summand, see `defects.inverse_conversions`
-) -> np.ndarray:  # counts, missing first
-    "Count numbers after a conversion, whose rounding must not move them into the next bin."
-    converted = values * conversion[0] + conversion[1]
-    ends = np.unique([*bins.values, *bins.edges])
-    if len(ends):
-        near = ends[np.clip(np.searchsorted(ends, converted), 0, len(ends) - 1)]
-        below = ends[np.clip(np.searchsorted(ends, converted) - 1, 0, len(ends) - 1)]
-        for end in (near, below):
-            converted = np.where(np.isclose(converted, end, rtol=1e-9, atol=0), end, converted)
-    return np.bincount(bin_codes(pd.Series(converted), bins), minlength=1 + bins.size)
-
-
 def check_unit(
     name: str,  # a number
     values: np.ndarray,  # float64, NaN allowed
@@ -156,12 +136,12 @@ def check_unit(
     sample = sample[np.isfinite(sample)]
     if len(sample) < LIMITS.min_unit_rows or not before[1:].any():
         return []
-    effect = scaled_js_divergence(count_converted(sample, bins, (1.0, 0.0))[1:], before[1:])
-    if not effect > LIMITS.sudden_effect:
+    counts = np.bincount(bin_codes(pd.Series(sample), bins), minlength=1 + bins.size)
+    effect = scaled_js_divergence(counts[1:], before[1:])
+    if not effect > SUDDEN_EFFECT:
         return []
-    residual = lambda way: counts_residual(count_converted(sample, bins, way), before, bins)
-    unit = find_unit_change(residual, float(effect), steady=not dated)
-    if unit is None:
+    unit = find_unit_change(sample, bins, before, float(effect), None)
+    if unit is None or dated and not (unit.proven or unit.far):
         return []
     advice = "training had {:.6g} to {:.6g}; give the unit of the contract".format(*bins.span)
     rows = np.isfinite(values)
@@ -169,7 +149,7 @@ def check_unit(
         Finding(
             name,
             "suspect",
-            f"looks like another unit ({unit[0]})",
+            f"looks like another unit ({unit.words})",
             rows,
             f"{sample[0]:.6g}",
             advice,
