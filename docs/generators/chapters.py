@@ -1,0 +1,64 @@
+"The chapters as the pipeline executed them, and their list."
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from generators.markdown import table, toctree
+from generators.notebook_pages import page_of, tags, title_and_summary
+from generators.sources import ROOT
+from mlops_kit.core.files import load_json
+
+
+def code_cells(notebook: dict) -> list[str]:
+    "List the code of a notebook, without the parameters that papermill put in."
+    kept = [c for c in notebook["cells"] if "injected-parameters" not in tags(c)]
+    return ["".join(c["source"]) for c in kept if c["cell_type"] == "code"]
+
+
+def without_report_data(notebook: dict) -> dict:
+    "Drop what only a report draws, its banner and captions; the same words stand there as Markdown."
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            kept = {k: v for k, v in output.get("data", {}).items() if "vnd.mlops" not in k}
+            output |= {"data": kept} if "data" in output else {}
+    return notebook
+
+
+def chapters() -> Iterator[tuple[Path, dict]]:
+    """Give every chapter in reading order: its path in nbs/, and the notebook.
+
+    It is the executed one where the pipeline ran this very code.
+    """
+    paths = sorted((ROOT / "nbs").glob("*.ipynb"), key=lambda p: (p.stem != "index", p.name))
+    for path in paths:
+        notebook = load_json(path)
+        executed = ROOT / f"reports/{re.sub(r'^[0-9]+_', '', path.stem)}.ipynb"
+        if executed.is_file() and code_cells(load_json(executed)) == code_cells(notebook):
+            notebook = without_report_data(load_json(executed))
+        yield path, notebook
+
+
+def chapter_pages() -> dict[str, str]:
+    "Write the chapters and their list."
+    found = list(chapters())
+    links = {re.sub(r"^\d+_", "", p.stem) + ".html": p.name for p, _ in found}
+    links["../lib/nbs/"] = "../library/"
+    pages = {
+        f"chapters/{'story' if p.stem == 'index' else p.stem}.ipynb": page_of(n, links)
+        for p, n in found
+    }
+    rows = [
+        [f"[{t}]({'story' if p.stem == 'index' else p.stem}.ipynb)", s, f"`nbs/{p.name}`"]
+        for p, n in found
+        for t, s in [title_and_summary(n)]
+    ]
+    names = ["story" if p.stem == "index" else p.stem for p, _ in found]
+    pages["chapters/index.md"] = (
+        "# Chapters\n\nEach stage of the pipeline is one of these notebooks. They are shown as the "
+        "pipeline executed them last; a chapter that has not run here is shown without results.\n\n"
+        + table(["chapter", "what it does", "notebook"], rows)
+        + "\n"
+        + toctree(names)
+    )
+    return pages
