@@ -13,14 +13,14 @@ from pathlib import Path
 from generators.chapters import chapter_pages
 from generators.commands import commands_page
 from generators.contract import contract_page
-from generators.library import library_pages
+from generators.library import library_pages, link_modules
 from generators.markdown import code, toctree
 from generators.metrics import metrics_page
 from generators.parameters import parameters_page
 from generators.proofs import proofs_page
 from generators.sources import DOCS, ROOT, read_meanings
 from mlops_kit.core.files import UserError
-from mlops_kit.core.project import stage_names
+from mlops_kit.core.project import project_notebooks, stage_names
 
 PAGES = ("index.md", "conf.py", "_static", "tutorial", "how-to", "explanation", "report.png")
 
@@ -49,12 +49,21 @@ def site_pages() -> dict[str, str]:
     }
 
 
-def write_source(target: Path) -> int:
-    "Write the site's source; a file that has not changed keeps its date, one that is gone goes."
-    wanted = {name: text.encode() for name, text in site_pages().items()}
+def site_files() -> dict[str, bytes]:
+    "Give every file of the site's source by its path: generated, or as it stands in docs/."
+    files = {name: text.encode() for name, text in site_pages().items()}
     for name in PAGES:
         for path in (p for p in [DOCS / name, *(DOCS / name).rglob("*")] if p.is_file()):
-            wanted[str(path.relative_to(DOCS))] = path.read_bytes()
+            files[str(path.relative_to(DOCS))] = path.read_bytes()
+    notebooks = project_notebooks(ROOT / "lib")
+    pages = {name: content.decode() for name, content in files.items() if name.endswith(".md")}
+    linked = {name: link_modules(name, text, notebooks) for name, text in pages.items()}
+    return files | {name: text.encode() for name, text in linked.items()}
+
+
+def write_source(target: Path) -> int:
+    "Write the site's source; a file that has not changed keeps its date, one that is gone goes."
+    wanted = site_files()
     for path in [p for p in target.rglob("*") if p.is_file()]:
         if str(path.relative_to(target)) not in wanted:
             path.unlink()

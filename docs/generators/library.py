@@ -1,11 +1,13 @@
-"The library's notebooks, and the lists of them."
+"The library's notebooks, the lists of them, and links to them by the name of their module."
 
+import difflib
+import re
 from pathlib import Path
 
 from generators.markdown import table, toctree
 from generators.notebook_pages import module_of, page_of, title_and_summary
 from generators.sources import ROOT, agree
-from mlops_kit.core.files import load_json
+from mlops_kit.core.files import UserError, load_json
 
 
 def package_pages(package: str, meaning: str, folder: Path) -> dict[str, str]:
@@ -45,3 +47,33 @@ def library_pages(meanings: dict[str, str]) -> dict[str, str]:
         + toctree([f"{package}/index" for package in meanings])
     )
     return pages
+
+
+# --- Links, such as `[Silences](module:alerting.silences)`: a notebook's number may change
+
+
+def module_address(module: str, page: str, notebooks: dict[str, Path]) -> str:
+    "Give the address of a module's notebook, as seen from a page of the site."
+    if module not in notebooks:
+        near = difflib.get_close_matches(module, notebooks, 1)
+        raise UserError(
+            f"{page} links to module:{module}, which the library does not have; "
+            + (f"did you mean module:{near[0]}?" if near else "write module:package.name")
+        )
+    address = notebooks[module].relative_to(ROOT / "lib/nbs").as_posix()
+    return "../" * page.count("/") + "library/" + address
+
+
+def link_modules(page: str, text: str, notebooks: dict[str, Path]) -> str:
+    """Turn the links of a Markdown page to modules to their notebooks.
+
+    Raises UserError for a module that does not exist, and for a notebook named by its number.
+    """
+    if numbered := re.search(r"\]\([^)]*library/(\w+)/\d+[a-z]?_(\w+)\.ipynb", text):
+        raise UserError(
+            f"{page} links to a notebook by its number, which changes; write "
+            f"module:{numbered[1]}.{numbered[2]}"
+        )
+    return re.sub(
+        r"\]\(module:([^)#]*)", lambda m: f"]({module_address(m[1], page, notebooks)}", text
+    )
