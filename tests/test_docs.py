@@ -149,11 +149,11 @@ def test_links_of_a_page_lead_to_a_page_or_what_is_generated(page: Path) -> None
 
 
 class Page(HTMLParser):
-    "What a page links to, what it loads, what can be linked to, and its headings."
+    "What a page links to, what it loads, what can be linked to, its headings and its pictures."
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.links, self.loads, self.ids, self.headings = [], [], set(), []
+        self.links, self.loads, self.ids, self.headings, self.alts = [], [], set(), [], []
         self.depth = 0
         self.feed(text)
 
@@ -163,6 +163,8 @@ class Page(HTMLParser):
         self.depth += tag == "article"
         if self.depth and re.fullmatch("h[1-6]", tag):
             self.headings.append(int(tag[1]))
+        if self.depth and tag == "img":
+            self.alts.append(given.get("alt") or "")
         if tag == "a" and given.get("href"):
             self.links.append(given["href"])
         elif tag in ("script", "img", "iframe", "source", "link", "video", "audio", "object"):
@@ -225,6 +227,14 @@ def test_headings_are_in_order(site: dict[Path, Page]) -> None:
         assert all(b <= a + 1 for a, b in zip(levels, levels[1:])), (path, levels)
 
 
+def test_pictures_say_what_they_show(site: dict[Path, Page]) -> None:
+    said = {path: page.alts for path, page in site.items() if page.alts}
+    assert said
+    for path, alts in said.items():
+        unsaid = [a for a in alts if len(a) < 4 or re.search(r"\.(png|svg)$", a)]
+        assert unsaid == [], (path, unsaid)
+
+
 def test_the_site_can_be_searched(site: dict[Path, Page]) -> None:
     index = (ROOT / "docs/_build/html/searchindex.js").read_text(encoding="utf-8")
     notebook = f"library/monitoring/{LIBRARY['monitoring.defects'].stem}"
@@ -267,6 +277,10 @@ def test_the_build_names_what_is_wrong(copied: Path) -> None:
     written = (copied / "site/reference/parameters.md").read_text(encoding="utf-8")
     for name in given():
         assert f"`{name}`" in written or name.count(".") != 1, name
+    commands = (copied / "site/reference/commands.md").read_text(encoding="utf-8")
+    summaries = re.findall(r"^\| \[`([a-z-]+)`\]\(#\1\) \| (.*) \|$", commands, flags=re.M)
+    assert {name for name, _ in summaries} == set(COMMANDS)
+    assert [words for _, words in summaries if not words.endswith(".")] == []
 
     drift = "explanation/drift.md"
     said = refusal(copied, "docs/meanings.yaml", "    passed: ", "    pased: ")

@@ -16,15 +16,6 @@ def code_cells(notebook: dict) -> list[str]:
     return ["".join(c["source"]) for c in kept if c["cell_type"] == "code"]
 
 
-def without_report_data(notebook: dict) -> dict:
-    "Drop what only a report draws, its banner and captions; the same words stand there as Markdown."
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            kept = {k: v for k, v in output.get("data", {}).items() if "vnd.mlops" not in k}
-            output |= {"data": kept} if "data" in output else {}
-    return notebook
-
-
 def chapters() -> Iterator[tuple[Path, dict]]:
     """Give every chapter in reading order: its path in nbs/, and the notebook.
 
@@ -35,7 +26,7 @@ def chapters() -> Iterator[tuple[Path, dict]]:
         notebook = load_json(path)
         executed = ROOT / f"reports/{re.sub(r'^[0-9]+_', '', path.stem)}.ipynb"
         if executed.is_file() and code_cells(load_json(executed)) == code_cells(notebook):
-            notebook = without_report_data(load_json(executed))
+            notebook = load_json(executed)
         yield path, notebook
 
 

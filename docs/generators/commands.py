@@ -17,33 +17,31 @@ def commands() -> dict[str, click.Command]:
 
 
 def summary_of(command: click.Command) -> str:
-    "Give the first sentence of a command's help, without its example."
-    return re.sub(r"\s*Example: mlops-nb .*", "", (command.help or "").split("\n")[0])
+    "Give what a command's help says first, without its example."
+    first = inspect.cleandoc(command.help or "").split("\n\n")[0]
+    return re.sub(r"\s*Example: mlops-nb .*", "", first)
+
+
+def parameter_row(param: click.Parameter, command: click.Command) -> list[str]:
+    "Write an argument or option: its name, its meaning, and its default where it has one."
+    if isinstance(param, click.Argument) or not hasattr(param, "opts"):
+        label = code(param.make_metavar(click.Context(command)).strip("{}"))
+    else:
+        label = ", ".join(map(code, [*param.opts, *param.secondary_opts]))
+    meaning = getattr(param, "help", "") or ""
+    if param.default in (None, False, "", (), []) or callable(param.default):
+        return [label, meaning]
+    return [label, f"{meaning}; default {code(param.default)}".removeprefix("; ")]
 
 
 def command_section(name: str, command: click.Command) -> str:
     "Write a command: what it does, its arguments and options, its examples."
     text = inspect.cleandoc(command.help or "").replace("\b\n", "")
-    shown = re.findall(r"Example: (mlops-nb .*)", text)
+    shown = "\n".join(re.findall(r"Example: (mlops-nb .*)", text))
     prose = re.sub(r"\s*Example: mlops-nb .*", "", text).strip()
-    rows = []
-    for param in command.params:
-        if isinstance(param, click.Argument) or not hasattr(param, "opts"):
-            label = code(param.make_metavar(click.Context(command)).strip("{}"))
-        else:
-            label = ", ".join(map(code, [*param.opts, *param.secondary_opts]))
-        default = (
-            ""
-            if param.default in (None, False, "", ()) or callable(param.default)
-            else param.default
-        )
-        rows.append([label, getattr(param, "help", "") or "", code(default)])
-    return (
-        f"\n## {name}\n\n{prose}\n\n```bash\n"
-        + "\n".join(shown)
-        + "\n```\n"
-        + ("\n" + table(["argument or option", "meaning", "default"], rows) if rows else "")
-    )
+    section = f"\n## {name}\n\n{prose}\n\n```bash\n{shown}\n```\n"
+    rows = [parameter_row(param, command) for param in command.params]
+    return section + ("\n" + table(["argument or option", "meaning"], rows) if rows else "")
 
 
 def commands_page() -> str:

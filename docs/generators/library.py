@@ -44,7 +44,7 @@ def library_pages(meanings: dict[str, str]) -> dict[str, str]:
         "above it in this table.\n\n"
         + table(["package", "what it is for", "notebooks"], rows)
         + "\n"
-        + toctree([f"{package}/index" for package in meanings])
+        + toctree([f"{package} <{package}/index>" for package in meanings])
     )
     return pages
 

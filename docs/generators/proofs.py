@@ -4,6 +4,7 @@ import ast
 import csv
 import re
 
+from generators.markdown import code, table
 from generators.sources import ROOT
 
 
@@ -11,13 +12,14 @@ def last_runs() -> str:
     "Write when each proof ran last and how it ended, as tests/proofs/run.py noted it."
     with open(ROOT / "tests/proofs/last_run.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    lines = ["| proof | last run | commit | seconds | result |", "|---|---|---|---:|---|"]
-    lines += [
-        f"| [{r['proof']}](#{r['proof'].replace('_', '-')}) | {r['day']} | `{r['commit']}` "
-        f"| {r['seconds']} | {r['result']} |"
-        for r in rows
-    ]
-    return "\n".join(lines) + "\n"
+    if not rows:
+        return "No run has been recorded in `tests/proofs/last_run.csv` yet.\n"
+    head = ["proof", "last run", "commit", "seconds", "result"]
+    link = lambda name: f"[{name}](#{name.replace('_', '-')})"
+    return table(
+        head,
+        [[link(r["proof"]), r["day"], code(r["commit"]), r["seconds"], r["result"]] for r in rows],
+    )
 
 
 def proofs_page() -> str:
