@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -84,6 +85,18 @@ def test_commands_would_be_understood(page: Path) -> None:
         assert name in COMMANDS, name
     for name in re.findall(r"`make ([a-z][a-z-]*)", text):
         assert name in TARGETS, name
+
+
+OTHER_OPTIONS = {"--help", "--local"}  # of typer and dvc
+
+
+@by_page
+def test_options_in_the_text_exist(page: Path) -> None:
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    known = {o for c in COMMANDS.values() for p in c.params for o in [*p.opts, *p.secondary_opts]}
+    for code in re.findall(r"`(?!chromium )([^`]+)`", text):
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", code):
+            assert option in known | OTHER_OPTIONS, f"no command has {option}"
 
 
 @lru_cache
@@ -293,6 +306,16 @@ def test_the_build_names_what_is_wrong(copied: Path) -> None:
     )
     said = refusal(copied, f"docs/{drift}", right, "../library/monitoring/06_variability.ipynb")
     assert drift in said and said.endswith(f"by its number, which changes; write {right}")
+
+
+def test_packages_stand_in_the_order_of_their_imports() -> None:
+    meanings = yaml.safe_load((ROOT / "docs/meanings.yaml").read_text(encoding="utf-8"))
+    place = {package: number for number, package in enumerate(meanings["packages"])}
+    text = (ROOT / "lib/pyproject.toml").read_text(encoding="utf-8")
+    layers = tomllib.loads(text)["tool"]["importlinter"]["contracts"][0]["layers"]
+    floors = [[place[name.strip()] for name in layer.split("|")] for layer in reversed(layers)]
+    assert sorted(sum(floors, [])) == list(range(len(place)))
+    assert all(max(low) < min(high) for low, high in zip(floors, floors[1:]))
 
 
 def test_a_link_to_a_module_follows_its_notebook(copied: Path) -> None:
