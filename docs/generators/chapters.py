@@ -30,26 +30,27 @@ def chapters() -> Iterator[tuple[Path, dict]]:
         yield path, notebook
 
 
+def page_name(path: Path) -> str:
+    "Name a chapter's page: index.ipynb is the story, because the list of chapters is the index."
+    return "story" if path.stem == "index" else path.stem
+
+
 def chapter_pages() -> dict[str, str]:
     "Write the chapters and their list."
-    found = list(chapters())
-    links = {re.sub(r"^\d+_", "", p.stem) + ".html": p.name for p, _ in found}
+    found = dict(chapters())
+    links = {re.sub(r"^\d+_", "", path.stem) + ".html": path.name for path in found}
     links["../lib/nbs/"] = "../library/"
-    pages = {
-        f"chapters/{'story' if p.stem == 'index' else p.stem}.ipynb": page_of(n, links)
-        for p, n in found
-    }
+    pages = {f"chapters/{page_name(path)}.ipynb": page_of(n, links) for path, n in found.items()}
     rows = [
-        [f"[{t}]({'story' if p.stem == 'index' else p.stem}.ipynb)", s, f"`nbs/{p.name}`"]
-        for p, n in found
-        for t, s in [title_and_summary(n)]
+        [f"[{title}]({page_name(path)}.ipynb)", summary, f"`nbs/{path.name}`"]
+        for path, n in found.items()
+        for title, summary in [title_and_summary(n)]
     ]
-    names = ["story" if p.stem == "index" else p.stem for p, _ in found]
     pages["chapters/index.md"] = (
         "# Chapters\n\nEach stage of the pipeline is one of these notebooks. They are shown as the "
         "pipeline executed them last; a chapter that has not run here is shown without results.\n\n"
         + table(["chapter", "what it does", "notebook"], rows)
         + "\n"
-        + toctree(names)
+        + toctree([page_name(path) for path in found])
     )
     return pages
