@@ -16,13 +16,13 @@ def package_pages(package: str, meaning: str, folder: Path) -> dict[str, str]:
     links = {"../../../nbs/": "../../chapters/"}
     pages = {f"library/{package}/{p.name}": page_of(n, links) for p, n in notebooks.items()}
     rows = [
-        [f"[{title}]({p.name})", summary, module_of(n)]
+        [f"[{title}]({p.name})", module_of(n), summary]
         for p, n in notebooks.items()
         for title, summary in [title_and_summary(n)]
     ]
     pages[f"library/{package}/index.md"] = (
         f"# The package `{package}`\n\n{meaning}\n\n"
-        + table(["notebook", "what it does", "module"], rows)
+        + table(["notebook", "module", "what it does"], rows)
         + "\n"
         + toctree([p.stem for p in notebooks])
     )
