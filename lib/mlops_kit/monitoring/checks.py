@@ -32,16 +32,18 @@ from scipy import stats
 from .bins import Bins
 from .counting import Window
 from mlops_kit.monitoring.variability import (
-    DaySeries,
-    arcsine,
     binomial_limit,
     divergence_inflation,
-    divergence_limit,
     effective_rows,
-    error_limit,
     missing_share,
     sampling_limit,
     scaled_js_divergence,
+)
+from mlops_kit.monitoring.window_errors import (
+    DaySeries,
+    arcsine,
+    divergence_limit,
+    error_limit,
 )
 from .null_distribution import NullDistribution
 from .reference import Reference
@@ -103,7 +105,7 @@ class Check:
 def choose_limit(
     smallest: float,  # change that counts
     by_rows: float,  # see `variability.sampling_limit`, `variability.binomial_limit`
-    by_days: float,  # see `variability.error_limit`; 0 where rows are independent
+    by_days: float,  # see `window_errors.error_limit`; 0 where rows are independent
     null: NullDistribution,
 ) -> tuple[float, str]:  # the limit, and its basis
     "Take the greatest of the limits."

@@ -23,15 +23,17 @@ from scipy import stats
 
 from .verdict import MIN_EFFECTS
 from mlops_kit.monitoring.variability import (
-    DaySeries,
-    arcsine,
     binomial_limit,
     divergence_inflation,
     effective_rows,
     missing_share,
-    pearson_distance,
     sampling_limit,
     scaled_js_divergence,
+)
+from mlops_kit.monitoring.window_errors import (
+    DaySeries,
+    arcsine,
+    pearson_distance,
     t_quantile,
 )
 from .null_distribution import ColumnNull, NullDistribution

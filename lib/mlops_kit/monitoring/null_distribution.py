@@ -28,15 +28,17 @@ from scipy import stats
 from .bins import Bins
 from .day_statistics import BRIEF_DAYS
 from mlops_kit.monitoring.variability import (
-    DaySeries,
-    Prior,
     design_effect,
     first_week,
-    fit_prior,
-    fit_series,
     ordinary_days,
     place_windows,
     sum_windows,
+)
+from mlops_kit.monitoring.window_errors import (
+    DaySeries,
+    Prior,
+    fit_prior,
+    fit_series,
     tail_factor,
 )
 from .reference import Reference
@@ -109,15 +111,15 @@ class Placing:
         self,
         values: np.ndarray,  # by day
         rows: np.ndarray,  # by day
-        one_row: float | None = None,  # see `variability.DaySeries`
+        one_row: float | None = None,  # see `window_errors.DaySeries`
         shares: bool = False,
     ) -> DaySeries:
-        "Fit a figure of the days, see `variability.fit_series`."
+        "Fit a figure of the days, see `window_errors.fit_series`."
         values = values[:, None] if values.ndim == 1 else values
         return fit_series(values, rows, self.windows, self.weekdays, shares, one_row)
 
 
-SHARE_VARIANCE = 0.25  # of one row, on the scale of `variability.arcsine`
+SHARE_VARIANCE = 0.25  # of one row, on the scale of `window_errors.arcsine`
 
 
 def day_shares(
@@ -168,8 +170,8 @@ class NullDistribution:
     keep: np.ndarray  # ordinary days, bool
     rate: float  # false alarms of one check
     columns: dict[str, ColumnNull] = field(default_factory=dict)  # {} where rows are independent
-    tail: float = 1.0  # see `variability.tail_factor`
-    prior: Prior = Prior()  # see `variability.fit_prior`
+    tail: float = 1.0  # see `window_errors.tail_factor`
+    prior: Prior = Prior()  # see `window_errors.fit_prior`
     limits: Limits = LIMITS
     known: float = 0.0  # share of the window's days that are days of the reference
 

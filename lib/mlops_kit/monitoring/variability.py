@@ -5,7 +5,6 @@
 # %% auto #0
 __all__ = [
     "MAX_DIVERGENCE",
-    "MAX_PRIOR_FREEDOM",
     "divergence_from",
     "scaled_js_divergence",
     "missing_share",
@@ -16,18 +15,6 @@ __all__ = [
     "window_shape",
     "draw_days",
     "place_windows",
-    "weekday_effects",
-    "arcsine",
-    "DaySeries",
-    "fit_series",
-    "Prior",
-    "variance_ratios",
-    "fit_prior",
-    "t_quantile",
-    "tail_factor",
-    "error_limit",
-    "pearson_distance",
-    "divergence_limit",
     "sum_windows",
     "first_week",
     "design_effect",
@@ -36,11 +23,8 @@ __all__ = [
 
 
 # %% ../../nbs/monitoring/06_variability.ipynb #352f4e3f
-from dataclasses import dataclass
-from functools import lru_cache
-
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 
 from .limits import LIMITS, Limits
 
@@ -176,212 +160,6 @@ def place_windows(
     placed = covered[at + length - 1 < span][:, at]
     size = placed.sum(1)
     return placed[size >= 0.5 * size.max()], span / length
-
-
-# %% ../../nbs/monitoring/06_variability.ipynb #6cf43dbf
-def weekday_effects(
-    values: np.ndarray,  # float64 by day, shape (days, parts); NaN where a day has none
-    weights: np.ndarray,  # rows by day
-    weekdays: np.ndarray,  # int by day: 0 is Monday
-) -> np.ndarray:  # shape (7, parts): how far each weekday is from the mean of all; 0 where unknown
-    "Compute how weekdays differ."
-    known = np.isfinite(values).all(1) & (weights > 0)
-    effects, filled = np.zeros((7, values.shape[1])), np.nan_to_num(values)
-    if not known.any():
-        return effects
-    mean = np.average(filled[known], axis=0, weights=weights[known])
-    for weekday in range(7):
-        own = known & (weekdays == weekday)
-        if own.sum() >= 2:
-            effects[weekday] = np.average(filled[own], axis=0, weights=weights[own]) - mean
-    return effects
-
-
-# %% ../../nbs/monitoring/06_variability.ipynb #3ed5b75d
-def arcsine(
-    shares: np.ndarray,  # 0 to 1
-) -> np.ndarray:  # 0 to π / 2
-    "Transform shares so that their sampling error is nearly the same everywhere."
-    return np.arcsin(np.sqrt(np.clip(shares, 0.0, 1.0)))
-
-
-@dataclass
-class DaySeries:
-    "A figure of the reference's days, of one or several parts, and the errors of its windows."
-
-    center: np.ndarray  # mean over the days, shape (parts,)
-    weekdays: np.ndarray  # see `weekday_effects`; zero where they do not matter
-    errors: np.ndarray  # shape (windows, parts), of windows that have a value
-    rows: float  # median of the rows of a reference window
-    usable: np.ndarray  # bool by reference window: whether it has an error
-    one_row: float | None = None  # variance of the error of a window of one row; None: unknown
-    shares: bool = False  # whether errors are on the scale of `arcsine`
-
-    def expected(
-        self,
-        weekdays: np.ndarray,  # share of the window's rows by weekday
-    ) -> np.ndarray:  # shape (parts,)
-        "Compute the figure that an ordinary window of these weekdays has."
-        return self.center + weekdays @ self.weekdays
-
-    def error(
-        self,
-        value: np.ndarray,  # of the window, shape (parts,)
-        weekdays: np.ndarray,  # share of the window's rows by weekday
-    ) -> np.ndarray:  # shape (parts,)
-        "Compute how far a window is from what an ordinary one has."
-        scale = arcsine if self.shares else np.asarray
-        return scale(value) - scale(self.expected(weekdays))
-
-
-def fit_series(
-    values: np.ndarray,  # float64 by day, shape (days, parts); NaN where a day has none
-    weights: np.ndarray,  # rows by day
-    windows: np.ndarray,  # bool (windows, days), see `place_windows`
-    weekdays: np.ndarray | None,  # int by day; None: they do not matter
-    shares: bool = False,  # see `DaySeries`
-    one_row: float | None = None,  # see `DaySeries`; of shares it is known
-) -> DaySeries:
-    "Compute how far windows of days are from the other days."
-    scale = arcsine if shares else np.asarray
-    known = np.isfinite(values).all(1) & (weights > 0)
-    rows, effects = np.where(known, weights, 0.0), np.zeros((7, values.shape[1]))
-    filled, lost = np.nan_to_num(values), 0
-    if weekdays is not None:
-        effects, lost = weekday_effects(values, weights, weekdays), 7
-        filled = filled - effects[weekdays]
-    total, sums = rows.sum(), (rows[:, None] * filled).sum(0)
-    inside, inside_sums = windows @ rows, windows @ (rows[:, None] * filled)
-    usable = (inside > 0) & (inside < total)
-    within = inside_sums[usable] / inside[usable, None]
-    outside = (sums - inside_sums[usable]) / (total - inside[usable])[:, None]
-    freedom = np.sqrt(1 + lost / max(known.sum() - lost, 7))  # the weekdays were fitted
-    errors = (scale(within) - scale(outside)) * freedom
-    center = sums / total if total else np.full(values.shape[1], np.nan)
-    rows_usual = float(np.median(inside[usable])) if usable.any() else 0.0
-    return DaySeries(center, effects, errors, rows_usual, usable, one_row, shares)
-
-
-# %% ../../nbs/monitoring/06_variability.ipynb #d7707932
-@dataclass(frozen=True)
-class Prior:
-    "What the other columns tell of a variance, as multiples of the sampling variance."
-
-    freedom: float = 0.0  # degrees of freedom: how many windows they are worth
-    ratio: float = 1.0  # their typical variance over its sampling variance
-
-
-MAX_PRIOR_FREEDOM = 60.0  # windows that other columns are worth at most
-
-
-def variance_ratios(
-    series: DaySeries,
-) -> np.ndarray:  # of the parts that vary; empty where the sampling variance is not known
-    "Compute the observed variances over the sampling variances."
-    if series.one_row is None or len(series.errors) < 4 or not series.rows:
-        return np.array([])
-    squares = (series.errors**2).mean(0)
-    return squares[squares > 0] * series.rows / series.one_row
-
-
-def fit_prior(
-    series: list[DaySeries],
-    independent: float,  # reference windows without a common day
-) -> Prior:
-    "Fit a scaled F distribution to the variance ratios of all columns, by moments of logarithms."
-    ratios = np.concatenate([np.array([]), *(variance_ratios(s) for s in series)])
-    if len(ratios) < 4 or independent < 3:
-        return Prior()
-    half = (independent - 1) / 2
-    logs = np.log(ratios) - special.digamma(half) + np.log(half)
-    spread = float(np.var(logs, ddof=1) - special.polygamma(1, half))
-    known = np.linspace(0.05, MAX_PRIOR_FREEDOM / 2, 2000)
-    place = int(np.argmin(np.abs(special.polygamma(1, known) - max(spread, 0.0))))
-    freedom = 2 * float(known[place])
-    shift = special.digamma(freedom / 2) - np.log(freedom / 2)
-    return Prior(freedom, float(np.exp(logs.mean() + shift)))
-
-
-# %% ../../nbs/monitoring/06_variability.ipynb #ba3eff9e
-@lru_cache(maxsize=4096)
-def t_quantile(
-    rate: float,  # of the upper tail
-    freedom: float,  # degrees of freedom
-) -> float:
-    "Look up the upper quantile of Student's t."
-    return float(stats.t.isf(rate, freedom))
-
-
-def tail_factor(
-    series: list[DaySeries],
-    independent: float,  # reference windows without a common day
-) -> float:  # 1 to 3
-    "Compute how much greater the greatest errors are than normal ones would be."
-    if independent < 3:
-        return 1.0
-    greatest = []
-    for errors in (s.errors for s in series if len(s.errors) >= 4):
-        squares = (errors**2).mean(0)
-        others = (squares * independent - errors**2) / (independent - 1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            studentised = np.abs(errors) / np.sqrt(np.maximum(others, squares / 100))
-        greatest += [g for g in studentised.max(0) if np.isfinite(g)]
-    normal = t_quantile(0.1 / round(independent, 1), max(round(independent, 1) - 2, 0.5))
-    return float(np.clip(np.median(greatest) / normal, 1.0, 3.0)) if greatest else 1.0
-
-
-def error_limit(
-    series: DaySeries,
-    independent: float,  # reference windows without a common day
-    rate: float,  # false alarms, both sides together
-    tail: float = 1.0,  # see `tail_factor`
-    added: np.ndarray | float = 0.0,  # variance that a smaller window has besides
-    limits: Limits = LIMITS,
-    prior: Prior = Prior(),  # see `fit_prior`
-) -> np.ndarray:  # shape (parts,); inf where the reference is too short to tell
-    "Compute how far an ordinary window is from the other days at most."
-    errors, parts = series.errors, len(series.center)
-    if len(errors) < 3 or independent < limits.min_independent_windows:
-        return np.full(parts, np.inf)
-    freedom, squares = independent - 1, (errors**2).mean(0)
-    if prior.freedom and series.one_row is not None:
-        theirs = prior.ratio * series.one_row / max(series.rows, 1)
-        squares = (freedom * squares + prior.freedom * theirs) / (freedom + prior.freedom)
-        freedom += prior.freedom
-    deviation, t = np.sqrt(squares + added), t_quantile(rate / 2, round(freedom, 1))
-    limit = t * deviation * np.sqrt(1 + 1 / independent) * np.sqrt(tail)
-    return np.maximum(limit, limits.greatest_factor * np.abs(errors).max(0))
-
-
-# %% ../../nbs/monitoring/06_variability.ipynb #d23434b4
-def pearson_distance(
-    errors: np.ndarray,  # of shares, shape (..., bins)
-    shares: np.ndarray,  # of the reference, shape (bins,)
-) -> np.ndarray:  # shape (...); the scaled divergence where it is small
-    "Compute Pearson's distance of shares."
-    return (errors**2 / np.maximum(shares, 1e-4)).sum(-1)
-
-
-def divergence_limit(
-    series: DaySeries,  # of the shares of bins, not on the scale of `arcsine`
-    independent: float,  # reference windows without a common day
-    rate: float,  # false alarms
-    tail: float = 1.0,  # see `tail_factor`
-    added: float = 0.0,  # mean divergence that a smaller window has besides
-    limits: Limits = LIMITS,
-) -> float:  # inf where the reference is too short to tell
-    "Compute the divergence of an ordinary window from the other days at most."
-    if len(series.errors) < 3 or independent < limits.min_independent_windows:
-        return np.inf
-    scaled = series.errors / np.sqrt(np.maximum(series.center, 1e-4))
-    distances = (scaled**2).sum(1)
-    eigenvalues = np.maximum(np.linalg.eigvalsh(scaled.T @ scaled / len(scaled)), 0.0)
-    if not eigenvalues.sum():
-        return added
-    freedom = float(eigenvalues.sum() ** 2 / (eigenvalues**2).sum())
-    ratio = float(stats.f.isf(rate, freedom, freedom * (independent - 1)))
-    limit = (distances.mean() + added) * ratio * (1 + 1 / independent) * tail
-    return float(max(limit, limits.greatest_factor * distances.max()))
 
 
 # %% ../../nbs/monitoring/06_variability.ipynb #ecdcfe3e
