@@ -6,6 +6,8 @@
 __all__ = [
     "MIN_EFFECTS",
     "STATES",
+    "NOT_JUDGED",
+    "PERFORMANCE_KINDS",
     "BASIS_WORDS",
     "schema_check",
     "schema_checks",
@@ -118,6 +120,9 @@ def compare_window(
 
 # %% ../../nbs/monitoring/10_verdict.ipynb #5c7e8183
 STATES = ("quiet", "noticed", "changed", "changed and matters", "broken")
+NOT_JUDGED = "quiet, performance not judged"  # nothing stands out, and labels are missing or few
+# findings about measured performance, see `performance_checks` and `fairness_checks`
+PERFORMANCE_KINDS = ("decay", "labels", "calibration", "fairness")
 
 
 def importance_shares(
@@ -143,7 +148,7 @@ def rate_severity(
     if check.tier == "warn":
         return "noticed"
     share = shares.get(check.column.removesuffix(" (length)"), 0.0)
-    relies = share >= limits.min_importance_share
+    relies = share >= limits.min_importance_share or check.what in PERFORMANCE_KINDS
     return "changed and matters" if relies or check.column == "(prediction)" else "changed"
 
 
@@ -196,6 +201,7 @@ def reach_verdict(
     checks: list[Check],  # see `compare_window`
     reference: Reference,
     limits: Limits = LIMITS,
+    judged: bool = True,  # False: performance could not be judged, so nothing is merely quiet
     # Returns: "state", "alarm", "findings": see `list_findings`; "columns": see `list_effects`;
     # "inconclusive": columns that could not be judged
 ) -> dict[str, Any]:
@@ -203,13 +209,15 @@ def reach_verdict(
     shares = importance_shares(reference.about.get("importance", {}))
     findings = list_findings(checks, shares, limits)
     state = findings[0]["severity"] if findings else "quiet"
-    judged = lambda c: c.limit < MAX_DIVERGENCE and np.isfinite(c.effect)
+    compared = lambda c: c.limit < MAX_DIVERGENCE and np.isfinite(c.effect)
     return {
-        "state": state,
+        "state": state if judged or findings else NOT_JUDGED,
         "alarm": STATES.index(state) >= STATES.index("changed"),
         "findings": findings,
         "columns": list_effects(checks),
-        "inconclusive": sorted({c.column for c in checks if not judged(c)}),
+        "inconclusive": sorted(
+            {c.column for c in checks if not compared(c) and c.what not in PERFORMANCE_KINDS}
+        ),
     }
 
 
@@ -228,7 +236,7 @@ def describe_finding(
     severity, figures = finding["severity"], ""
     if severity == "broken":
         severity = severity.upper()
-    if finding["what"] not in ("gone", "type", "new", "contract"):
+    if finding["what"] not in ("gone", "type", "new", "contract", *PERFORMANCE_KINDS):
         basis = BASIS_WORDS[finding["basis"]]
         figures = f" (effect {finding['effect']:.3f}; {basis}: {finding['limit']:.3f})"
     return f"{severity}: {finding['column']}, {finding['what']}: {finding['summary']}{figures}"
