@@ -8,6 +8,7 @@ __all__ = [
     "PRIOR_DEGREES",
     "Stretch",
     "WEEK",
+    "LOST_SKILL",
     "Figure",
     "cluster_mean",
     "chance_bound",
@@ -17,6 +18,7 @@ __all__ = [
     "judged_stretches",
     "metric_figure",
     "no_better_than_chance",
+    "decay_limit",
     "decay_words",
     "check_metric",
     "why_not_shown",
@@ -80,17 +82,18 @@ def chance_bound(
     now: Figure,
     then: Figure,  # of the test window
     rate: float,  # one-sided probability of a greater difference, if nothing has changed
+    exact: bool = False,  # True: the figure of the test window has no error of its own
 ) -> float:  # infinite where it is not known
     "Bound the difference of two periods that chance explains (a moderated t-test)."
     if then.units < 2 or not now.units or not np.isfinite(then.spread + now.spread):
         return np.inf
-    past = then.units - 1
+    past, older = then.units - 1, 0.0 if exact else 1 / then.units
     if now.units < 2:  # days differ as then, and its rows have an error of their own
-        error = np.sqrt(then.spread**2 * (1 + 1 / then.units) + now.spread**2)
+        error = np.sqrt(then.spread**2 * (1 + older) + now.spread**2)
         return float(stats.t.isf(rate, past) * error)
     own, prior = now.units - 1, min(past, PRIOR_DEGREES)
     varied = (own * now.spread**2 + prior * then.spread**2) / (own + prior)
-    error = np.sqrt(varied / now.units + then.spread**2 / then.units)
+    error = np.sqrt(varied / now.units + then.spread**2 * older)
     return float(stats.t.isf(rate, own + prior) * error)
 
 
@@ -200,18 +203,39 @@ def no_better_than_chance(
 
 
 # %% ../../nbs/monitoring/23_performance_checks.ipynb #76b5d38e
+LOST_SKILL = 0.75  # of what a model was better than chance: so much is never lost by chance
+
+
+def decay_limit(
+    part: Scored,  # rows with labels
+    figures: tuple[Figure, Figure],  # the deciding metric now, and of the test window
+    margin: float,  # monitor.max_decay
+    rate: float,  # see `chance_bound`
+) -> float:  # infinite where it is not known
+    "Compute the loss from which on a model has surely become worse, or lost nearly all its skill."
+    now, then = figures
+    limit = margin + chance_bound(now, then, rate)
+    chance = chance_score(part.values, part.scores, part.task, np.ones(len(part.values)))
+    if then.value <= chance:
+        return limit
+    # a short test window measures the recorded value badly, and chance is known without it
+    alone = chance_bound(now, then, rate, exact=True)
+    return min(limit, LOST_SKILL * (then.value - chance) + alone)
+
+
+# %% ../../nbs/monitoring/23_performance_checks.ipynb #e5413b4e
 def decay_words(
     name: str,  # of the stretch
     part: Scored,  # its rows with labels
     figures: tuple[Figure, Figure],  # the deciding metric now, and of the test window
-    bound: float,  # see `chance_bound`
+    limit: float,  # see `decay_limit`
     broken: bool,  # no better than chance
 ) -> str:
     "Say what was measured, and what it may mean."
     now, then = figures
     words = (
         f"{TITLES[PRIMARY[part.task['task']]]} {now.value:.3f} on the labels of {name}, recorded "
-        f"{then.value:.3f}, chance explains {bound:.3f} of the difference"
+        f"{then.value:.3f}; a loss of more than {limit:.3f} is not by chance"
     )
     if not broken:
         return f"the model has become worse: {words}"
@@ -232,11 +256,10 @@ def check_metric(
     now = metric_figure(part)
     if not now.units:
         return None
-    bound = chance_bound(now, then, rate)
-    loss, limit = then.value - now.value, margin + bound
+    limit = decay_limit(part, (now, then), margin, rate)
     broken = no_better_than_chance(part, now, margin)
-    words = decay_words(name, part, (now, then), bound, broken)
-    return Check(PERFORMANCE, "decay", loss, limit, "fail", "days", words, broken)
+    words = decay_words(name, part, (now, then), limit, broken)
+    return Check(PERFORMANCE, "decay", then.value - now.value, limit, "fail", "days", words, broken)
 
 
 # %% ../../nbs/monitoring/23_performance_checks.ipynb #e05e2a07

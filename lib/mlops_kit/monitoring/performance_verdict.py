@@ -5,6 +5,7 @@
 # %% auto #0
 __all__ = [
     "Basis",
+    "past_labels",
     "past_scored",
     "kept_groups",
     "stretch_checks",
@@ -20,6 +21,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from ..models.outputs import extract_scores
 from .assessment import Case, usual_labels
@@ -52,11 +54,16 @@ class Basis(NamedTuple):
     rate: float  # of false alarms of one kind of finding on one stretch
 
 
+def past_labels(case: Case) -> pd.Series:  # missing where they never came
+    "Read the labels of the test window; a bundle of an early release calls them answers."
+    return case.past["label" if "label" in case.past else "answer"]
+
+
 def past_scored(case: Case, limits: Limits) -> Scored:
     "Read the labelled rows of the test window with their scores."
     times = case.past["time"] if case.times is not None and "time" in case.past else None
     scores = extract_scores(case.past, case.task)
-    joined = join_labels(case.past["label"], scores, case.task, times, limits=limits)
+    joined = join_labels(past_labels(case), scores, case.task, times, limits=limits)
     return joined.take(joined.known)
 
 
@@ -86,7 +93,7 @@ def stretch_checks(
     if scored.known[rows].mean() >= limits.complete_labels * usual_labels(case):
         checks.append(check_calibration((name, part), basis.past, rate))
     for column in basis.columns:
-        then = case.past.loc[case.past["label"].notna(), f"{SENSITIVE}{column}"]
+        then = case.past.loc[past_labels(case).notna(), f"{SENSITIVE}{column}"]
         now, then = common_groups(case.rows[column], then, limits.max_groups)
         periods = (name, part, now[labelled]), (basis.past, then)
         checks += check_groups(column, periods, rate / len(basis.columns))
@@ -128,13 +135,15 @@ def judge_stretches(
     persist: int,  # monitor.persist
 ) -> tuple[list[Check], str]:  # and why nothing is said; "" where the loss of all skill would alarm
     "Judge all stretches."
-    each = [stretch_checks(case, scored, stretch, basis) for stretch in stretches]
-    if persist > 1 and len(each) > 1:
-        each[:-1] = [[c if c.broken else replace(c, tier="warn") for c in e] for e in each[:-1]]
-    checks = worst_checks([check for found in each for check in found])
+    longest, found = max(stretches, key=lambda stretch: stretch[1].sum()), []
+    for stretch in stretches:
+        each = stretch_checks(case, scored, stretch, basis)
+        brief = persist > 1 and stretch is not longest
+        found += [replace(c, tier="warn") if brief and not c.broken else c for c in each]
+    checks = worst_checks(found)
     if any(c.alarm for c in checks):
         return checks, ""
-    name, rows = stretches[-1]
+    name, rows = longest
     part = scored.take(rows & scored.known)
     return checks, why_not_shown((name, part), basis.recorded, (basis.margin, basis.rate))
 
