@@ -30,6 +30,7 @@ from .fairness_checks import check_groups, common_groups
 from .limits import Limits, read_limits
 from .performance import Scored, join_labels
 from mlops_kit.monitoring.performance_checks import (
+    PERFORMANCE,
     Figure,
     Stretch,
     check_calibration,
@@ -121,7 +122,8 @@ def judged_summary(
     "Say what labels tell, or why they do not."
     if not judged["performance"]:
         return f"performance not judged: {judged['reason']}"
-    wrong = [f"{c.what} ({c.column})" for c in checks if c.alarm]
+    named = lambda c: c.what if c.column == PERFORMANCE else f"{c.what} ({c.column})"
+    wrong = [named(c) for c in checks if c.alarm]
     found = f"found {', '.join(wrong)}" if wrong else "nothing has surely become worse"
     return f"performance judged on the labels of {judged['windows']}: {found}"
 
