@@ -34,6 +34,7 @@ from mlops_kit.monitoring.limits import read_limits
 from mlops_kit.monitoring.verdict import reach_verdict
 from mlops_kit.monitoring.false_alarms import measure_false_alarm_rate
 from mlops_kit.monitoring.outcomes import window_notes
+from mlops_kit.monitoring.performance_verdict import judge_performance
 from mlops_kit.notebooks.runner import collect_parameters, stage_parameters, stage_root
 from mlops_kit.monitoring.windows import JudgedWindow, require_persistence
 
@@ -92,6 +93,8 @@ def monitor(
 ) -> Monitored:
     "Compare rows with the days a model was trained on. Raises UserError when they cannot be compared."
     case = open_case(bundle, rows, contract, dated=spans is not None)
+    named = name_windows(case, spans)
+    performance, judged = judge_performance(case, named, contract, params)
     parts = parts_of_window(case, spans)
     passed_over = (*found[1], *parts)
     windows = judge_inputs(case, spans, params, passed_over)
@@ -100,15 +103,17 @@ def monitor(
         *require_persistence(windows, params["persist"]),
         *judge_outcomes(case, spans and spans[-1], params),
         *judge_copies(case, spans and spans[-1]),
+        *performance,
     ]
     newest, smallest = windows[-1], (params["min_effect"], params["min_defect_share"])
     inputs = input_reference(case, passed_over)
     rate = measure_false_alarm_rate(inputs, newest.null, newest.window.rows, smallest)
-    measured = measure_case(case, name_windows(case, spans), contract, params)
+    measured = measure_case(case, named, contract, params) | {"judged": judged}
+    limits = read_limits(params.get("limits"))
     result = {
         **measured,
         "window": {"from": newest.first, "to": newest.last, "rows": newest.window.rows},
-        **reach_verdict(checks, case.reference, read_limits(params.get("limits"))),
+        **reach_verdict(checks, case.reference, limits, judged["performance"]),
         "notes": [*window_notes(newest), *parts_note(parts), *performance_notes(measured)],
         "false_alarms": {"stated": params["false_alarm_rate"], "measured": rate},
     }

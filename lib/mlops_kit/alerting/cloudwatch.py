@@ -51,7 +51,10 @@ def cloudwatch_values(
     verdict: dict[str, Any],  # content of metrics/drift.json
 ) -> dict[str, int]:
     "Count what CloudWatch is to show."
-    values = {"Severity": severity_rank(verdict["state"]), "Alarm": int(verdict["alarm"])}
+    values = {
+        "Severity": severity_rank(verdict["state"].partition(",")[0]),
+        "Alarm": int(verdict["alarm"]),
+    }
     values |= count_findings(verdict["findings"])
     rows = (verdict.get("window") or {}).get("rows")
     return values if rows is None else values | {"Rows": int(rows)}

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 from ..core.files import UserError, remove, save_json
 from ..core.records import FORMER_FILES, existing_file, load_record
-from ..monitoring.verdict import STATES, describe_finding
+from ..monitoring.verdict import PERFORMANCE_KINDS, STATES, describe_finding
 
 INCIDENTS_FILE = "alerts/incidents.json"
 
@@ -97,6 +97,7 @@ def update_incidents(
     findings: list[dict[str, Any]],  # of the window, see `verdict.list_findings`
     day: str,  # last day of the window, not before `log.window`
     quiet_windows: int,  # so many windows in a row without a finding end its incident
+    judged: bool = True,  # False: performance could not be judged, which ends nothing about it
 ) -> None:
     "Begin, continue, worsen and end incidents."
     known = log.open()
@@ -109,6 +110,8 @@ def update_incidents(
             log.incidents.append(known[key])
     if day > log.window:
         for incident in [i for i in known.values() if i.last != day]:
+            if not judged and incident.kind in PERFORMANCE_KINDS:
+                continue
             incident.quiet += 1
             incident.ended = day if incident.quiet >= quiet_windows else ""
     log.window = day

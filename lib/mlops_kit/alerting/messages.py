@@ -8,6 +8,8 @@ __all__ = [
     "SILENCE_DAYS",
     "MAX_NEWS",
     "NEXT_STEPS",
+    "KIND_STEPS",
+    "CHECK_LABELS",
     "RUN_VARIABLES",
     "clip",
     "describe_news",
@@ -89,13 +91,25 @@ NEXT_STEPS = {
     "score when labels arrive",
     "noticed": "nothing yet; check again after the next window",
 }
+# by kind, where it says more than the severity
+KIND_STEPS = {
+    "labels": "look at the source of the labels; nothing is retrained until a person has",
+    "fairness": "find out what has changed for this group; retraining alone may not mend it",
+    "calibration": "check the threshold that acts on these scores; retraining calibrates anew",
+}
+CHECK_LABELS = (
+    "look at the labels first, then at the model; nothing is retrained on them until a person "
+    "runs `mlops-nb retrain`"
+)
 RUN_VARIABLES = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
 
 
 def next_step(incident: Incident) -> str:
     "Suggest what to do."
     if not incident.ended:
-        return NEXT_STEPS[incident.severity]
+        if incident.kind == "decay" and incident.severity == "broken":
+            return CHECK_LABELS
+        return KIND_STEPS.get(incident.kind, NEXT_STEPS[incident.severity])
     return (
         "nothing; leave broken days out of training" if incident.severity == "broken" else "nothing"
     )

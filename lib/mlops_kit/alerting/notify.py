@@ -230,7 +230,8 @@ def send_alerts(
         log = load_incidents(root)
         if line := older_line(day, log.window):
             return [line]
-        update_incidents(log, verdict["findings"], day, settings.quiet_windows)
+        judged = (verdict.get("judged") or {}).get("performance", True)
+        update_incidents(log, verdict["findings"], day, settings.quiet_windows, judged)
         lines = describe_held(log, rules, today)
         free = lambda destination: open_news(log, destination, rules, today)
         compose = lambda news: compose_message(news, verdict, model, today)

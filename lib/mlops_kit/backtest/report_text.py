@@ -24,6 +24,7 @@ import textwrap
 from typing import Any
 
 from ..models.metrics import TITLES
+from ..monitoring.verdict import NOT_JUDGED
 
 
 # %% ../../nbs/backtest/06_report_text.ipynb #a57ab775
@@ -89,7 +90,7 @@ def release_lines(
 
 
 # %% ../../nbs/backtest/06_report_text.ipynb #e9f8d144
-SHORT = {"changed and matters": "matters"}
+SHORT = {"changed and matters": "matters", NOT_JUDGED: "unjudged"}
 
 
 def score_cell(

@@ -6,6 +6,7 @@
 __all__ = [
     "LABEL",
     "PREDICTION",
+    "SENSITIVE",
     "label_column",
     "prediction_column",
     "score_columns",
@@ -25,6 +26,7 @@ from .encoding import class_names
 
 # %% ../../nbs/models/19_outputs.ipynb #c7f06c9c
 LABEL, PREDICTION = "(target)", "(prediction)"
+SENSITIVE = "sensitive: "  # before the name of a column that is kept beside the scores
 
 
 def label_column(

@@ -19,6 +19,7 @@ __all__ = [
     "sensitive_groups",
     "newest_slices",
     "name_windows",
+    "usual_labels",
     "measure_case",
     "performance_notes",
 ]
@@ -270,6 +271,12 @@ def name_windows(
     }
 
 
+def usual_labels(case: Case) -> float:
+    "Compute the share of the reference's rows that got a label."
+    counts = part_of(case.reference, False).counts[LABEL].sum(0)
+    return float(1 - counts[0] / max(counts.sum(), 1))
+
+
 def measure_case(
     case: Case,
     windows: dict[str, np.ndarray],  # see `name_windows`
@@ -280,12 +287,11 @@ def measure_case(
     limits, last = read_limits(params.get("limits")), list(windows)[-1]
     scored = join_labels(case.labels, case.scores, case.task, case.times, limits=limits)
     recorded = load_json(case.bundle / "evaluate.json")["metrics"][PRIMARY[case.task["task"]]]
-    usual = part_of(case.reference, False).counts[LABEL].sum(0)
     measured = measure_windows(scored, windows, limits.min_labels)
     return {
         "performance": measured,
         "decay": check_decay(measured, recorded["value"], params["max_decay"]),
-        "labels": label_lag(scored, 1 - usual[0] / max(usual.sum(), 1), limits.complete_labels),
+        "labels": label_lag(scored, usual_labels(case), limits.complete_labels),
         "age": model_age(case.listing["windows"], params["asof"] or ""),
         "trained_rows": load_json(case.bundle / "train.json")["rows"],
         "labelled_then": case.listing.get("labelled"),
@@ -303,5 +309,6 @@ def performance_notes(
     measured: dict[str, Any],  # see `measure_case`
 ) -> list[str]:
     "Say decay, missing labels, age and estimate in words, those that there is something to say of."
-    parts = [measured[name]["summary"] for name in ("decay", "labels", "age", "estimate")]
+    names = [n for n in ("judged", "decay", "labels", "age", "estimate") if n in measured]
+    parts = [measured[name]["summary"] for name in names]
     return [words for words in parts if words]

@@ -246,11 +246,11 @@ def delivery_notes(
 def label_note(
     rows: pd.DataFrame,  # that were compared
     target: str,
-    decay: dict[str, Any],  # see `decay.check_decay`
+    result: dict[str, Any],  # of the stage `monitor`: "judged" and "decay"
 ) -> str:
     "Say how the model performs on the rows, or why that was not measured."
     if target in rows and rows[target].notna().any():
-        return f"performance: {decay['summary']}"
+        return f"{result['judged']['summary']}; {result['decay']['summary']}"
     reason = "missing in every row" if target in rows else "not among the columns"
     return f"no labels: {target} is {reason}, so performance is not measured"
 
@@ -278,7 +278,7 @@ def compare_delivery(
     tolerated = bool(checks) and not checks[0].alarm
     notes = [*delivery_notes(delivery, tolerated), *notes, *window_notes(monitored.windows[-1])]
     notes += parts_note(parts_of_window(monitored.case, spans))
-    notes.append(label_note(rows, listing["target"], result["decay"]))
+    notes.append(label_note(rows, listing["target"], result))
     return {"asof": None, "model": name} | result | {"notes": notes, "report": ""}
 
 

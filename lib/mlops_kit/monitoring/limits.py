@@ -59,10 +59,15 @@ class Limits:
         1,
     )
     share_of_inputs: float = limit(
-        0.8, "share of the rate that the features' checks get", max_value=1.0
+        0.7, "share of the rate that the features' checks get", max_value=1.0
     )
     share_of_outcome: float = limit(
         0.1, "share of the rate that predictions get, and that labels get", max_value=0.5
+    )
+    share_of_performance: float = limit(
+        0.1,
+        "share of the rate that measured performance gets: decay, calibration, groups",
+        max_value=1.0,
     )
     # defects
     outage_jump: float = limit(
@@ -134,6 +139,20 @@ class Limits:
     min_label_share: float = limit(
         0.5, "of a window's greatest share of labels: with less it is not measured", max_value=1.0
     )
+    min_units_judged: int = limit(
+        5, "days of a stretch whose performance is judged: shorter windows are put together", 1
+    )
+    max_calibration_gap: float = limit(
+        0.05,
+        "rise of the mean of prediction less label that is tolerated; for a number in standard "
+        "deviations of the label",
+    )
+    max_group_loss: float = limit(
+        0.05,
+        "rate that a group may lose against the others (recall, or the share of right answers) "
+        "before it is a finding; for a number the rise of its absolute error in standard "
+        "deviations of the label",
+    )
     min_past_windows: int = limit(3, "past windows from which on an estimate's error is stated", 1)
     calibration_bins: int = limit(10, "bins of equally many rows of the calibration error", 2)
     # groups
@@ -194,11 +213,12 @@ def read_limits(
                 f"{', '.join(known)}"
             )
     limits = replace(LIMITS, **{k: check_limit(k, v) for k, v in (given or {}).items()})
-    if limits.share_of_inputs + 2 * limits.share_of_outcome > 1 + 1e-9:
+    shared = limits.share_of_inputs + 2 * limits.share_of_outcome + limits.share_of_performance
+    if shared > 1 + 1e-9:
         raise UserError(
-            f"params.yaml: monitor.limits.share_of_inputs is {limits.share_of_inputs} and "
-            f"share_of_outcome {limits.share_of_outcome} (predictions and labels, twice): together "
-            "they must not exceed 1"
+            f"params.yaml: monitor.limits.share_of_inputs is {limits.share_of_inputs}, "
+            f"share_of_outcome {limits.share_of_outcome} (predictions and labels, twice) and "
+            f"share_of_performance {limits.share_of_performance}: together they must not exceed 1"
         )
     return limits
 

@@ -5,11 +5,14 @@
 # %% auto #0
 __all__ = [
     "ADVICE",
+    "PERFORMANCE_ADVICE",
+    "CHECK_LABELS",
     "without_addresses",
     "window_line",
     "finding_lines",
     "false_alarm_lines",
     "fold_lines",
+    "advise",
     "drift_lines",
 ]
 
@@ -19,7 +22,7 @@ import re
 import textwrap
 from typing import Any
 
-from .verdict import describe_finding
+from .verdict import NOT_JUDGED, PERFORMANCE_KINDS, describe_finding
 
 
 # %% ../../nbs/monitoring/20_summary.ipynb #c7f6a3c6
@@ -89,6 +92,8 @@ def fold_lines(
 # %% ../../nbs/monitoring/20_summary.ipynb #d52796af
 ADVICE = {
     "quiet": "nothing to do",
+    NOT_JUDGED: "nothing stands out in the rows; whether the model is still right is not known: see "
+    "to it that labels arrive",
     "noticed": "nothing to do now; review what was noticed when convenient",
     "changed": "review what changed; the model does not rely on it",
     "changed and matters": "check the measured performance; retrain when it has decayed, or when you know the "
@@ -99,6 +104,30 @@ ADVICE = {
     "contract gives way to one that does: `mlops-nb repro`, `mlops-nb register`, `mlops-nb "
     "promote`",
 }
+
+
+# by kind of the worst finding, where it is about measured performance
+PERFORMANCE_ADVICE = {
+    "decay": "the model has become worse: find out since when and why, and retrain",
+    "calibration": "check the threshold that acts on these scores; retraining calibrates anew",
+    "fairness": "find out what has changed for this group; retraining alone may not mend it",
+}
+CHECK_LABELS = (
+    "look at the labels first, then at the model; nothing is retrained on these labels until a "
+    'person has looked and runs `mlops-nb retrain --why "labels checked"`'
+)
+
+
+def advise(
+    result: dict[str, Any],  # content of metrics/drift.json
+) -> str:
+    "Say what to do next."
+    state, findings = result["state"], result.get("findings", [])
+    worst = [f["what"] for f in findings if f["severity"] == state]
+    measured = [what for what in worst if what in PERFORMANCE_KINDS]
+    if not measured or (state == "broken" and len(measured) < len(worst)):
+        return ADVICE[state]
+    return CHECK_LABELS if state == "broken" else PERFORMANCE_ADVICE.get(measured[0], ADVICE[state])
 
 
 def drift_lines(
@@ -120,6 +149,6 @@ def drift_lines(
     page = result.get("report", "reports/monitor.html")
     return [
         *fold_lines(lines)[:36],
-        *textwrap.wrap(f"next: {ADVICE[result['state']]}", 80),
+        *textwrap.wrap(f"next: {advise(result)}", 80),
         *([f"report: {page}"] if page else []),
     ]

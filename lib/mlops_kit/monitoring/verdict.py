@@ -6,6 +6,8 @@
 __all__ = [
     "MIN_EFFECTS",
     "STATES",
+    "NOT_JUDGED",
+    "PERFORMANCE_KINDS",
     "DISTRIBUTION_CHECKS",
     "MAX_EFFECTS",
     "BASIS_WORDS",
@@ -114,6 +116,9 @@ def compare_window(
 
 # %% ../../nbs/monitoring/10_verdict.ipynb #5c7e8183
 STATES = ("quiet", "noticed", "changed", "changed and matters", "broken")
+NOT_JUDGED = "quiet, performance not judged"  # nothing stands out, and labels are missing or few
+# findings about measured performance, see `performance_checks` and `fairness_checks`
+PERFORMANCE_KINDS = ("decay", "labels", "calibration", "fairness")
 
 
 def importance_shares(
@@ -139,7 +144,7 @@ def rate_severity(
     if check.tier == "warn":
         return "noticed"
     share = shares.get(check.column.removesuffix(" (length)"), 0.0)
-    relies = share >= limits.min_importance_share
+    relies = share >= limits.min_importance_share or check.what in PERFORMANCE_KINDS
     return "changed and matters" if relies or check.column == "(prediction)" else "changed"
 
 
@@ -215,6 +220,7 @@ def reach_verdict(
     checks: list[Check],  # see `compare_window`
     reference: Reference,
     limits: Limits = LIMITS,
+    judged: bool = True,  # False: performance could not be judged, so nothing is merely quiet
     # Returns: "state", "alarm", "findings": see `list_findings`; "columns": see `list_effects`;
     # "inconclusive": columns of whose distribution no change could alarm
 ) -> dict[str, Any]:
@@ -223,7 +229,7 @@ def reach_verdict(
     findings = list_findings(checks, shares, limits)
     state = findings[0]["severity"] if findings else "quiet"
     return {
-        "state": state,
+        "state": state if judged or findings else NOT_JUDGED,
         "alarm": STATES.index(state) >= STATES.index("changed"),
         "findings": findings,
         "columns": list_effects(checks),
@@ -246,7 +252,7 @@ def describe_finding(
     severity, figures = finding["severity"], ""
     if severity == "broken":
         severity = severity.upper()
-    if finding["what"] not in ("gone", "type", "new", "contract"):
+    if finding["what"] not in ("gone", "type", "new", "contract", *PERFORMANCE_KINDS):
         basis = BASIS_WORDS[finding["basis"]]
         figures = f" (effect {finding['effect']:.3f}; {basis}: {finding['limit']:.3f})"
     return f"{severity}: {finding['column']}, {finding['what']}: {finding['summary']}{figures}"

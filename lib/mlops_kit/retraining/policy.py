@@ -16,6 +16,7 @@ __all__ = [
     "schedule_trigger",
     "time_length",
     "defect_objection",
+    "labels_objection",
     "rows_objection",
     "cooldown_objection",
     "budget_objection",
@@ -40,6 +41,7 @@ import pandas as pd
 from ..core.files import UserError
 from ..core.params import refuse_renamed
 from ..data.splitting import window_length
+from ..monitoring.verdict import PERFORMANCE_KINDS
 
 
 # %% ../../nbs/retraining/01_policy.ipynb #1c29d6c6
@@ -54,19 +56,25 @@ def drift_trigger(
     state = facts.get("state")
     if state is None:
         return False, "no drift check"
-    matters = [f["column"] for f in facts.get("findings", []) if f["severity"] == state]
+    findings = [f for f in facts.get("findings", []) if f["severity"] == state]
+    matters = [f["column"] for f in findings if f.get("what") not in PERFORMANCE_KINDS]
     named = f" ({', '.join(dict.fromkeys(matters))})" if matters else ""
+    if findings and not matters:
+        return False, "the drift check names measured performance only"
     return state == "changed and matters", f"the drift check says {state}{named}"
 
 
 def decay_trigger(
-    facts: dict[str, Any],  # "measured" and "recorded"
+    facts: dict[str, Any],  # "measured", "recorded" and "findings"
     policy: dict[str, Any],  # "decay_margin"
 ) -> Fired:
     """Fire when the whole interval of what was measured lies below what was recorded, by more than
-    the margin.
+    the margin, and when the monitor found decay or a loss of calibration.
     """
-    return fallen(facts, "measured", policy["decay_margin"])
+    fired, words = fallen(facts, "measured", policy["decay_margin"])
+    found = [f for f in facts.get("findings", []) if f.get("what") in ("decay", "calibration")]
+    surely = [f["summary"] for f in found if f["severity"] == "changed and matters"]
+    return (True, surely[0]) if surely and not fired else (fired, words)
 
 
 def estimate_trigger(
@@ -157,16 +165,31 @@ def defect_objection(
     facts: dict[str, Any],  # "state" and "findings"
 ) -> str:  # in words; "" when nothing is broken
     "Object to training on broken data, and name what to fix."
-    if facts.get("state") != "broken":
+    found = [f for f in facts.get("findings", []) if f["severity"] == "broken"]
+    broken = [f"{f['column']} ({f['what']})" for f in found if f["what"] not in PERFORMANCE_KINDS]
+    if facts.get("state") != "broken" or (found and not broken):
         return ""
-    broken = [
-        f"{f['column']} ({f['what']})"
-        for f in facts.get("findings", [])
-        if f["severity"] == "broken"
-    ]
     return (
         "the data are broken, a model would be trained on the defect: fix "
         f"{', '.join(dict.fromkeys(broken)) or 'them'} first"
+    )
+
+
+def labels_objection(
+    facts: dict[str, Any],  # "findings"
+) -> str:  # in words; "" when the labels may be trained on
+    "Object to training on labels that may be wrong, and say how a person accepts them."
+    found = [
+        f["summary"]
+        for f in facts.get("findings", [])
+        if f["severity"] == "broken" and f["what"] in PERFORMANCE_KINDS
+    ]
+    if not found:
+        return ""
+    return (
+        f"held back until a person has looked at the labels: {found[0]}; when they are right, "
+        '`mlops-nb retrain --why "labels checked"` (on GitHub the workflow Retrain, by hand) '
+        "trains on them"
     )
 
 
@@ -217,6 +240,7 @@ def objections(
 ) -> list[str]:  # in words
     "List what speaks against training now."
     against, today = [defect_objection(facts)], pd.Timestamp(facts["asof"])
+    against.append("" if facts.get("by hand") else labels_objection(facts))
     if not facts.get("by hand"):
         against += [
             cooldown_objection(today, history, policy["cooldown"]),

@@ -135,6 +135,7 @@ def broken_verdict(
         "alarm": True,
         "reason": line,
         "findings": [finding],
+        "judged": {"performance": False},
         "window": {"from": None, "to": day, "rows": None},
         "notes": [],
     }
