@@ -285,6 +285,7 @@ REPORTED_EVIDENCE = (
     "may mean missing",
     "kept as a value",
     "two notations",
+    "left out",
     "consecutive",
 )
 

@@ -65,6 +65,7 @@ class ColumnProfile:
     preferred: str = ""  # the reading that is chosen where two fit as many values
     sentinels: dict[str, int] = field(default_factory=dict)  # rows by value that means missing
     unread: str = ""  # why a column that holds numbers is not read
+    composed: str = ""  # why a column that holds several numbers in each value is not read
     remarks: list[str] = field(default_factory=list)  # sentences for the evidence
 
     @property
