@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlops_kit.core.files import plain
 from mlops_kit.registry.challenge import Opponent, compare_opponent, load_opponent
 from mlops_kit.models.evaluation import (
     add_intervals,
@@ -81,4 +82,5 @@ def evaluate(
         "importance": weight.to_dict(),
         "calibration": table.to_dict("records"),
     }
+    result = plain(result, undefined=np.nan)  # the very figures that metrics/evaluate.json holds
     return Evaluation(result, values, scores, baseline)

@@ -15,6 +15,8 @@ __all__ = [
     "make_dummy",
     "find_model",
     "trusted_types",
+    "has_rounds",
+    "describe_model",
 ]
 
 
@@ -237,3 +239,21 @@ def find_model(
 def trusted_types() -> set[str]:  # full names
     "List the types that files of the registered models may hold."
     return {t for entry in EXTENSIONS["model"].values() for t in entry.options["trusted"]}
+
+
+# %% ../../nbs/models/02_model_types.ipynb #6046ff15
+def has_rounds(
+    name: str,  # value of train.model
+) -> bool:
+    "Tell whether a model is trained in rounds, or of so many trees."
+    return "rounds" in model_parameters(find_model(name).function)
+
+
+def describe_model(
+    trained: dict[str, Any],  # content of metrics/train.json: "model", "rounds"
+) -> str:
+    "Name a model, and its rounds where it has any."
+    name, rounds = trained["model"], trained["rounds"]
+    if not has_rounds(name):
+        return name
+    return f"{name}, {rounds:,} round{'' if rounds == 1 else 's'}"

@@ -297,5 +297,10 @@ def find_composed(
             words = set(re.findall(r"[^\W\d_]+|[°'\"€$£¥₹]", "".join(shapes)))
             units = all(w in "°'\"" or w.lower() in KNOWN_UNITS or is_currency(w) for w in words)
             kind = "codes of several parts" if letters else "several numbers in one value"
-            return kind, next(iter(shapes.values()))[1], covered, bool(words) and units
+            return (
+                kind,
+                next(iter(shapes.values()))[1],
+                covered,
+                bool(words) and units and not letters,
+            )
     return "", "", 0, False
