@@ -54,7 +54,7 @@ from .time_column import choose_time, describe_time, limit_undated
 from ..data.leakage import find_leaks
 from ..data.csv_layout import CsvLayout
 from ..data.readers import read_batches
-from .reading_notes import drop_stray_rows
+from .reading_notes import drop_stray_rows, examine_letters
 from ..data.validation import find_zoned, judge_rows
 
 
@@ -365,6 +365,7 @@ def draft_contract(
     if not profile.examined:
         examine_numbers(profile)
         examine_missing(profile)
+        profile.notes = examine_letters(profile)
         profile.examined = True
     target, draft = column.name, draft_target(column, task, positive)
     columns = {c: draft_column(profile.columns[c], profile.rows) for c in profile.columns}
@@ -381,4 +382,5 @@ def draft_contract(
         reason += [*describe_time(time, typed[time], profile, columns[time])]
     encoded = encode_target(typed[target], {"positive": None} | contract)
     leaks = mark_leaks(typed, encoded, draft["task"], columns)
-    return contract, typed, [*notes, *reason, *describe_columns(columns, leaks, profile.rows)]
+    notes += [*reason, *profile.notes]
+    return contract, typed, [*notes, *describe_columns(columns, leaks, profile.rows)]

@@ -271,6 +271,7 @@ class TableProfile:
     exact: bool  # False: `duplicates` is an estimate, there are more than 4,000,000 rows
     examined: bool = False  # whether a second look was taken, see `number_evidence`
     layouts: list[CsvLayout] = field(default_factory=list)  # how its text files were read
+    notes: list[str] = field(default_factory=list)  # what that look found in no single column
 
 
 def profile_table(
