@@ -187,7 +187,8 @@ def test_what_cannot_be_read_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"), [("MÃ¼nchen", "München"), ("РњРѕСЃРєРІР°", "Москва"), ("GdaÅ„sk", "Gdańsk")]
+    ("written", "meant"),
+    [("MÃ¼nchen", "München"), ("РњРѕСЃРєРІР°", "Москва"), ("GdaÅ„sk", "Gdańsk")],
 )
 def test_letters_misread_before_are_named_and_kept(written: str, meant: str) -> None:
     "A value that an earlier program damaged is said with its count, and never mended in silence."

@@ -355,7 +355,8 @@ def take_own_encoding(
     if wide or proven:
         fits = name.startswith(proven[:6] or "-")
     else:
-        fits = bool(name) and (facts.utf8 or not find_strays(file, name, kept=1)[1])
+        few = 0 if name == "utf-8" else max(3, facts.lines // 100)  # see `check_strays`
+        fits = bool(name) and (facts.utf8 or find_strays(file, name, kept=1)[1] <= few)
     if fits:
         return take_encoding(file, facts, given)
     found = detect_encoding(file, facts)
