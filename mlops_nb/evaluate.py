@@ -19,9 +19,9 @@ from mlops_kit.models.evaluation import (
     add_intervals,
     count_rarest,
     measure_slices,
-    permutation_importance,
     resample_units,
 )
+from mlops_kit.models.importance import permutation_importance
 from mlops_kit.models.plots import calibration_table
 from mlops_kit.models import metrics  # noqa: F401 (for custom metrics)
 from mlops_kit.models.metrics import PRIMARY, compare_with_baseline, own_metrics, resample_weights
