@@ -4,6 +4,7 @@
 
 # %% auto #0
 __all__ = [
+    "WIDE_COLUMNS",
     "ModelContext",
     "model_parameters",
     "model_options",
@@ -46,6 +47,7 @@ class ModelContext:
     classes: list[str]  # of a multiclass task
     categorical: list[int]  # positions of the columns that hold codes of categories
     seed: int  # for everything random
+    columns: int = 0  # features; 0 where it is not known
 
 
 def model_parameters(
@@ -123,6 +125,9 @@ def model(
 
 
 # %% ../../nbs/models/02_model_types.ipynb #58546c10
+WIDE_COLUMNS = 500  # of more features, a number has 32 quantiles in place of 255
+
+
 @model(
     "hist_gradient_boosting",
     space={
@@ -156,6 +161,7 @@ def make_boosting(
 
     is_number = context.task == "regression"
     return (HistGradientBoostingRegressor if is_number else HistGradientBoostingClassifier)(
+        max_bins=255 if context.columns <= WIDE_COLUMNS else 32,
         max_iter=rounds,
         learning_rate=learning_rate,
         max_leaf_nodes=leaves,
@@ -206,7 +212,8 @@ def make_linear(
     l2 = max(l2, 1e-3)
     if context.task == "regression":
         return Ridge(alpha=l2, solver="cholesky")
-    solver = "newton-cholesky" if context.task == "binary" else "lbfgs"
+    wide = context.columns > WIDE_COLUMNS  # a matrix of columns × columns for each step
+    solver = "newton-cholesky" if context.task == "binary" and not wide else "lbfgs"
     return LogisticRegression(C=1 / l2, solver=solver, max_iter=100)
 
 

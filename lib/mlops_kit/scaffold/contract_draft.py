@@ -51,7 +51,8 @@ from .number_evidence import examine_numbers
 from .profiling import ColumnProfile, TableProfile, profile_table
 from .sentinels import examine_missing
 from .time_column import choose_time, describe_time, limit_undated
-from ..data.leakage import find_leaks
+from ..data.leakage import SCREENED, find_leaks
+from ..models.model_types import WIDE_COLUMNS
 from ..data.csv_layout import CsvLayout
 from ..data.readers import read_batches
 from .reading_notes import drop_stray_rows, examine_letters
@@ -259,16 +260,24 @@ ROWS_PER_FEATURE = 10  # fewer are said aloud
 def describe_width(
     columns: dict[str, dict[str, Any]],  # entries of the contract
     rows: int,  # of the table
-) -> list[str]:  # one sentence, or none
-    "Warn of a table that is wide for its rows."
+) -> list[str]:  # at most two sentences
+    "Warn of a table that is wide for its rows, and say what is done for a very wide one."
     used = sum(
         rules["known"] and rules.get("role") not in UNUSED_ROLES for rules in columns.values()
     )
+    notes = []
+    if used > WIDE_COLUMNS:
+        notes.append(
+            f"{used:,} features are many: so that the run stays short, boosting cuts a number into 32 "
+            f"quantiles in place of 255, {SCREENED} numbers are scored alone for leaks, and importance "
+            "is measured on those that the model uses most"
+        )
     if used < 10 or rows >= ROWS_PER_FEATURE * used:
-        return []
+        return notes
     return [
         f"WIDE: {used:,} features on {rows:,} rows, {rows / used:.1f} rows a feature (10 are few): "
-        "chance alone makes some look useful; keep those that a prediction needs, or more rows"
+        "chance alone makes some look useful; keep those that a prediction needs, or more rows",
+        *notes,
     ]
 
 
