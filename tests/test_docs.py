@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,12 +17,13 @@ from conftest import ROOT, run
 
 from mlops_kit.cli.main import app
 from mlops_kit.core.params import declared_parameters
-from mlops_kit.core.project import read_notebook
+from mlops_kit.core.project import project_notebooks, read_notebook
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*/*.md"))]
 PAGES = [p for p in PAGES if "_build" not in p.parts] + [ROOT / "docs/index.md"]
 COMMANDS = typer.main.get_command(app).commands
 TARGETS = dict(re.findall(r"^([a-z-]+):.*?## (.*)", (ROOT / "Makefile").read_text(), flags=re.M))
+LIBRARY = project_notebooks(ROOT / "lib")
 OTHERS = {"git", "dvc", "cd", "python", ".", "echo"}
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 
@@ -85,6 +87,18 @@ def test_commands_would_be_understood(page: Path) -> None:
         assert name in TARGETS, name
 
 
+OTHER_OPTIONS = {"--help", "--local"}  # of typer and dvc
+
+
+@by_page
+def test_options_in_the_text_exist(page: Path) -> None:
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    known = {o for c in COMMANDS.values() for p in c.params for o in [*p.opts, *p.secondary_opts]}
+    for code in re.findall(r"`(?!chromium )([^`]+)`", text):
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", code):
+            assert option in known | OTHER_OPTIONS, f"no command has {option}"
+
+
 @lru_cache
 def given() -> set[str]:
     "Name every parameter that params.yaml holds."
@@ -136,6 +150,9 @@ def sources() -> list[Path]:
 def test_links_of_a_page_lead_to_a_page_or_what_is_generated(page: Path) -> None:
     made = ("reference/", "chapters/", "library/", "proofs.md")
     for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+        if link.startswith("module:"):
+            assert link.removeprefix("module:") in LIBRARY, f"there is no {link}"
+            continue
         target = (page.parent / link).resolve()
         inside = target.relative_to(ROOT / "docs") if target.is_relative_to(ROOT / "docs") else ""
         assert target.exists() or str(inside).startswith(made), f"{link} leads nowhere"
@@ -145,11 +162,11 @@ def test_links_of_a_page_lead_to_a_page_or_what_is_generated(page: Path) -> None
 
 
 class Page(HTMLParser):
-    "What a page links to, what it loads, what can be linked to, and its headings."
+    "What a page links to, what it loads, what can be linked to, its headings and its pictures."
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.links, self.loads, self.ids, self.headings = [], [], set(), []
+        self.links, self.loads, self.ids, self.headings, self.alts = [], [], set(), [], []
         self.depth = 0
         self.feed(text)
 
@@ -159,6 +176,8 @@ class Page(HTMLParser):
         self.depth += tag == "article"
         if self.depth and re.fullmatch("h[1-6]", tag):
             self.headings.append(int(tag[1]))
+        if self.depth and tag == "img":
+            self.alts.append(given.get("alt") or "")
         if tag == "a" and given.get("href"):
             self.links.append(given["href"])
         elif tag in ("script", "img", "iframe", "source", "link", "video", "audio", "object"):
@@ -221,44 +240,92 @@ def test_headings_are_in_order(site: dict[Path, Page]) -> None:
         assert all(b <= a + 1 for a, b in zip(levels, levels[1:])), (path, levels)
 
 
+def test_pictures_say_what_they_show(site: dict[Path, Page]) -> None:
+    said = {path: page.alts for path, page in site.items() if page.alts}
+    assert said
+    for path, alts in said.items():
+        unsaid = [a for a in alts if len(a) < 4 or re.search(r"\.(png|svg)$", a)]
+        assert unsaid == [], (path, unsaid)
+
+
 def test_the_site_can_be_searched(site: dict[Path, Page]) -> None:
     index = (ROOT / "docs/_build/html/searchindex.js").read_text(encoding="utf-8")
-    for word in ("bootstrap", "how-to/monitoring", "chapters/04_train", "library/monitoring/09"):
+    notebook = f"library/monitoring/{LIBRARY['monitoring.defects'].stem}"
+    for word in ("bootstrap", "how-to/monitoring", "chapters/04_train", notebook):
         assert word in index, word
 
 
 # --- What is generated
 
 
-def test_a_key_without_a_meaning_stops_the_build(tmp_path: Path) -> None:
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    "Copy what the site's source is made of."
     for name in ("docs", "nbs", "metrics", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("_build"))
-    (tmp_path / "lib").mkdir()
     shutil.copytree(ROOT / "lib/nbs", tmp_path / "lib/nbs")
-    for name in (
-        "params.yaml",
-        "contract.yaml",
-        "dvc.yaml",
-        "settings.ini",
-        "Makefile",
-        ".gitignore",
-    ):
+    files = ("params.yaml", "contract.yaml", "dvc.yaml", "settings.ini", "Makefile", ".gitignore")
+    for name in files:
         shutil.copy(ROOT / name, tmp_path / name)
     for words in (["init", "-q"], ["add", "-A"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
-    whole = run(["python", "docs/generate.py", "site"], tmp_path)
+    return tmp_path
+
+
+def refusal(root: Path, path: str, old: str, new: str) -> str:
+    "Change a file once, and give what the build says; the file is put back."
+    file = root / path
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+    done = run(["python", "docs/generate.py", "site"], root)
+    file.write_text(text, encoding="utf-8")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    return done.stderr.strip()
+
+
+def test_the_build_names_what_is_wrong(copied: Path) -> None:
+    whole = run(["python", "docs/generate.py", "site"], copied)
     assert whole.returncode == 0, whole.stderr
-    written = tmp_path / "site/reference/parameters.md"
+    written = (copied / "site/reference/parameters.md").read_text(encoding="utf-8")
     for name in given():
-        assert f"`{name}`" in written.read_text() or name.count(".") != 1, name
-    meanings = tmp_path / "docs/meanings.yaml"
-    meanings.write_text(meanings.read_text().replace("    passed: ", "    pased: ", 1))
-    done = run(["python", "docs/generate.py", "site"], tmp_path)
-    assert done.returncode == 1 and (
-        "metrics.gate must describe what is there; not described: passed; described but not "
-        "there: pased" in done.stderr
-    ), done.stderr
-    assert "Traceback" not in done.stderr
+        assert f"`{name}`" in written or name.count(".") != 1, name
+    commands = (copied / "site/reference/commands.md").read_text(encoding="utf-8")
+    summaries = re.findall(r"^\| \[`([a-z-]+)`\]\(#\1\) \| (.*) \|$", commands, flags=re.M)
+    assert {name for name, _ in summaries} == set(COMMANDS)
+    assert [words for _, words in summaries if not words.endswith(".")] == []
+
+    drift = "explanation/drift.md"
+    said = refusal(copied, "docs/meanings.yaml", "    passed: ", "    pased: ")
+    assert said.endswith("not described: passed; described but not there: pased")
+    assert "metrics.gate must describe what is there" in said
+    right, wrong = "module:monitoring.variability", "module:monitoring.variablity"
+    said = refusal(copied, f"docs/{drift}", right, wrong)
+    assert said == (
+        f"docs: {drift} links to {wrong}, which the library does not have; did you mean {right}?"
+    )
+    said = refusal(copied, f"docs/{drift}", right, "../library/monitoring/06_variability.ipynb")
+    assert drift in said and said.endswith(f"by its number, which changes; write {right}")
+
+
+def test_packages_stand_in_the_order_of_their_imports() -> None:
+    meanings = yaml.safe_load((ROOT / "docs/meanings.yaml").read_text(encoding="utf-8"))
+    place = {package: number for number, package in enumerate(meanings["packages"])}
+    text = (ROOT / "lib/pyproject.toml").read_text(encoding="utf-8")
+    layers = tomllib.loads(text)["tool"]["importlinter"]["contracts"][0]["layers"]
+    floors = [[place[name.strip()] for name in layer.split("|")] for layer in reversed(layers)]
+    assert sorted(sum(floors, [])) == list(range(len(place)))
+    assert all(max(low) < min(high) for low, high in zip(floors, floors[1:]))
+
+
+def test_a_link_to_a_module_follows_its_notebook(copied: Path) -> None:
+    notebook = copied / "lib/nbs/monitoring" / LIBRARY["monitoring.variability"].name
+    notebook.rename(notebook.with_name("99_variability.ipynb"))
+    done = run(["python", "docs/generate.py", "site"], copied)
+    assert done.returncode == 0, done.stderr
+    text = (copied / "site/explanation/drift.md").read_text(encoding="utf-8")
+    assert "](../library/monitoring/99_variability.ipynb)" in text
+    assert "module:" not in text
 
 
 def test_the_lock_has_hashes_and_no_address() -> None:

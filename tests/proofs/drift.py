@@ -1,4 +1,4 @@
-"""Proof of the drift checks: how often they cry wolf when nothing has changed, what they see when something has, and what they say to odd data.
+"""Proof of the drift checks: how often they alarm when nothing has changed, what they detect when something has, and how they judge odd data.
 
     python tests/proofs/drift.py                     everything, in about 800 s of processor time
     python tests/proofs/drift.py --only power

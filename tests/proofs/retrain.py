@@ -1,4 +1,4 @@
-"""Prove that a retraining survives SIGKILL: always the old champion or the new one, never neither, never both; clock and git consistent.
+"""Prove that a retraining survives SIGKILL: always the old champion or the new one, never neither, never both; as-of date and git consistent.
 
     python tests/proofs/retrain.py --kills 100 --seed 1
 

@@ -4,7 +4,7 @@
     python tests/proofs/workflows.py --months 3 --world ../world     keeps the world, to look at
 
 Each month the scheduled run looks, retrains on a branch in the bare remote and opens a pull request; CI runs on the first; the merge registers a version, tries it, promotes and
-deploys it. Then a candidate that learnt shuffled answers is refused, a version whose smoke test fails never gets prod, and one whose deployment fails loses it again.
+deploys it. Then a candidate trained on shuffled labels is refused, a version whose smoke test fails never gets prod, and one whose deployment fails loses it again.
 Needs `make extra WITH=actions`. CI's job test runs, but with a `make test` that says so and nothing else: the tests are tests, this is a proof of what calls them.
 """
 
