@@ -37,7 +37,7 @@ from mlops_kit.data.training_windows import Features, load_features
 class Evaluation:
     "Result of the stage `evaluate`; the arrays are in the order of the test rows."
 
-    result: dict[str, Any]  # content of metrics/evaluate.json
+    result: dict[str, Any]  # the very figures of metrics/evaluate.json
     values: np.ndarray  # labels, see `encoding.encode_labels`
     scores: np.ndarray  # of the candidate, see `estimators.predict_scores`
     baseline: np.ndarray  # scores of the baseline model
@@ -82,5 +82,4 @@ def evaluate(
         "importance": weight.to_dict(),
         "calibration": table.to_dict("records"),
     }
-    result = plain(result, undefined=np.nan)  # the very figures that metrics/evaluate.json holds
-    return Evaluation(result, values, scores, baseline)
+    return Evaluation(plain(result, undefined=np.nan), values, scores, baseline)

@@ -70,8 +70,9 @@ def permutation_importance(
     values: np.ndarray,  # labels, see `encoding.encode_labels`
     spec: dict[str, Any],  # see `encoding.encode_labels`
     seed: int,
+    max_measured: int = MAX_MEASURED,  # features, of those that the model uses
     # Returns: mean loss of the deciding metric by feature, of two shuffles, the largest first;
-    # without the used features beyond MAX_MEASURED
+    # without the used features beyond `max_measured`
 ) -> pd.Series:
     "Measure what the score loses when one feature is shuffled."
     encoded = np.array(model[0].transform(fill_missing_texts(model, rows)), order="C")
@@ -86,7 +87,7 @@ def permutation_importance(
     whole = primary_metric(values, score_encoded(model[-1], encoded, spec), spec)
     twice, shuffled = np.concatenate([encoded, encoded]), np.concatenate(orders[1:])
     losses = {c: 0.0 for c in rows if not used.get(c)}
-    for feature in ranked[:MAX_MEASURED]:
+    for feature in ranked[:max_measured]:
         kept = twice[:, places[feature]].copy()
         twice[:, places[feature]] = kept[shuffled]
         halves = np.split(score_encoded(model[-1], twice, spec), 2)
