@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlops_kit.core.files import plain
 from mlops_kit.registry.challenge import Opponent, compare_opponent, load_opponent
 from mlops_kit.models.evaluation import (
     add_intervals,
     count_rarest,
     measure_slices,
-    permutation_importance,
     resample_units,
 )
+from mlops_kit.models.importance import permutation_importance
 from mlops_kit.models.plots import calibration_table
 from mlops_kit.models import metrics  # noqa: F401 (for custom metrics)
 from mlops_kit.models.metrics import PRIMARY, compare_with_baseline, own_metrics, resample_weights
@@ -36,7 +37,7 @@ from mlops_kit.data.training_windows import Features, load_features
 class Evaluation:
     "Result of the stage `evaluate`; the arrays are in the order of the test rows."
 
-    result: dict[str, Any]  # content of metrics/evaluate.json
+    result: dict[str, Any]  # the very figures of metrics/evaluate.json
     values: np.ndarray  # labels, see `encoding.encode_labels`
     scores: np.ndarray  # of the candidate, see `estimators.predict_scores`
     baseline: np.ndarray  # scores of the baseline model
@@ -81,4 +82,4 @@ def evaluate(
         "importance": weight.to_dict(),
         "calibration": table.to_dict("records"),
     }
-    return Evaluation(result, values, scores, baseline)
+    return Evaluation(plain(result, undefined=np.nan), values, scores, baseline)

@@ -27,7 +27,7 @@ from mlops_kit.monitoring.assessment import (
     parts_of_window,
     performance_notes,
 )
-from mlops_kit.core.files import UserError, load_table
+from mlops_kit.core.files import UserError, load_table, plain
 from mlops_kit.registry.champion import fetch_champion, read_champion
 from mlops_kit.monitoring.checks import Check
 from mlops_kit.monitoring.limits import read_limits
@@ -117,4 +117,5 @@ def monitor(
         "notes": [*window_notes(newest), *parts_note(parts), *performance_notes(measured)],
         "false_alarms": {"stated": params["false_alarm_rate"], "measured": rate},
     }
+    result = plain(result, undefined=float("nan"))  # the very figures that metrics/drift.json holds
     return Monitored(result, case, windows, checks)

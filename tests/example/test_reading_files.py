@@ -11,7 +11,9 @@ from mlops_kit.core.contract import load_contract
 from mlops_kit.core.files import UserError, read_yaml
 from mlops_kit.data.csv_layout import CsvLayout
 from mlops_kit.data.readers import read_batches
+from mlops_kit.scaffold.contract_draft import draft_contract
 from mlops_kit.scaffold.init import init_project
+from mlops_kit.scaffold.profiling import profile_table
 
 TOWNS = {
     "gb18030": "北京 上海 广州 深圳 成都 杭州 重庆 西安",
@@ -182,3 +184,16 @@ def test_what_cannot_be_read_is_refused_in_one_line(
         init(tmp_path, content)
     assert words in str(error.value) and "\n" not in str(error.value)
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("MÃ¼nchen", "München"), ("РњРѕСЃРєРІР°", "Москва"), ("GdaÅ„sk", "Gdańsk")],
+)
+def test_letters_misread_before_are_named_and_kept(written: str, meant: str) -> None:
+    "A value that an earlier program damaged is said with its count, and never mended in silence."
+    table = pd.DataFrame({"town": ["Bonn", "Ulm", written] * 40, "y": ["yes", "no", "no"] * 40})
+    profile = profile_table([table.astype("str")])
+    contract, typed, said = draft_contract(profile, "y", None, "auto", None, "p")
+    assert (typed["town"] == written).sum() == 40 and contract["columns"]["town"]["known"]
+    assert any("in 40 of 120 values" in line and f"{meant!r} is meant" in line for line in said)

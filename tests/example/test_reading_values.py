@@ -103,6 +103,37 @@ def test_numbers_that_cannot_be_read_are_no_feature(what: str, tmp_path: Path) -
     assert rules["role"] == "unparsed" and not rules["known"] and what in said
 
 
+COUNT = np.arange(ROWS)
+COMPOSED = {
+    "pounds": [f"£{v:.0f} {i % 20}s {i % 12}d" for i, v in enumerate(PRICE)],
+    "weights": [f"{v:.0f} lb {i % 16} oz" for i, v in enumerate(PRICE)],
+    "coordinates": [f"{v:.0f}°{i % 60}'N {i % 90}°{i % 47}'E" for i, v in enumerate(PRICE)],
+    "points": [f"{v}, {w}" for v, w in zip(PRICE, PRICE[::-1])],
+    "parts of a whole": [f"{i % 97} of {i % 97 + i % 7}" for i in COUNT],
+    "addresses": [f"10.{i % 200}.{i % 7}.{i % 251}" for i in COUNT],
+    "versions": [f"{i % 3}.{i % 11}.{i}" for i in COUNT],
+    "codes": [f"{'ABCDEFGHJKLM'[i % 12]}{i % 31}-{'XYZ'[i % 3]}{i % 7}-{i}" for i in COUNT],
+}
+
+
+@pytest.mark.parametrize("kind", COMPOSED)
+def test_several_numbers_in_one_value_are_no_feature(kind: str, tmp_path: Path) -> None:
+    "A composed value is said with its count, left out, and the next step named."
+    rules, _, said = draft(tmp_path, COMPOSED[kind])
+    assert rules["role"] == "unparsed" and not rules["known"]
+    assert "in 600 of 600 values" in said and "write the parts that matter into columns" in said
+
+
+def test_sizes_bands_and_few_versions_stay_categories(tmp_path: Path) -> None:
+    "A composed value that comes back is an honest category."
+    for few in (["S/M", "L/XL"], ["20-29", "30-39", "40-49"], ["1.2.3", "1.2.4", "2.0.0"]):
+        rules, typed, _ = draft(tmp_path, RNG.choice(few, ROWS))
+        assert rules["type"] == "category" and rules["known"] and set(typed) == set(few)
+    subnets = [f"10.0.{i % 8}.{i % 5}" for i in COUNT]
+    rules, _, said = draft(tmp_path, subnets)
+    assert rules["known"] and "40 different), taken as a category" in said
+
+
 CODES = {
     "powers": ["10E1", "1E2", "22E3", "1E10"],
     "versions": ["1.1", "1.9", "1.10", "1.2"],

@@ -14,6 +14,7 @@ from typing import Any
 from ..models.gate_checks import check_mark, verdict_words
 from ..core.files import load_json, read_yaml
 from ..core.records import load_record
+from ..models.metrics import format_figure
 
 
 # %% ../../nbs/cli/01_run_summary.ipynb #607ab321
@@ -38,8 +39,10 @@ def score_lines(
     when = f" {evaluation['from']} to {evaluation['to']}" if evaluation["from"] else ""
     lines = [f"test{when}, {evaluation['rows']:,} rows"]
     for name, m in evaluation["metrics"].items():
-        value = f"{m['value']:.4f}" if m["value"] is not None else "not defined"
-        span = f"  [{m['low']:.4f}, {m['high']:.4f}]" if m["low"] is not None else ""
+        value = format_figure(m["value"]) if m["value"] is not None else "not defined"
+        span = ""
+        if m["low"] is not None:
+            span = f"  [{format_figure(m['low'])}, {format_figure(m['high'])}]"
         lines.append(f"{name:<20}{value}{span}")
     return lines
 

@@ -179,16 +179,17 @@ def remove(
 def plain(
     value: Any,  # numbers, strings, lists, mappings, NumPy scalars
     digits: int = 6,  # decimals kept of every float
+    undefined: float | None = None,  # what stands for NaN and infinity
 ) -> Any:  # the same in plain Python types
     "Turn a result into plain JSON types: rounded floats, NaN and infinity as None."
     if hasattr(value, "item") and not isinstance(value, (list, dict, str)):
         value = value.item()
     if isinstance(value, dict):
-        return {str(k): plain(v, digits) for k, v in value.items()}
+        return {str(k): plain(v, digits, undefined) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(v, digits) for v in value]
+        return [plain(v, digits, undefined) for v in value]
     if isinstance(value, float):
-        return round(value, digits) + 0.0 if math.isfinite(value) else None
+        return round(value, digits) + 0.0 if math.isfinite(value) else undefined
     return value
 
 

@@ -51,7 +51,7 @@ from mlops_kit.data.csv_lines import (
     seems_escaped,
     sniff_dialect,
 )
-from .encodings import Encoding, take_encoding
+from .encodings import Encoding, take_encoding, take_own_encoding
 from .formats import open_bytes
 from .names import clean_column_names
 from .text_scan import TextFacts, read_blocks, scan_text, split_lines, to_utf8
@@ -66,6 +66,7 @@ CSV_OPTIONS = {
     "skip_lines": "lines above the column names",
     "comment": "sign with which comment lines begin",
     "rows": "all keeps rows that look like totals or a repeated header",
+    "other_encodings": "detect reads a file that encoding does not fit by its own evidence",
 }
 
 
@@ -120,8 +121,10 @@ def check_options(
         if name not in CSV_OPTIONS:
             known = "; ".join(f"{key} ({text})" for key, text in CSV_OPTIONS.items())
             raise UserError(f"params.yaml: ingest.csv knows no {name!r}; it knows {known}")
-        if name == "escape" and value not in ("", "\\"):
-            raise UserError(f"params.yaml: ingest.csv.escape is {value!r}, expected '\\' or ''")
+        words = {"escape": ("\\", ""), "other_encodings": ("detect",)}.get(name, (value,))
+        if value not in words:
+            expected = " or ".join(map(repr, words))
+            raise UserError(f"params.yaml: ingest.csv.{name} is {value!r}, expected {expected}")
         if name in ("delimiter", "quote") and not (
             len(str(value)) == 1 or (name == "quote" and not value)
         ):
@@ -327,7 +330,8 @@ def find_layout(
     """
     check_options(options)
     facts = scan_text(file)
-    encoding = take_encoding(file, facts, str(options.get("encoding") or ""))
+    take = take_own_encoding if options.get("other_encodings") else take_encoding
+    encoding = take(file, facts, str(options.get("encoding") or ""))
     lines = read_head(file, encoding.name)
     escape = find_escape(file, facts, encoding.name, options)
     if escape:

@@ -26,8 +26,11 @@ __all__ = [
     "check_strays",
     "is_utf8",
     "detect_encoding",
-    "take_encoding",
+    "find_codec",
+    "prove_encoding",
     "refuse_foreign",
+    "take_encoding",
+    "take_own_encoding",
 ]
 
 
@@ -195,6 +198,7 @@ class Encoding:
     reason: str  # one clause
     strays: list[Stray] = field(default_factory=list)  # the first lines with bytes that do not fit
     stray_lines: int = 0  # how many there are
+    stated: str = ""  # what ingest.csv says, where it does not fit this file
 
 
 def describe_guess(
@@ -275,17 +279,13 @@ def detect_encoding(
     return Encoding(ranked[0].name, describe_guess(ranked, fields))
 
 
-# %% ../../nbs/data/09_encodings.ipynb #72e1284b
-def take_encoding(
-    file: str,  # a text file, perhaps compressed
-    facts: TextFacts,  # see `scan_text`
-    given: str,  # ingest.csv.encoding; "" to detect it
-) -> Encoding:
-    "Take the encoding that is asked for, or detect it. Raises UserError for one that cannot be."
-    if not given:
-        return detect_encoding(file, facts)
+# %% ../../nbs/data/09_encodings.ipynb #daa1b30e
+def find_codec(
+    given: str,  # ingest.csv.encoding
+) -> str:  # Python's name for it
+    "Find a codec. Raises UserError for an encoding that is none."
     try:
-        name = codecs.lookup(given).name
+        return codecs.lookup(given).name
     except LookupError:
         near = difflib.get_close_matches(given.lower(), [*CANDIDATES, *PLAIN.values(), "utf-8"], 1)
         hint = f"did you mean {near[0]}? " if near else ""
@@ -293,21 +293,17 @@ def take_encoding(
             f"ingest.csv.encoding in params.yaml is {given!r}, which is no encoding; {hint}give one "
             "of Python's, such as utf-8, cp1252, gb18030, or remove the line to detect it"
         ) from None
-    unicode = name.startswith("utf")
-    wide = facts.mark[:5] in ("utf-1", "utf-3")
-    proven = facts.mark if wide else "utf-8" if facts.utf8 and facts.non_ascii else ""
-    if proven and not (name.startswith(proven[:6]) if unicode else False):
-        raise UserError(
-            f"{file} is {proven} (its bytes prove it), and ingest.csv.encoding in params.yaml says "
-            f"{given}; write the file in {given} like the others, or correct params.yaml"
-        )
-    if wide:
-        return Encoding(facts.mark, "as ingest.csv says")
-    if name == "utf-8" and not facts.utf8 and find_strays(file, "utf-8")[1] > 3:
-        refuse_foreign(file, given)
-    return check_strays(file, Encoding(given, "as ingest.csv says"), facts.lines)
 
 
+# %% ../../nbs/data/09_encodings.ipynb #f90a9d1a
+def prove_encoding(facts: TextFacts) -> str:  # "utf-8", "utf-16" …; "" where bytes prove nothing
+    "Name the Unicode encoding that a file's bytes prove."
+    if facts.mark[:5] in ("utf-1", "utf-3"):
+        return facts.mark
+    return "utf-8" if facts.utf8 and facts.non_ascii else ""
+
+
+# %% ../../nbs/data/09_encodings.ipynb #f0a66ab4
 def refuse_foreign(
     file: str,  # which is not UTF-8
     given: str,  # ingest.csv.encoding
@@ -323,3 +319,46 @@ def refuse_foreign(
             f"params.yaml says; it reads as {ranked[0].name} ({describe_guess(ranked, fields)}): "
             f"write it in {given} like the others, or set the encoding"
         )
+
+
+def take_encoding(
+    file: str,  # a text file, perhaps compressed
+    facts: TextFacts,  # see `scan_text`
+    given: str,  # ingest.csv.encoding; "" to detect it
+) -> Encoding:
+    "Take the encoding that is asked for, or detect it. Raises UserError for one that cannot be."
+    if not given:
+        return detect_encoding(file, facts)
+    name, proven = find_codec(given), prove_encoding(facts)
+    if proven and not (name.startswith("utf") and name.startswith(proven[:6])):
+        raise UserError(
+            f"{file} is {proven} (its bytes prove it), and ingest.csv.encoding in params.yaml says "
+            f"{given}; write the file in {given} like the others, or correct params.yaml"
+        )
+    if proven and proven != "utf-8":
+        return Encoding(facts.mark, "as ingest.csv says")
+    if name == "utf-8" and not facts.utf8 and find_strays(file, "utf-8")[1] > 3:
+        refuse_foreign(file, given)
+    return check_strays(file, Encoding(given, "as ingest.csv says"), facts.lines)
+
+
+# %% ../../nbs/data/09_encodings.ipynb #afa8df2b
+def take_own_encoding(
+    file: str,  # a delivery, perhaps compressed
+    facts: TextFacts,  # see `scan_text`
+    given: str,  # ingest.csv.encoding; "" to detect it
+) -> Encoding:
+    "Take the encoding that is stated where it fits, else the file's own. Raises UserError for a mixture."
+    name = find_codec(given) if given else ""
+    proven = prove_encoding(facts)
+    wide = name.startswith(("utf-16", "utf-32"))
+    if wide or proven:
+        fits = name.startswith(proven[:6] or "-")
+    else:
+        few = 0 if name == "utf-8" else max(3, facts.lines // 100)  # see `check_strays`
+        fits = bool(name) and (facts.utf8 or find_strays(file, name, kept=1)[1] <= few)
+    if fits:
+        return take_encoding(file, facts, given)
+    found = detect_encoding(file, facts)
+    found.stated = given if name and find_codec(found.name) != name else ""
+    return found

@@ -4,9 +4,12 @@
 
 # %% auto #0
 __all__ = [
+    "SCREENED",
+    "QUANTILES",
+    "CHUNK",
+    "ONE_CLASS",
     "MAX_ROWS",
     "EMPTY_WORDS",
-    "ONE_CLASS",
     "RELABELLED_SHARE",
     "GAP",
     "EXACT",
@@ -20,6 +23,8 @@ __all__ = [
     "score_classes",
     "score_number",
     "score_column",
+    "explain_variance",
+    "screen_columns",
     "score_single_features",
     "is_tied_to_row",
     "find_one_class_only",
@@ -130,6 +135,51 @@ def score_column(
     return float(max(0, 2 * roc_auc_score(target, predicted) - 1))
 
 
+# %% ../../nbs/data/21_leakage.ipynb #8d4731e5
+SCREENED = 300  # numbers that are scored one by one, of more
+QUANTILES, CHUNK = 16, 4_000_000  # quantiles of a column; values that are sorted at a time
+ONE_CLASS = (0.99, 20, 0.2, 0.9)  # share of the class, rows, share of its rows, largest usual share
+
+
+def explain_variance(
+    numbers: np.ndarray,  # float64, rows × columns, may be NaN
+    target: np.ndarray,  # float64, rows × outputs, each with mean 0
+) -> np.ndarray:  # share by column
+    "Compute how much of the target's variance the quantiles of each column explain."
+    starts = np.unique(np.arange(QUANTILES) * len(numbers) // QUANTILES)
+    sizes = np.diff([*starts, len(numbers)])
+    sums = np.add.reduceat(target[np.argsort(numbers, axis=0, kind="stable")], starts, axis=0)
+    return (sums**2 / sizes[:, None, None]).sum(axis=(0, 2)) / max((target**2).sum(), 1e-300)
+
+
+def screen_columns(
+    features: pd.DataFrame,  # see `score_single_features`
+    labels: pd.Series,  # see `score_single_features`
+    task: str,  # binary, multiclass or regression
+) -> list[str]:  # columns, in their order
+    "Choose the columns that may predict the target."
+    names = [c for c in features if features[c].dtype.kind in "fiub"]
+    if len(names) <= SCREENED:
+        return list(features)
+    if task == "regression":
+        outputs = labels.rank().to_numpy("float64")[:, None]
+    else:
+        codes, classes = pd.factorize(labels, sort=True)
+        outputs = np.eye(len(classes))[codes]
+    explained, chosen = [], set(features) - set(names)
+    step = max(1, CHUNK // outputs.size)
+    for start in range(0, len(names), step):
+        part = features[names[start : start + step]].to_numpy("float64")
+        explained.append(explain_variance(part, outputs - outputs.mean(axis=0)))
+        filled = ~np.isnan(part)
+        pure = (outputs.T @ filled).max(axis=0) >= ONE_CLASS[0] * filled.sum(axis=0)
+        pure &= (filled.sum(axis=0) >= ONE_CLASS[1]) & ~filled.all(axis=0)
+        chosen |= set(np.array(names)[start : start + step][pure & (task != "regression")])
+    best = np.argsort(-np.concatenate(explained), kind="stable")[:SCREENED]
+    chosen |= {names[k] for k in best}
+    return [name for name in features if name in chosen]
+
+
 # %% ../../nbs/data/21_leakage.ipynb #a75e392f
 MAX_ROWS = 20_000  # rows that are scored, evenly spaced
 
@@ -139,12 +189,13 @@ def score_single_features(
     labels: pd.Series,  # booleans, classes or numbers, none missing
     task: str,  # binary, multiclass or regression
 ) -> pd.Series:  # score by column, largest first; see `score_column`
-    "Score every column alone."
+    "Score every column alone; of a wide table those that `screen_columns` chooses."
     kept = np.linspace(0, len(features) - 1, min(len(features), MAX_ROWS)).astype(int)
     order = kept[np.random.default_rng(0).permutation(len(kept))]
     features = features.iloc[order].reset_index(drop=True)
     labels = labels.iloc[order].reset_index(drop=True)
-    scores = {name: score_column(features[name], labels, task) for name in features}
+    names = screen_columns(features, labels, task)
+    scores = {name: score_column(features[name], labels, task) for name in names}
     return pd.Series(scores, dtype="float64").sort_values(ascending=False, kind="stable")
 
 
@@ -170,7 +221,6 @@ EMPTY_WORDS = (
     "-",
     "?",
 )
-ONE_CLASS = (0.99, 20, 0.2, 0.9)  # share of the class, rows, share of its rows, largest usual share
 
 
 def find_one_class_only(

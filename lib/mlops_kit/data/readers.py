@@ -9,6 +9,7 @@ __all__ = [
     "PARQUET_SUFFIXES",
     "COMPRESSION_SUFFIXES",
     "UNREAD_SUFFIXES",
+    "DELIVERY",
     "clean_batches",
     "note_rows",
     "read_csv_batches",
@@ -25,6 +26,7 @@ __all__ = [
     "read_file_batches",
     "check_same_columns",
     "read_batches",
+    "describe_own_encodings",
 ]
 
 
@@ -368,3 +370,19 @@ def read_batches(
             yield batch.reindex(columns=names) if list(batch) != names else batch
     if not rows:
         raise UserError(f"data.source {source}: holds no rows; add rows")
+
+
+# %% ../../nbs/data/14_readers.ipynb #b8954b68
+DELIVERY = {"other_encodings": "detect"}  # for rows that somebody delivers, see `encodings`
+
+
+def describe_own_encodings(
+    layouts: list[CsvLayout],  # of files read with DELIVERY
+) -> list[str]:  # a sentence a file
+    "Name the files that are not in the stated encoding, and how they were read."
+    return [
+        f"{Path(layout.file).name}: read as {layout.encoding.name}, since {layout.encoding.stated} "
+        f"(ingest.csv.encoding) does not fit: {layout.encoding.reason}"
+        for layout in layouts
+        if layout.encoding.stated
+    ]

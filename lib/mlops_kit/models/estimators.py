@@ -62,11 +62,12 @@ def make_estimator(
     few: list[int],  # positions of the columns that hold codes of categories
     seed: int,
     spec: dict[str, Any],  # see `encoding.encode_labels`
+    columns: int = 0,  # features
 ) -> "sklearn.base.BaseEstimator":  # not fitted
     "Build an estimator. Raises UserError for an unknown name and for one that cannot be trained."
     function = find_model(name).function
     own = {s: settings[s] for s in model_parameters(function) if s in settings}
-    context = ModelContext(spec["task"], list(spec["classes"]), few, seed)
+    context = ModelContext(spec["task"], list(spec["classes"]), few, seed, columns)
     estimator = function(context, **own)
     check_estimator(name, estimator, spec["task"], "rounds" in own)
     return estimator
@@ -86,7 +87,7 @@ def make_model(
     numbers, categories = groups[:2]
     few = list(range(len(numbers), len(numbers) + len(categories)))
     encoder = make_encoder(groups, find_model(name).options["encoding"] == "one_hot", seed, spec)
-    estimator = make_estimator(name, settings, few, seed, spec)
+    estimator = make_estimator(name, settings, few, seed, spec, sum(map(len, groups)))
     return Pipeline([("encode", encoder), ("model", estimator)])
 
 

@@ -8,6 +8,7 @@ __all__ = [
     "LOSS",
     "TITLES",
     "BUILT_IN_METRICS",
+    "format_figure",
     "ranking",
     "rank_metrics",
     "binary_metrics",
@@ -51,6 +52,14 @@ TITLES = {
     "log_loss": "log loss",
     "rmse": "RMSE",
 }
+
+
+# %% ../../nbs/models/06_metrics.ipynb #1e4a9543
+def format_figure(
+    value: float | None,  # as metrics/*.json holds it
+) -> str:  # four digits; "–" where the figure is not defined
+    "Write a figure for people."
+    return "–" if value is None or np.isnan(value) else f"{value:.4f}"
 
 
 # %% ../../nbs/models/06_metrics.ipynb #de0a2958

@@ -28,7 +28,8 @@ from typing import Any
 
 from .gate_checks import verdict_words
 from ..core.files import content_hash
-from .metrics import TITLES
+from .metrics import TITLES, format_figure
+from .model_types import describe_model
 
 
 # %% ../../nbs/models/18_model_card.ipynb #4752c70d
@@ -51,7 +52,7 @@ def card_table(
 ) -> str:  # a markdown table
     "Write a markdown table."
     shown = [
-        [f"{v:.4f}" if isinstance(v, float) else "–" if v is None else str(v) for v in row]
+        [format_figure(v) if v is None or isinstance(v, float) else str(v) for v in row]
         for row in rows
     ]
     lines = [header, ["---"] * len(header), *shown]
@@ -160,8 +161,7 @@ def card_opening(
     return [
         f"> {contract.get('description', 'No description in contract.yaml.')}",
         f"**Prediction:** {target_line(contract, evaluation)}",
-        f"**The model:** {train['model']}, {train['rounds']} rounds, fitted on {train['rows']:,} "
-        f"rows.{chosen}",
+        f"**The model:** {describe_model(train)}, fitted on {train['rows']:,} rows.{chosen}",
         f"**The gate:** {verdict_words(verdict)}. {reasons}.",
     ]
 

@@ -4,6 +4,7 @@
 
 # %% auto #0
 __all__ = [
+    "WIDE_COLUMNS",
     "ModelContext",
     "model_parameters",
     "model_options",
@@ -15,6 +16,8 @@ __all__ = [
     "make_dummy",
     "find_model",
     "trusted_types",
+    "has_rounds",
+    "describe_model",
 ]
 
 
@@ -44,6 +47,7 @@ class ModelContext:
     classes: list[str]  # of a multiclass task
     categorical: list[int]  # positions of the columns that hold codes of categories
     seed: int  # for everything random
+    columns: int = 0  # features; 0 where it is not known
 
 
 def model_parameters(
@@ -121,6 +125,9 @@ def model(
 
 
 # %% ../../nbs/models/02_model_types.ipynb #58546c10
+WIDE_COLUMNS = 500  # of more features, a number has 32 quantiles in place of 255
+
+
 @model(
     "hist_gradient_boosting",
     space={
@@ -154,6 +161,7 @@ def make_boosting(
 
     is_number = context.task == "regression"
     return (HistGradientBoostingRegressor if is_number else HistGradientBoostingClassifier)(
+        max_bins=255 if context.columns <= WIDE_COLUMNS else 32,
         max_iter=rounds,
         learning_rate=learning_rate,
         max_leaf_nodes=leaves,
@@ -204,7 +212,8 @@ def make_linear(
     l2 = max(l2, 1e-3)
     if context.task == "regression":
         return Ridge(alpha=l2, solver="cholesky")
-    solver = "newton-cholesky" if context.task == "binary" else "lbfgs"
+    wide = context.columns > WIDE_COLUMNS  # a matrix of columns × columns for each step
+    solver = "newton-cholesky" if context.task == "binary" and not wide else "lbfgs"
     return LogisticRegression(C=1 / l2, solver=solver, max_iter=100)
 
 
@@ -237,3 +246,21 @@ def find_model(
 def trusted_types() -> set[str]:  # full names
     "List the types that files of the registered models may hold."
     return {t for entry in EXTENSIONS["model"].values() for t in entry.options["trusted"]}
+
+
+# %% ../../nbs/models/02_model_types.ipynb #6046ff15
+def has_rounds(
+    name: str,  # value of train.model
+) -> bool:
+    "Tell whether a model is trained in rounds, or of so many trees."
+    return "rounds" in model_parameters(find_model(name).function)
+
+
+def describe_model(
+    trained: dict[str, Any],  # content of metrics/train.json: "model", "rounds"
+) -> str:
+    "Name a model, and its rounds where it has any."
+    name, rounds = trained["model"], trained["rounds"]
+    if not has_rounds(name):
+        return name
+    return f"{name}, {rounds:,} round{'' if rounds == 1 else 's'}"

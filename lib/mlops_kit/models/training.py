@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core.files import UserError, load_json
+from ..core.files import UserError, load_json, plain
 from .metrics import PRIMARY, primary_metric
 from .encoding import FeatureGroups, encode_labels, group_features
 from .estimators import age_weights, fit_model, make_model, predict_scores
@@ -211,8 +211,8 @@ class Trained:
 
     @property
     def score(self) -> float:
-        "The deciding metric on validation."
-        return float(self.fitted.history[PRIMARY[self.samples.spec["task"]]][self.rounds])
+        "The deciding metric on validation, as metrics/train.json holds it."
+        return plain(float(self.fitted.history[PRIMARY[self.samples.spec["task"]]][self.rounds]))
 
 
 def build_model(

@@ -41,7 +41,7 @@ from ..core.project import stage
 from .reference import load_reference
 from ..registry.restore import find_known_version
 from ..data.csv_layout import CsvLayout
-from ..data.readers import read_batches
+from ..data.readers import DELIVERY, describe_own_encodings, read_batches
 from ..data.validation import find_exchanged_days, find_wrong_zones
 from ..storage.objects import copy_output, open_store
 from ..registry.versions import find_bundle
@@ -65,7 +65,7 @@ def read_rows(
         local = "::" not in file and not file.startswith("s3://")
         place = str(Path(file).expanduser().absolute()) if local else file
         try:
-            parts += list(read_batches(place, root, csv, layouts))
+            parts += list(read_batches(place, root, csv | DELIVERY, layouts))
         except UserError as error:
             raise UserError(str(error).removeprefix("data.source ").replace(place, file)) from None
     if not sum(map(len, parts)):
@@ -301,7 +301,8 @@ def drift_of_files(
     found = compare_delivery(bundle, name, delivery, given["monitor"], max_bad_rows)
     ours = load_contract(root / "contract.yaml")
     other = [f"another contract: {line}" for line in compare_contracts(contract, ours)]
-    return found | {"notes": [*found["notes"], *other, *left_out_notes(layouts)]}
+    reading = [*describe_own_encodings(layouts), *left_out_notes(layouts)]
+    return found | {"notes": [*found["notes"], *other, *reading]}
 
 
 def left_out_notes(

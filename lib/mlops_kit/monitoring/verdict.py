@@ -122,7 +122,7 @@ PERFORMANCE_KINDS = ("decay", "labels", "calibration", "fairness")
 
 
 def importance_shares(
-    # loss of the score when a feature is shuffled, see `evaluation.permutation_importance`
+    # loss of the score when a feature is shuffled, see `importance.permutation_importance`
     importance: dict[str, float],
 ) -> dict[str, float]:  # sums to 1; what does not help has 0
     "Compute how much the model relies on each feature."

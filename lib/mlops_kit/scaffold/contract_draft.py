@@ -51,10 +51,11 @@ from .number_evidence import examine_numbers
 from .profiling import ColumnProfile, TableProfile, profile_table
 from .sentinels import examine_missing
 from .time_column import choose_time, describe_time, limit_undated
-from ..data.leakage import find_leaks
+from ..data.leakage import SCREENED, find_leaks
+from ..models.model_types import WIDE_COLUMNS
 from ..data.csv_layout import CsvLayout
 from ..data.readers import read_batches
-from .reading_notes import drop_stray_rows
+from .reading_notes import drop_stray_rows, examine_letters
 from ..data.validation import find_zoned, judge_rows
 
 
@@ -259,16 +260,24 @@ ROWS_PER_FEATURE = 10  # fewer are said aloud
 def describe_width(
     columns: dict[str, dict[str, Any]],  # entries of the contract
     rows: int,  # of the table
-) -> list[str]:  # one sentence, or none
-    "Warn of a table that is wide for its rows."
+) -> list[str]:  # at most two sentences
+    "Warn of a table that is wide for its rows, and say what is done for a very wide one."
     used = sum(
         rules["known"] and rules.get("role") not in UNUSED_ROLES for rules in columns.values()
     )
+    notes = []
+    if used > WIDE_COLUMNS:
+        notes.append(
+            f"{used:,} features are many: so that the run stays short, boosting cuts a number into 32 "
+            f"quantiles in place of 255, {SCREENED} numbers are scored alone for leaks, and importance "
+            "is measured on those that the model uses most"
+        )
     if used < 10 or rows >= ROWS_PER_FEATURE * used:
-        return []
+        return notes
     return [
         f"WIDE: {used:,} features on {rows:,} rows, {rows / used:.1f} rows a feature (10 are few): "
-        "chance alone makes some look useful; keep those that a prediction needs, or more rows"
+        "chance alone makes some look useful; keep those that a prediction needs, or more rows",
+        *notes,
     ]
 
 
@@ -285,6 +294,7 @@ REPORTED_EVIDENCE = (
     "may mean missing",
     "kept as a value",
     "two notations",
+    "left out",
     "consecutive",
 )
 
@@ -364,6 +374,7 @@ def draft_contract(
     if not profile.examined:
         examine_numbers(profile)
         examine_missing(profile)
+        profile.notes = examine_letters(profile)
         profile.examined = True
     target, draft = column.name, draft_target(column, task, positive)
     columns = {c: draft_column(profile.columns[c], profile.rows) for c in profile.columns}
@@ -380,4 +391,5 @@ def draft_contract(
         reason += [*describe_time(time, typed[time], profile, columns[time])]
     encoded = encode_target(typed[target], {"positive": None} | contract)
     leaks = mark_leaks(typed, encoded, draft["task"], columns)
-    return contract, typed, [*notes, *reason, *describe_columns(columns, leaks, profile.rows)]
+    notes += [*reason, *profile.notes]
+    return contract, typed, [*notes, *describe_columns(columns, leaks, profile.rows)]

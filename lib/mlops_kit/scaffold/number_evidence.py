@@ -10,6 +10,7 @@ __all__ = [
     "set_words",
     "add_unit_readings",
     "mark_unread",
+    "examine_composed",
     "examine_kinds",
     "is_text_of_numbers",
     "has_signs_behind",
@@ -37,6 +38,12 @@ from mlops_kit.data.numbers import (
     parse_numbers,
     parse_units,
 )
+from mlops_kit.scaffold.column_roles import (
+    IDENTIFIER_NAME,
+    find_group_reason,
+    find_identifier_reason,
+    split_name,
+)
 from .parsing_evidence import Reading
 from .profiling import MAX_COUNTED_VALUES, ColumnProfile, TableProfile
 from .target import MISSING_WORDS, choose_number_reading, is_number_reading
@@ -44,6 +51,7 @@ from mlops_kit.scaffold.units import (
     LIMIT_SIGNS,
     count_units,
     describe_units,
+    find_composed,
     find_multiplied,
     find_unit,
     list_values,
@@ -62,7 +70,7 @@ NUMBER_KINDS = {
     "degrees": r"^[NSEWO]?\s?-?\d+\s?°\s?\d+([.,]\d+)?\s?['′]?\s?(\d+([.,]\d+)?\s?(\"|″|'')?)?\s?[NSEWO]?$",
     "feet and inches": r"^\d+\s?('|′|ft\.?)\s?\d+([.,]\d+)?\s?(\"|″|''|in\.?)?$",
     "a sign for the decimal point": r"^\d+\s?[€$£¥]\s?\d\d$|^\d+\s[.,]\s?\d+$|^\d+[.,]\s\d+$",
-    "words and numbers": r"^[^\d]{1,24}?\s*\d[\d]*[.,]\d+\s*\D{0,24}$",
+    "words and numbers": r"^([^\d\pL]\D{0,23}|\pL{1,3}[^\d\pL]\D{0,20}|\pL{4}\D{0,20})\d+[.,]\d+\s*\D{0,24}$",
 }
 
 
@@ -124,6 +132,32 @@ def mark_unread(
     column.unread = f"numbers with something around them cannot be read: {what}"
 
 
+# %% ../../nbs/scaffold/08_number_evidence.ipynb #b6593678
+def examine_composed(
+    column: ColumnProfile,  # changed in place
+    values: pa.Array,  # different values
+    rows: np.ndarray,  # rows of each
+    present: int,  # rows with a value
+) -> None:
+    "Name values of several numbers, or codes of several parts; those that come back are a category."
+    named = re.search(IDENTIFIER_NAME, split_name(column.name))
+    listed = sum(column.counts.get(kind, 0) for kind in ("uuids", "emails", "phones"))
+    if column.distinct <= 30 or listed > 0.5 * column.present or find_group_reason(column):
+        return
+    if named and find_identifier_reason(column, "category"):
+        return
+    kind, example, times, measures = find_composed(values, rows, present)
+    if not kind:
+        return
+    written = example.replace("; ", ";")  # the evidence of a column is cut there
+    what = f"{kind} in {scale_rows(column, times):,} of {column.present:,} values (such as {written!r}, {column.distinct:,} different)"
+    if measures or column.distinct > 0.3 * column.present:
+        column.composed = f"{what}: left out, write the parts that matter into columns of their own"
+    else:
+        column.remarks.append(f"{what}, taken as a category")
+
+
+# %% ../../nbs/scaffold/08_number_evidence.ipynb #a9e75e60
 def examine_kinds(
     column: ColumnProfile,  # changed in place
     values: pa.Array,  # different values
@@ -133,12 +167,7 @@ def examine_kinds(
     "Name ranges, durations and other numbers that are none; few different ones are a category."
     kinds = count_kinds(values, rows)
     if not kinds or sum(n for n, _ in kinds.values()) < 0.5 * present:
-        bare = pc.match_substring_regex(values, r"^[^\pL]*\d[^\pL]*$").to_numpy(
-            zero_copy_only=False
-        )
-        if column.distinct > max(30, 0.3 * present) and bare.mean() > 0.9:
-            example = values[int(np.argmax(bare))].as_py()
-            column.remarks.append(f"digits and signs, taken as text (such as {example!r})")
+        examine_composed(column, values, rows, present)
         return
     what = ", ".join(
         f"{kind} {scale_rows(column, n):,} (such as {example!r})"

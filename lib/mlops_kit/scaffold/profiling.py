@@ -65,6 +65,7 @@ class ColumnProfile:
     preferred: str = ""  # the reading that is chosen where two fit as many values
     sentinels: dict[str, int] = field(default_factory=dict)  # rows by value that means missing
     unread: str = ""  # why a column that holds numbers is not read
+    composed: str = ""  # why a column that holds several numbers in each value is not read
     remarks: list[str] = field(default_factory=list)  # sentences for the evidence
 
     @property
@@ -270,6 +271,7 @@ class TableProfile:
     exact: bool  # False: `duplicates` is an estimate, there are more than 4,000,000 rows
     examined: bool = False  # whether a second look was taken, see `number_evidence`
     layouts: list[CsvLayout] = field(default_factory=list)  # how its text files were read
+    notes: list[str] = field(default_factory=list)  # what that look found in no single column
 
 
 def profile_table(

@@ -32,7 +32,9 @@ def as_plain(
     value: Any,  # from a draft, NumPy scalars perhaps
 ) -> Any:  # what YAML knows
     "Give a value as YAML gives it back."
-    return yaml.safe_load(yaml.safe_dump(value, allow_unicode=True))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return yaml.load(yaml.dump(value, Dumper=dumper, allow_unicode=True), Loader=loader)
 
 
 def check_contract(

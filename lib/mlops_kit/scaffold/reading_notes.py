@@ -5,26 +5,38 @@
 # %% auto #0
 __all__ = [
     "SHOWN_LINES",
+    "MISREAD_AS",
+    "DAMAGED",
     "draft_csv_options",
     "describe_lines",
     "describe_strays",
     "describe_files",
+    "keep_control",
+    "repair_letters",
+    "describe_damage",
+    "examine_letters",
     "drop_stray_rows",
 ]
 
 
 # %% ../../nbs/scaffold/19_reading_notes.ipynb #d8e61b7f
+import codecs
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..data.csv_layout import CsvLayout
 from ..data.csv_lines import parse_lines
+from ..data.encodings import oddness
 from ..data.names import describe_names
 from ..data.text_scan import STRAY_PATTERN
+from .profiling import ColumnProfile, TableProfile
+from .units import list_values, scale_rows
 
 
 # %% ../../nbs/scaffold/19_reading_notes.ipynb #9288c99e
@@ -129,6 +141,92 @@ def describe_files(
         if len(files) >= len(layouts)
         else f"{', '.join(files[:3])}{f' and {len(files) - 3:,} more files' if len(files) > 3 else ''}: {text}"
         for text, files in notes.items()
+    ]
+
+
+# %% ../../nbs/scaffold/19_reading_notes.ipynb #48f07d70
+def keep_control(
+    error: UnicodeError,  # a UnicodeEncodeError
+) -> tuple[bytes, int]:  # what to write, where to go on
+    "Write signs that an encoding lacks as the bytes that they stand for, as Windows reads them."
+    signs = error.object[error.start : error.end]
+    if ord(max(signs)) > 0x9F:
+        raise error
+    return signs.encode("latin-1"), error.end
+
+
+codecs.register_error("mlops_kit.control", keep_control)
+
+
+# %% ../../nbs/scaffold/19_reading_notes.ipynb #24443b3b
+MISREAD_AS = ("cp1252", "cp1251", "mac-roman", "cp437")
+
+
+def repair_letters(
+    text: str,
+) -> str:  # what was meant; "" for a text that nobody misread
+    "Undo the misreading of UTF-8 as another encoding."
+    if text.isascii():
+        return ""
+    for encoding in MISREAD_AS:
+        try:
+            meant = text.encode(encoding, "mlops_kit.control").decode("utf-8")
+        except UnicodeError:
+            continue
+        if oddness(meant) <= oddness(text):
+            return meant
+    return ""
+
+
+# %% ../../nbs/scaffold/19_reading_notes.ipynb #ebf263e2
+DAMAGED = {
+    "\ufffd": "letters are lost (they were written as \ufffd)",
+    "&(amp|lt|gt|quot|apos|nbsp|szlig|[a-zA-Z]{1,2}(uml|acute|grave|circ|cedil|tilde|ring|lig|slash|caron)|"
+    "#[0-9]{2,5}|#x[0-9a-fA-F]{2,4});": "letters are written as in HTML",
+    "%[C-F][0-9A-F]%[89AB][0-9A-F]": "letters are written as in addresses",
+    r"\\u[0-9a-fA-F]{4}": "letters are written as escapes",
+}
+
+
+def describe_damage(
+    values: pa.Array,  # different values
+    rows: np.ndarray,  # rows of each
+    column: ColumnProfile,
+) -> list[str]:  # sentences for the evidence
+    "Describe damaged letters among a column's values."
+    found: dict[str, tuple[int, str]] = {}
+    for pattern, what in DAMAGED.items():
+        here = pc.match_substring_regex(values, pattern).to_numpy(zero_copy_only=False)
+        if here.any():
+            found[what] = int(rows[here].sum()), repr(values[int(np.argmax(here))].as_py())
+    places = np.flatnonzero(~pc.string_is_ascii(values).to_numpy(zero_copy_only=False))
+    meant = {int(i): repair_letters(values[int(i)].as_py()) for i in places[:20_000]}
+    misread = [i for i, text in meant.items() if text]
+    if misread:
+        what = "letters of UTF-8 were misread before the file was written"
+        example = f"{values[misread[0]].as_py()!r}, {meant[misread[0]]!r} is meant"
+        found[what] = int(rows[misread].sum()), example
+    return [
+        f"{what} in {scale_rows(column, times):,} of {column.present:,} values (such as "
+        f"{example.replace('; ', ';')}): taken as written, mend them in the source"
+        for what, (times, example) in found.items()
+    ]
+
+
+# %% ../../nbs/scaffold/19_reading_notes.ipynb #0a169836
+def examine_letters(
+    profile: TableProfile,  # remarks are added to its columns in place
+) -> list[str]:  # sentences about the names of columns
+    "Name texts whose letters were damaged before the file was written."
+    for column in profile.columns.values():
+        numbers = max((r.fits for r in column.readings.values()), default=0)
+        if column.delivered == "text" and numbers < 0.9 * column.present:
+            column.remarks += describe_damage(*list_values(column), column)
+    names = [(name, meant) for name in profile.columns if (meant := repair_letters(name))]
+    return [
+        f"column {name!r} was misread before it was written: {meant!r} is meant; mend the source, or "
+        "keep the name"
+        for name, meant in names
     ]
 
 

@@ -256,9 +256,10 @@ def draft_target(
     positive: str | None,  # the positive label; None to infer it
 ) -> dict[str, Any]:  # "task", "type", "positive" (None unless needed), "why": sentences
     "Draft task, type and positive label. Raises UserError when they do not fit the values."
-    if column.unread:
+    if column.unread or column.composed:
+        what = column.unread or column.composed.partition(": left out")[0]
         raise UserError(
-            f"the target {column.name!r}: {column.unread}; write all in one notation and one unit, "
+            f"the target {column.name!r}: {what}; write all in one notation and one unit, "
             "or name another --target"
         )
     chosen, source = task, "as requested"

@@ -331,9 +331,11 @@ def infer_text(
     return rules, notes
 
 
-def infer_unread_numbers(column: ColumnProfile) -> Inference | None:
+def infer_unread_numbers(
+    reason: str,  # why they are not read, see `number_evidence`; "" for a column that is
+) -> Inference | None:
     "Infer that a column holds numbers that are not read."
-    return ({"type": "category", "role": "unparsed"}, [column.unread]) if column.unread else None
+    return ({"type": "category", "role": "unparsed"}, [reason]) if reason else None
 
 
 # %% ../../nbs/scaffold/16_type_inference.ipynb #facb56d8
@@ -348,10 +350,11 @@ def infer_type(
     return (
         infer_unread_calendar(column, missing)
         or infer_epoch(column, missing)
-        or infer_unread_numbers(column)
+        or infer_unread_numbers(column.unread)
         or infer_number(column, missing, other)
         or infer_date(column, missing, other)
         or infer_unread_time(column, missing)
         or infer_boolean(column)
+        or infer_unread_numbers(column.composed)
         or infer_text(column, missing)
     )

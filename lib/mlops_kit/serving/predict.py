@@ -30,7 +30,12 @@ import pandas as pd
 
 from ..core.files import UserError, load_json, replacing, tell
 from ..data.formats import list_source_files
-from ..data.readers import read_batches, simplify_types
+from mlops_kit.data.readers import (
+    DELIVERY,
+    describe_own_encodings,
+    read_batches,
+    simplify_types,
+)
 from ..models.bundle import predict_features
 from .screening import Screening, check_answerable, screen_rows
 
@@ -98,12 +103,14 @@ def read_rows_to_predict(
     options = load_json(reading) if reading.exists() else {}
     with receive_source(source) as place:
         try:
-            parts = list(read_batches(place, Path.cwd(), options, layouts))
+            parts = list(read_batches(place, Path.cwd(), options | DELIVERY, layouts))
         except UserError as error:
             words = str(error).removeprefix("data.source ").removeprefix("data.source: ")
             raise UserError(
                 words.replace(place, "standard input" if source == "-" else source)
             ) from None
+    for line in describe_own_encodings(layouts):
+        tell(line)
     for layout in layouts:
         for line in layout.left_out:
             tell(f"{layout.file}: line {line.line:,} is no row and left out ({line.reason})")
