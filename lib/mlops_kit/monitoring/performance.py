@@ -6,6 +6,7 @@
 __all__ = [
     "NEW_CLASS",
     "VALUE_TYPES",
+    "METRIC_RANGES",
     "Scored",
     "check_binary_labels",
     "resampling_units",
@@ -194,6 +195,9 @@ def why_not_measurable(
 
 
 # %% ../../nbs/monitoring/17_performance.ipynb #3994b8b0
+METRIC_RANGES = {"roc_auc": (0.0, 1.0), "f1_macro": (0.0, 1.0), "r2": (-np.inf, 1.0)}
+
+
 def metric_interval(
     part: Scored,  # rows with labels
     resamples: int,  # draws of whole units
@@ -204,6 +208,9 @@ def metric_interval(
     value, units = metric(), len(pd.unique(part.units))
     draws = [metric(w) for w in resample_weights(part.units, resamples, seed)]
     low, high = cluster_interval(value, draws, units, part.limits)
+    if low is not None:
+        least, most = METRIC_RANGES[PRIMARY[part.task["task"]]]
+        low, high = max(low, least), min(high, most)
     reason = None if low is not None else "no interval: all labels are of one day or group"
     return {"value": float(value), "low": low, "high": high, "reason": reason}
 

@@ -10,6 +10,7 @@ __all__ = [
     "without_addresses",
     "window_line",
     "finding_lines",
+    "moved_lines",
     "false_alarm_lines",
     "fold_lines",
     "advise",
@@ -60,6 +61,19 @@ def finding_lines(
 
 
 # %% ../../nbs/monitoring/23_summary.ipynb #64508c0e
+def moved_lines(
+    columns: dict[str, dict[str, Any]],  # see `verdict.list_effects`
+    most: int = 3,  # columns to name
+) -> list[str]:  # a line, or none where nothing can be judged
+    "Name the columns that moved most without an alarm, as shares of what would be one."
+    judged = {c: v["effect"] / v["limit"] for c, v in columns.items() if v["limit"]}
+    below = sorted((-ratio, column) for column, ratio in judged.items() if ratio <= 1)[:most]
+    if not below:
+        return []
+    named = [f"{c} ({columns[c].get('what', 'distribution')} {-ratio:.0%})" for ratio, c in below]
+    return [f"  moved most without an alarm, of their limits: {', '.join(named)}"]
+
+
 def false_alarm_lines(
     rates: dict[str, Any],  # "stated", and "measured", see `rate_with_interval`
 ) -> list[str]:  # a line, or none where nothing was measured
@@ -143,6 +157,7 @@ def drift_lines(
     lines = [
         window_line(result),
         *finding_lines(result["findings"], limit),
+        *moved_lines(result.get("columns", {})),
         *(f"  {note}" for note in result["notes"]),
         *false_alarm_lines(result["false_alarms"]),
     ]
