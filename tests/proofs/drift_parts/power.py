@@ -142,15 +142,18 @@ def percent(pair: tuple[int, int]) -> str:
 
 
 def grid(title: str, head: list[str], rows: list[list[str]], first: int = 22) -> str:
-    "Lay a table out: the first column to the left, the others to the right."
-    width = min(max(len(h) for h in head) + 1, (100 - first) // max(len(head), 1))
+    "Lay a table out: the first column to the left, the others to the right, heads in two lines."
+    parts = [h.rpartition(" ") for h in head]
+    width = max(len(text) for over, _, under in parts for text in (over, under)) + 2
     line = lambda cells: cells[0].ljust(first) + "".join(c.rjust(width) for c in cells[1:])
-    return "\n".join([title, line(["", *head]), *map(line, rows), ""])
+    heads = [line(["", *(over for over, _, _ in parts)]), line(["", *(u for *_, u in parts)])]
+    heads = [text for text in heads if text.strip()]
+    return "\n".join([title, *(text.rstrip() for text in heads), *map(line, rows), ""])
 
 
 def show_alarms(found: Measured) -> str:
     "Lay out the windows with an alarm, and the checks that alarmed most often."
-    head = [f"{d}{length[0]}" for d in REFERENCES for length in LENGTHS]
+    head = [f"{d} {length}" for d in REFERENCES for length in LENGTHS]
     cells = [(d, length) for d in REFERENCES for length in LENGTHS]
     text = lambda pair: f"{pair[0]}/{pair[1]}" if pair[1] else "-"
     row = lambda name, good: [
@@ -163,11 +166,21 @@ def show_alarms(found: Measured) -> str:
         "FALSE ALARMS: windows with an alarm, of windows in which nothing was changed\n"
         "(days of the reference; window of a day, week or month after it)"
     )
-    causes: Counter = Counter()
-    for key, some in found.causes.items():
-        causes.update({f"{key[0]} {cause}": n for cause, n in some.items()})
-    told = [f"  {n:4} {cause}" for cause, n in causes.most_common(15)]
-    return "\n".join([grid(title, head, rows, 12), "which checks alarmed", *told, ""])
+    return "\n".join([grid(title, head, rows, 10), show_causes(found.causes)])
+
+
+def show_causes(causes: dict[tuple, Counter]) -> str:
+    "Name the checks that alarmed most often, and after how many days in windows of which length."
+    total, places = Counter(), defaultdict(Counter)
+    for (name, days, length), some in causes.items():
+        for cause, n in some.items():
+            total[f"{name} {cause}"] += n
+            places[f"{name} {cause}"][f"{days} {length}"] += n
+    lines = ["which checks alarmed"]
+    for cause, n in total.most_common(15):
+        where = ", ".join(f"{place} {k}" for place, k in places[cause].most_common(3))
+        lines.append(f"{n:4}  {cause:40}{where}")
+    return "\n".join([*lines, ""])
 
 
 def show_power(found: Measured) -> str:
