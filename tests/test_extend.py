@@ -181,7 +181,9 @@ def test_every_limit_of_monitoring_decides_something() -> None:
 
 
 def test_a_limit_reaches_the_verdict_of_the_stage(extended: Path) -> None:
-    set_params(extended, {"monitor.limits": {"min_labels": 10**6, "min_independent_windows": 10**4}})
+    set_params(
+        extended, {"monitor.limits": {"min_labels": 10**6, "min_independent_windows": 10**4}}
+    )
     done = command(extended, "stage", "monitor")
     assert done.returncode == 0, done.stdout + done.stderr
     drift = load_json(extended / "metrics/drift.json")
