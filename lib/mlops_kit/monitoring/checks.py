@@ -284,9 +284,11 @@ def compare_top(
     series = column.top
     usual = float(np.clip(series.expected(window.weekdays)[0], 0, 1))
     by_days = day_limit(series, null, null.rate)[0]
-    # few rows of a day have one value more often, by chance
+    # few rows of a day have one value more often, or all of them one, by chance
     few = stats.norm.isf(null.rate) / (2 * np.sqrt(max(window.day_rows, 1)))
-    limit = share_limit(usual, by_days + (few if share < 1 else 0.0), True)
+    repeats = window.counts[name][1:].sum() * (1 - 1 / max(window.day_rows, 1))
+    sure = share == 1 and usual**repeats < null.rate
+    limit = share_limit(usual, by_days + (0.0 if sure else few), True)
     limit, basis = choose_limit(null.limits.min_stuck, 0.0, limit, null)
     words = f"{share:.0%} of a day's rows have the same value, {usual:.0%} is usual"
     broken = share >= null.limits.stuck_share

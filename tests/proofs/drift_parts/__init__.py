@@ -1,0 +1,1 @@
+"What tests/proofs/drift.py is made of."
