@@ -20,6 +20,7 @@ from mlops_kit.monitoring.assessment import (
     judge_inputs,
     judge_copies,
     judge_outcomes,
+    judge_rows,
     measure_case,
     name_windows,
     open_case,
@@ -103,6 +104,7 @@ def monitor(
         *require_persistence(windows, params["persist"]),
         *judge_outcomes(case, spans and spans[-1], params),
         *judge_copies(case, spans and spans[-1]),
+        *judge_rows(case, spans and spans[-1], params),
         *performance,
     ]
     newest, smallest = windows[-1], (params["min_effect"], params["min_defect_share"])

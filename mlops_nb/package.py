@@ -72,10 +72,8 @@ def package(
             bundle / "reference.bin", make_profile(rows[[*features.names, features.target]])
         )
         save_reference(bundle, reference)
-        save_table(
-            bundle / "test_scores.parquet",
-            score_table(times, test[features.target], scores, answer).assign(**groups),
-        )
+        table = score_table(times, test[features.target], scores, answer).assign(**groups)
+        save_table(bundle / "test_scores.parquet", table)
         (bundle / "versions.json").write_text(json.dumps(versions, indent=2) + "\n")
         save_golden(bundle, features.test_rows)
         provenance = bundle_provenance(made_from, bundle)

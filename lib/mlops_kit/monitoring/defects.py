@@ -32,6 +32,7 @@ import pandas as pd
 from .bins import Bins, count_days, is_finer
 from .checks import Check, day_limit, share_limit
 from .counting import Window
+from .day_statistics import BRIEF_DAYS
 from .variability import binomial_limit, scaled_js_divergence
 from .null_distribution import NullDistribution
 from .reference import Reference
@@ -215,7 +216,8 @@ def check_unseen(
     share, limits, column = window.unseen[name] / known, null.limits, null.columns.get(name)
     usual = unseen_limit(bins, known, null.rate, False, limits)
     if column is not None and column.unseen is not None and np.isfinite(column.unseen.center).all():
-        center = float(np.clip(column.unseen.expected(window.weekdays)[0], 0, 1))
+        longer = max(1.0, null.reach / BRIEF_DAYS[-1])  # new values keep coming
+        center = float(np.clip(longer * column.unseen.expected(window.weekdays)[0], 0, 1))
         varies = column.unseen.errors.any() or center > 0
         error = day_limit(column.unseen, null, null.rate)[0]
         usual = max(usual, center + share_limit(center, error, True) if varies else 0.0)

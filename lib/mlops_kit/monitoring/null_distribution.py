@@ -105,7 +105,7 @@ class Placing:
 
     windows: np.ndarray  # bool (windows, days), see `variability.place_windows`
     weekdays: np.ndarray | None  # int by day; None: they do not matter
-    length: int  # days of a window, those between its days included
+    reach: int  # days from the reference's end to the window's, or of the window where that is more
 
     def fit(
         self,
@@ -150,7 +150,7 @@ def fit_column(
     else:
         null.shares = placing.fit(shares, known, SHARE_VARIANCE, shares=True)
     if described:
-        brief = next((n for n in BRIEF_DAYS if n >= placing.length), BRIEF_DAYS[-1])
+        brief = next((n for n in BRIEF_DAYS if n >= placing.reach), BRIEF_DAYS[-1])
         null.top = placing.fit(described["top"], known, shares=True)
         null.unseen = placing.fit(described[f"brief {brief}"], known, shares=True)
     # a column most of whose days are constant has no spread to speak of
@@ -174,6 +174,7 @@ class NullDistribution:
     prior: Prior = Prior()  # see `window_errors.fit_prior`
     limits: Limits = LIMITS
     known: float = 0.0  # share of the window's days that are days of the reference
+    reach: int = 1  # see `Placing`
 
 
 def place_or_none(
@@ -192,7 +193,7 @@ def matter_weekdays(
 ) -> bool:
     "Tell whether windows of this shape differ by the weekdays that they have."
     length = int((window[-1] - window[0]).astype("int64")) + 1
-    whole = length % 7 == 0 and (not len(placed) or int(np.median(placed.sum(1))) % 7 == 0)
+    whole = length % 7 == 0 and bool((placed.sum(1) % 7 == 0).all())
     return not whole and len(days) >= 7 * limits.min_weekday_weeks
 
 
@@ -213,14 +214,17 @@ def fit_null_distribution(
     placed, independent = place_or_none(ordinary, days)
     adjust = matter_weekdays(ordinary, days, placed, limits)
     weekdays = (ordinary.astype("int64") + 3) % 7 if adjust else None
-    length = int((days[-1] - days[0]).astype("int64")) + 1
-    placing, columns = Placing(placed.astype("float64"), weekdays, length), {}
+    begin = min(days[0], max(ordinary[-1] + 1, days[0] - 366)) if len(ordinary) else days[0]
+    reach = int((days[-1] - begin).astype("int64")) + 1
+    placing, columns = Placing(placed.astype("float64"), weekdays, reach), {}
     for name, bins in reference.bins.items():
         described = {k: v[keep] for k, v in reference.statistics.get(name, {}).items()}
         columns[name] = fit_column(bins, reference.counts[name][keep], described, placing)
     series = [s for c in columns.values() for s in c.series]
     tail, prior = tail_factor(series, independent), fit_prior(series, independent)
-    return NullDistribution(placed, independent, keep, one, columns, tail, prior, limits, known)
+    return NullDistribution(
+        placed, independent, keep, one, columns, tail, prior, limits, known, reach
+    )
 
 
 # %% ../../nbs/monitoring/09_null_distribution.ipynb #74a94420

@@ -39,6 +39,7 @@ def part_of(
         {n: reference.bins[n] for n in names},
         {n: reference.counts[n] for n in names},
         reference.about,
+        {n: reference.statistics[n] for n in names if n in reference.statistics},
     )
 
 

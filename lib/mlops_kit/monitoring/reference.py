@@ -39,7 +39,8 @@ class Reference:
     days: np.ndarray  # datetime64[D], sorted; empty without time
     bins: dict[str, Bins]
     counts: dict[str, np.ndarray]  # int64, shape (days, 1 + bins); (1, 1 + bins) without time
-    # "importance" by feature, "units" by column where the contract has them, "copies": their share
+    # "importance" by feature, "units" by column where the contract has them, "copies": their share,
+    # "rows": see `deliveries.sketch_rows`
     about: dict[str, Any] = field(default_factory=dict)
     # by column and statistic, see `describe_days`: float64 by day; {} without time
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)

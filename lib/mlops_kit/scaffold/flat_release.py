@@ -81,7 +81,7 @@ MOVED_NOTEBOOKS = {
     "09b_episodes": "alerting/02_incidents",
     "09c_silences": "alerting/03_silences",
     "09d_alerts": "alerting/05_notify",
-    "09e_incoming": "monitoring/24_batch",
+    "09e_incoming": "monitoring/25_batch",
     "10a_span": "backtest/01_timeline",
     "10b_candidate": "backtest/02_candidate",
     "10c_landing": "retraining/02_apply",
