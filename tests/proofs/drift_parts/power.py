@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from drift_parts.changes import CHANGES, DELIVERIES, change_columns
-from drift_parts.sets import Dataset
 from drift_parts.windows import (
     DATASETS,
     GAPS,
@@ -14,16 +13,17 @@ from drift_parts.windows import (
     Placed,
     fails,
     judge,
+    judge_rows,
     reference_of,
     starts,
     windows_after,
 )
 
-from mlops_kit.monitoring.outcomes import repeated_rows
 from mlops_kit.monitoring.reference import Reference
-from mlops_kit.monitoring.training_reference import count_copies
 from mlops_kit.monitoring.verdict import list_unjudged
 
+# checks of single values: they see a rounded column shifted by 0.3, where no level has changed much
+VALUE_CHECKS = ("unseen", "decimals", "outside", "unit")
 MOST_UNJUDGED = 0.10  # share of columns
 ENOUGH = 90  # days of a reference from which on the bars hold
 Hits = dict[tuple, list[int]]  # alarms and tries
@@ -50,10 +50,11 @@ class Measured:
     causes: dict[tuple, Counter] = field(default_factory=count_causes)
     unjudged: Hits = field(default_factory=tally)
     seen: Hits = field(default_factory=tally)  # ..., column, change
+    without: Hits = field(default_factory=tally)  # the same, without `VALUE_CHECKS`
     delivery: Hits = field(default_factory=tally)  # ..., change
 
     def add(self, other: "Measured") -> None:
-        for name in ("alarms", "unjudged", "seen", "delivery"):
+        for name in ("alarms", "unjudged", "seen", "without", "delivery"):
             for key, (hits, count) in getattr(other, name).items():
                 note(getattr(self, name), key, hits, count)
         for key, causes in other.causes.items():
@@ -71,7 +72,8 @@ def measure(name: str, days: int, start: int, with_power: bool) -> Measured:
     for placed in windows_after(name, days, start, GAPS):
         key = (name, days, placed.length)
         checks, _ = judge(reference, placed.table, placed.day)
-        causes = [f"{c.column}, {c.what}" for c in fails(checks)]
+        rows = judge_rows(reference, placed.table, placed.day, placed)
+        causes = [f"{c.column}, {c.what}" for c in fails([*checks, *rows])]
         note(found.alarms, key, bool(causes))
         found.causes[key].update(causes)
         unjudged = set(list_unjudged(checks))
@@ -93,28 +95,19 @@ def measure_changes(
         if touched:
             checks, _ = judge(reference, table, placed.day)
             alarmed = {c.column for c in fails(checks)}
+            shaped = {c.column for c in fails(checks) if c.what not in VALUE_CHECKS}
             for column in set(touched) - left_out:
                 note(found.seen, (*key, column, change), column in alarmed)
-
-
-def copies_alarm(reference_table: object, table: object, known: int) -> bool:
-    "Tell whether the check of copied rows alarms."
-    usual = count_copies(reference_table, "") / max(len(reference_table), 1)
-    return any(c.alarm for c in repeated_rows(count_copies(table, ""), len(table), usual, known))
+                note(found.without, (*key, column, change), column in shaped)
 
 
 def measure_deliveries(found: Measured, key: tuple, reference: Reference, placed: Placed) -> None:
-    "Deliver a window twice or by half, and note whether anything of the whole alarms."
-    dataset: Dataset = DATASETS[key[0]]
-    first = dataset.day[0] + placed.start
-    past, _ = dataset.rows(dataset.between(first, first + key[1]))
-    before = bool(fails(judge(reference, placed.table, placed.day)[0]))
-    if before or copies_alarm(past, placed.table, len(past)):
+    "Deliver a window twice or by half, and note whether a check of the rows alarms."
+    if fails(judge_rows(reference, placed.table, placed.day, placed)):
         return
     for change, make in DELIVERIES.items():
-        table, day = make(placed.table, placed.day)
-        alarmed = bool(fails(judge(reference, table, day)[0]))
-        note(found.delivery, (*key, change), alarmed or copies_alarm(past, table, len(past)))
+        alarmed = fails(judge_rows(reference, *make(placed.table, placed.day), placed))
+        note(found.delivery, (*key, change), bool(alarmed))
 
 
 def tasks(count: int) -> list[tuple[str, int, int]]:
@@ -186,9 +179,9 @@ def show_causes(causes: dict[tuple, Counter]) -> str:
 def show_power(found: Measured) -> str:
     "Lay out in how many windows each change of a judged column was seen."
     head, parts = list(CHANGES), []
-    row = lambda name, good: [
+    row = lambda name, good, hits=found.seen: [
         name,
-        *(percent(pool(found.seen, lambda k: good(k) and k[4] == c)) for c in head),
+        *(percent(pool(hits, lambda k: good(k) and k[4] == c)) for c in head),
     ]
     rows = [
         row(f"{days} days, {length}", lambda k, d=days, ln=length: k[1:3] == (d, ln))
@@ -199,7 +192,9 @@ def show_power(found: Measured) -> str:
     enough = lambda k: k[1] >= ENOUGH and k[2] == "week"
     rows = [row(n, lambda k, n=n: enough(k) and k[0] == n) for n in DATASETS]
     rows.append(row("all", enough))
+    rows.append(row("without values*", enough, found.without))
     parts.append(grid(f"the same, weeks after at least {ENOUGH} days", head, rows, 16))
+    parts.append(f"* without the checks {', '.join(VALUE_CHECKS)}\n")
     return "\n".join([*parts, show_deliveries(found), show_weakest(found)])
 
 

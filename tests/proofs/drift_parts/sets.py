@@ -83,7 +83,12 @@ def stops(folder: Path) -> Dataset:
         weekday=at.dt.day_of_week,
         policePrecinct=rows["policePrecinct"].astype("str"),
     )
-    dropped = ["rownames", "idNum", "date", "citationIssued"]  # the last is filled from July on only
+    dropped = [
+        "rownames",
+        "idNum",
+        "date",
+        "citationIssued",
+    ]  # the last is filled from July on only
     return typed("stops", rows, at, dropped)
 
 
