@@ -172,7 +172,7 @@ def show_causes(causes: dict[tuple, Counter]) -> str:
     lines = ["which checks alarmed"]
     for cause, n in total.most_common(15):
         where = ", ".join(f"{place} {k}" for place, k in places[cause].most_common(3))
-        lines.append(f"{n:4}  {cause:40}{where}")
+        lines.append(f"{n:4}  {cause:44}  {where}")
     return "\n".join([*lines, ""])
 
 
