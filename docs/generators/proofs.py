@@ -22,13 +22,38 @@ def last_runs() -> str:
     )
 
 
+def drift_figures() -> str:
+    "Lay out what `tests/proofs/drift.py` measured last: windows with a false alarm, and power."
+    with open(ROOT / "tests/proofs/drift.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows = [r for r in rows if r["set"] == "all" or r["what"] == "alarms"]
+    found: dict[tuple[str, str, str], list[int]] = {}
+    for r in rows:
+        what = r["change"] or "false alarms"
+        pair = found.setdefault((r["tool"], r["window"], what), [0, 0])
+        pair[0], pair[1] = pair[0] + int(r["hits"]), pair[1] + int(r["tries"])
+    lengths = list(dict.fromkeys(window for _, window, _ in found))
+    lines = dict.fromkeys((tool, what) for tool, _, what in found)
+    cell = lambda pair: f"{pair[0] / pair[1]:.1%} of {pair[1]:,}" if pair and pair[1] else ""
+    shown = [
+        [tool, what, *(cell(found.get((tool, length, what))) for length in lengths)]
+        for tool, what in lines
+    ]
+    days = sorted({r["day"] for r in rows})
+    return (
+        f"Measured on {' and '.join(days)}, over references of all lengths; a power is a share of "
+        "the columns and windows in which the change was made.\n\n"
+        + table(["by", "what", *(f"a {length}" for length in lengths)], shown)
+    )
+
+
 def proofs_page() -> str:
     "Write what each slow proof shows and how it is run, as its own docstring says."
     text = (
         "# Proofs\n\nA proof is a slow test of a claim: it repeats, kills, damages or replays, and "
         "fails when the claim does not hold. `make proofs` runs them one after another; each can be "
-        "run by itself, in the environment of `make setup`. A proof prints its figures; none are "
-        "copied here, because they belong to the machine that ran it.\n\n" + last_runs()
+        "run by itself, in the environment of `make setup`. A proof prints its figures; those that "
+        "belong to the machine that ran it are not copied here.\n\n" + last_runs()
     )
     for path in sorted((ROOT / "tests/proofs").glob("*.py")):
         if path.stem in ("run", "servers"):
@@ -41,4 +66,5 @@ def proofs_page() -> str:
         text += f"\n## {path.stem}\n\n{head.strip()}\n\n```bash\n"
         text += "\n".join(re.sub(r"\s{2,}(.*)$", r"   # \1", line) for line in shown) + "\n```\n"
         text += "\n" + "\n".join(line.strip() for line in more).strip() + "\n"
+        text += "\n" + drift_figures() if path.stem == "drift" else ""
     return text

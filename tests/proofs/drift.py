@@ -85,7 +85,7 @@ def prove_windows(options: argparse.Namespace, folder: Path) -> list[str]:
     if options.beside or options.beside_only:
         from drift_parts import beside
 
-        save_records(beside.run(folder))
+        save_records(beside.run(folder, options.python))
     return bad
 
 
@@ -97,6 +97,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--beside", action="store_true", help="also measure other tools")
     parser.add_argument("--beside-only", action="store_true", help="measure only those")
+    parser.add_argument("--python", type=Path, help="interpreter that has the other tools")
     options, started, bad = parser.parse_args(), time.time(), []
     folder = Path(tempfile.mkdtemp(prefix="drift-"))
     try:

@@ -220,7 +220,8 @@ def check_unseen(
         center = float(np.clip(longer * column.unseen.expected(window.weekdays)[0], 0, 1))
         varies = column.unseen.errors.any() or center > 0
         error = day_limit(column.unseen, null, null.rate)[0]
-        usual = max(usual, center + share_limit(center, error, True) if varies else 0.0)
+        chance = center + float(binomial_limit(center, known, null.rate))
+        usual = max(chance, center + share_limit(center, error, True) if varies else 0.0)
     elif null.day_masks is not None:
         usual = max(usual, unseen_limit(bins, known, null.rate, True, limits))
     limit = max(smallest, usual, (limits.min_broken_rows - 0.5) / known)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,8 @@ from drift_parts.windows import (
 
 PACKAGES = ("evidently==0.7.23", "nannyml==0.13.1", "whylogs[viz]==1.6.4", "pandas<3", "pyarrow")
 DAYS = 90  # of the reference
-STARTS = 3
+STARTS = 2
+MOST_SECONDS = 640  # then the cases that are left are left out
 HERE = "mlops_nb"
 
 
@@ -73,11 +75,12 @@ def write_case(folder: Path, name: str, placed: Placed) -> Case:
 
 
 def write_cases(folder: Path) -> dict[str, Case]:
+    "Write all cases, so named that those of one data set do not come one after another."
     cases = {}
     for name, dataset in DATASETS.items():
         for start in starts(dataset, DAYS, STARTS):
             for placed in windows_after(name, DAYS, start, (0,)):
-                own = f"{len(cases):03}"
+                own = f"{start:04}-{placed.length}-{name}"
                 cases[own] = write_case(folder / own, name, placed)
     return cases
 
@@ -91,25 +94,44 @@ def add_case(found: Hits, tool: str, case: Case, alarms: dict[str, list[str]]) -
         note(found, (*key, change), len(seen), len(columns))
 
 
-def run(folder: Path) -> list[tuple]:
-    "Judge the same windows by all tools; print a table, and give what was found."
-    python = install_beside(folder)
-    cases, found, errors, seconds = write_cases(folder / "cases"), tally(), {}, {}
-    for case in cases.values():
-        add_case(found, HERE, case, case.here)
-    program = Path(__file__).with_name("tools.py")
-    command = [python, program, folder / "cases"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
+def ask_tools(python: Path, folder: Path) -> list[dict]:
+    "Judge the cases by the other tools, as many as there is time for."
+    program, ends, judged = (
+        Path(__file__).with_name("tools.py"),
+        time.monotonic() + MOST_SECONDS,
+        [],
+    )
+    command = [python, program, folder]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder.parent) as process:
         for line in process.stdout:
-            if not line.startswith('{"case"'):
-                continue
-            judged = json.loads(line)
-            for tool, result in judged["tools"].items():
-                seconds[tool] = seconds.get(tool, 0.0) + result["seconds"]
-                if "error" in result:
-                    errors.setdefault(tool, []).append(result["error"])
-                else:
-                    add_case(found, tool, cases[judged["case"]], result["alarms"])
+            if line.startswith('{"case"'):
+                judged.append(json.loads(line))
+                print(f"  {len(judged)} cases beside", file=sys.stderr, flush=True)
+            if time.monotonic() > ends:
+                process.kill()
+                break
+    return judged
+
+
+def run(folder: Path, python: Path | None) -> list[tuple]:
+    "Judge the same windows by all tools; print a table, and give what was found."
+    try:
+        python = python or install_beside(folder)
+    except subprocess.CalledProcessError as error:
+        print(f"BESIDE: {' '.join(PACKAGES)} cannot be installed here: {error}\n")
+        return []
+    cases, found, errors, seconds = write_cases(folder / "cases"), tally(), {}, {}
+    judged = ask_tools(python, folder / "cases")
+    for each in judged:
+        case = cases[each["case"]]
+        add_case(found, HERE, case, case.here)
+        for tool, result in each["tools"].items():
+            seconds[tool] = seconds.get(tool, 0.0) + result["seconds"]
+            if "error" in result:
+                errors.setdefault(tool, []).append(result["error"])
+            else:
+                add_case(found, tool, case, result["alarms"])
+    print(f"BESIDE: {len(judged)} of {len(cases)} windows judged in {MOST_SECONDS} s at most")
     print(show(found, errors, seconds), flush=True)
     return records(found)
 

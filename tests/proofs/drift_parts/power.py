@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from drift_parts.changes import CHANGES, DELIVERIES, change_columns
-from drift_parts.sets import Dataset
 from drift_parts.windows import (
     DATASETS,
     GAPS,
@@ -14,16 +13,17 @@ from drift_parts.windows import (
     Placed,
     fails,
     judge,
+    judge_rows,
     reference_of,
     starts,
     windows_after,
 )
 
-from mlops_kit.monitoring.outcomes import repeated_rows
 from mlops_kit.monitoring.reference import Reference
-from mlops_kit.monitoring.training_reference import count_copies
 from mlops_kit.monitoring.verdict import list_unjudged
 
+# checks of single values: they see a rounded column shifted by 0.3, where no level has changed much
+VALUE_CHECKS = ("unseen", "decimals", "outside", "unit")
 MOST_UNJUDGED = 0.10  # share of columns
 ENOUGH = 90  # days of a reference from which on the bars hold
 Hits = dict[tuple, list[int]]  # alarms and tries
@@ -50,10 +50,11 @@ class Measured:
     causes: dict[tuple, Counter] = field(default_factory=count_causes)
     unjudged: Hits = field(default_factory=tally)
     seen: Hits = field(default_factory=tally)  # ..., column, change
+    without: Hits = field(default_factory=tally)  # the same, without `VALUE_CHECKS`
     delivery: Hits = field(default_factory=tally)  # ..., change
 
     def add(self, other: "Measured") -> None:
-        for name in ("alarms", "unjudged", "seen", "delivery"):
+        for name in ("alarms", "unjudged", "seen", "without", "delivery"):
             for key, (hits, count) in getattr(other, name).items():
                 note(getattr(self, name), key, hits, count)
         for key, causes in other.causes.items():
@@ -71,7 +72,8 @@ def measure(name: str, days: int, start: int, with_power: bool) -> Measured:
     for placed in windows_after(name, days, start, GAPS):
         key = (name, days, placed.length)
         checks, _ = judge(reference, placed.table, placed.day)
-        causes = [f"{c.column}, {c.what}" for c in fails(checks)]
+        rows = judge_rows(reference, placed.table, placed.day, placed)
+        causes = [f"{c.column}, {c.what}" for c in fails([*checks, *rows])]
         note(found.alarms, key, bool(causes))
         found.causes[key].update(causes)
         unjudged = set(list_unjudged(checks))
@@ -93,28 +95,19 @@ def measure_changes(
         if touched:
             checks, _ = judge(reference, table, placed.day)
             alarmed = {c.column for c in fails(checks)}
+            shaped = {c.column for c in fails(checks) if c.what not in VALUE_CHECKS}
             for column in set(touched) - left_out:
                 note(found.seen, (*key, column, change), column in alarmed)
-
-
-def copies_alarm(reference_table: object, table: object, known: int) -> bool:
-    "Tell whether the check of copied rows alarms."
-    usual = count_copies(reference_table, "") / max(len(reference_table), 1)
-    return any(c.alarm for c in repeated_rows(count_copies(table, ""), len(table), usual, known))
+                note(found.without, (*key, column, change), column in shaped)
 
 
 def measure_deliveries(found: Measured, key: tuple, reference: Reference, placed: Placed) -> None:
-    "Deliver a window twice or by half, and note whether anything of the whole alarms."
-    dataset: Dataset = DATASETS[key[0]]
-    first = dataset.day[0] + placed.start
-    past, _ = dataset.rows(dataset.between(first, first + key[1]))
-    before = bool(fails(judge(reference, placed.table, placed.day)[0]))
-    if before or copies_alarm(past, placed.table, len(past)):
+    "Deliver a window twice or by half, and note whether a check of the rows alarms."
+    if fails(judge_rows(reference, placed.table, placed.day, placed)):
         return
     for change, make in DELIVERIES.items():
-        table, day = make(placed.table, placed.day)
-        alarmed = bool(fails(judge(reference, table, day)[0]))
-        note(found.delivery, (*key, change), alarmed or copies_alarm(past, table, len(past)))
+        alarmed = fails(judge_rows(reference, *make(placed.table, placed.day), placed))
+        note(found.delivery, (*key, change), bool(alarmed))
 
 
 def tasks(count: int) -> list[tuple[str, int, int]]:
@@ -142,15 +135,18 @@ def percent(pair: tuple[int, int]) -> str:
 
 
 def grid(title: str, head: list[str], rows: list[list[str]], first: int = 22) -> str:
-    "Lay a table out: the first column to the left, the others to the right."
-    width = min(max(len(h) for h in head) + 1, (100 - first) // max(len(head), 1))
+    "Lay a table out: the first column to the left, the others to the right, heads in two lines."
+    parts = [h.rpartition(" ") for h in head]
+    width = max(len(text) for over, _, under in parts for text in (over, under)) + 2
     line = lambda cells: cells[0].ljust(first) + "".join(c.rjust(width) for c in cells[1:])
-    return "\n".join([title, line(["", *head]), *map(line, rows), ""])
+    heads = [line(["", *(over for over, _, _ in parts)]), line(["", *(u for *_, u in parts)])]
+    heads = [text for text in heads if text.strip()]
+    return "\n".join([title, *(text.rstrip() for text in heads), *map(line, rows), ""])
 
 
 def show_alarms(found: Measured) -> str:
     "Lay out the windows with an alarm, and the checks that alarmed most often."
-    head = [f"{d}{length[0]}" for d in REFERENCES for length in LENGTHS]
+    head = [f"{d} {length}" for d in REFERENCES for length in LENGTHS]
     cells = [(d, length) for d in REFERENCES for length in LENGTHS]
     text = lambda pair: f"{pair[0]}/{pair[1]}" if pair[1] else "-"
     row = lambda name, good: [
@@ -163,19 +159,29 @@ def show_alarms(found: Measured) -> str:
         "FALSE ALARMS: windows with an alarm, of windows in which nothing was changed\n"
         "(days of the reference; window of a day, week or month after it)"
     )
-    causes: Counter = Counter()
-    for key, some in found.causes.items():
-        causes.update({f"{key[0]} {cause}": n for cause, n in some.items()})
-    told = [f"  {n:4} {cause}" for cause, n in causes.most_common(15)]
-    return "\n".join([grid(title, head, rows, 12), "which checks alarmed", *told, ""])
+    return "\n".join([grid(title, head, rows, 10), show_causes(found.causes)])
+
+
+def show_causes(causes: dict[tuple, Counter]) -> str:
+    "Name the checks that alarmed most often, and after how many days in windows of which length."
+    total, places = Counter(), defaultdict(Counter)
+    for (name, days, length), some in causes.items():
+        for cause, n in some.items():
+            total[f"{name} {cause}"] += n
+            places[f"{name} {cause}"][f"{days} {length}"] += n
+    lines = ["which checks alarmed"]
+    for cause, n in total.most_common(15):
+        where = ", ".join(f"{place} {k}" for place, k in places[cause].most_common(3))
+        lines.append(f"{n:4}  {cause:40}{where}")
+    return "\n".join([*lines, ""])
 
 
 def show_power(found: Measured) -> str:
     "Lay out in how many windows each change of a judged column was seen."
     head, parts = list(CHANGES), []
-    row = lambda name, good: [
+    row = lambda name, good, hits=found.seen: [
         name,
-        *(percent(pool(found.seen, lambda k: good(k) and k[4] == c)) for c in head),
+        *(percent(pool(hits, lambda k: good(k) and k[4] == c)) for c in head),
     ]
     rows = [
         row(f"{days} days, {length}", lambda k, d=days, ln=length: k[1:3] == (d, ln))
@@ -186,7 +192,9 @@ def show_power(found: Measured) -> str:
     enough = lambda k: k[1] >= ENOUGH and k[2] == "week"
     rows = [row(n, lambda k, n=n: enough(k) and k[0] == n) for n in DATASETS]
     rows.append(row("all", enough))
+    rows.append(row("without values*", enough, found.without))
     parts.append(grid(f"the same, weeks after at least {ENOUGH} days", head, rows, 16))
+    parts.append(f"* without the checks {', '.join(VALUE_CHECKS)}\n")
     return "\n".join([*parts, show_deliveries(found), show_weakest(found)])
 
 

@@ -83,7 +83,13 @@ def stops(folder: Path) -> Dataset:
         weekday=at.dt.day_of_week,
         policePrecinct=rows["policePrecinct"].astype("str"),
     )
-    return typed("stops", rows, at, ["rownames", "idNum", "date"])
+    dropped = [
+        "rownames",
+        "idNum",
+        "date",
+        "citationIssued",
+    ]  # the last is filled from July on only
+    return typed("stops", rows, at, dropped)
 
 
 def hotels(folder: Path) -> Dataset:

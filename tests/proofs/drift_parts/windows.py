@@ -10,9 +10,12 @@ from drift_parts.sets import Dataset
 
 from mlops_kit.monitoring.checks import Check
 from mlops_kit.monitoring.counting import count_window
+from mlops_kit.monitoring.deliveries import check_rows
 from mlops_kit.monitoring.limits import LIMITS
 from mlops_kit.monitoring.null_distribution import NullDistribution, fit_null_distribution
 from mlops_kit.monitoring.reference import Reference, make_reference
+from mlops_kit.monitoring.outcomes import repeated_rows
+from mlops_kit.monitoring.training_reference import count_copies, sketch_rows
 from mlops_kit.monitoring.verdict import compare_window
 
 REFERENCES = (30, 90, 180, 365)  # days
@@ -33,6 +36,7 @@ class Placed:
     gap: int
     table: pd.DataFrame
     day: pd.Series
+    span: tuple[pd.Timestamp, pd.Timestamp]  # first and last day
 
 
 def after(day: np.datetime64, length: str, count: int = 1) -> np.datetime64:
@@ -53,7 +57,8 @@ def reference_of(name: str, days: int, start: int) -> Reference:
     dataset = DATASETS[name]
     first = dataset.day[0] + start
     table, day = dataset.rows(dataset.between(first, first + days))
-    return make_reference(table, dataset.kinds, day, {})
+    about = {"copies": count_copies(table, "") / len(table), "rows": sketch_rows(table, "", day)}
+    return make_reference(table, dataset.kinds, day, about)
 
 
 def windows_after(name: str, days: int, start: int, gaps: tuple[int, ...]) -> Iterator[Placed]:
@@ -66,7 +71,8 @@ def windows_after(name: str, days: int, start: int, gaps: tuple[int, ...]) -> It
             last = after(end, length, gap + 1)
             table, day = dataset.rows(dataset.between(first, last))
             if len(table) >= MIN_ROWS and last <= dataset.day[-1] + 1:
-                yield Placed(start, length, gap, table, day)
+                span = (pd.Timestamp(first), pd.Timestamp(last - 1))
+                yield Placed(start, length, gap, table, day, span)
 
 
 def judge(
@@ -76,6 +82,18 @@ def judge(
     window = count_window(table, reference, day)
     null = fit_null_distribution(reference, window.days, RATE, known=window.known)
     return compare_window(window, reference, null), null
+
+
+def judge_rows(
+    reference: Reference, table: pd.DataFrame, day: pd.Series, placed: Placed
+) -> list[Check]:
+    "Check a delivery as such: its volume, gaps, and rows that came before or twice."
+    about = reference.about
+    copies = repeated_rows(count_copies(table, ""), len(table), about["copies"], reference.rows)
+    return [
+        *check_rows(table, day, placed.span, "", reference, STATED / 10),
+        *copies,
+    ]
 
 
 def fails(checks: list[Check]) -> list[Check]:
