@@ -282,6 +282,9 @@ def compare_top(
     if column is None or column.top is None or share is None:
         return []
     series = column.top
+    usual_rows = series.rows / max(null.day_masks.sum(1).mean(), 1)  # of a day
+    if window.day_rows < min(null.limits.min_stuck_rows, usual_rows / 2):
+        return []  # a few rows of one hour may well be alike
     usual = float(np.clip(series.expected(window.weekdays)[0], 0, 1))
     by_days = day_limit(series, null, null.rate)[0]
     # few rows of a day have one value more often, or all of them one, by chance

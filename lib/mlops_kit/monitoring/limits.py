@@ -113,6 +113,9 @@ class Limits:
         "rise of the share that a day's most frequent value has, from which on it counts",
         max_value=1.0,
     )
+    min_stuck_rows: int = limit(
+        30, "rows of a day from which on a value of all of them says something", 1
+    )
     stuck_share: float = limit(
         0.9, "share of a day's rows of one value from which on the data are broken", max_value=1.0
     )

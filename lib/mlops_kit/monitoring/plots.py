@@ -91,7 +91,7 @@ def draw_effects(
     axes.axvline(1, color=INK, linestyle=":")
     axes.set(
         xlabel="effect as a multiple of its limit",
-        title="Beyond 1 is an alarm. Red fails, amber warns; pale columns can only warn",
+        title="Beyond 1 is an alarm; what is amber only warns",
     )
     axes.invert_yaxis()
     plt.show()
