@@ -299,12 +299,12 @@ def test_the_build_names_what_is_wrong(copied: Path) -> None:
     said = refusal(copied, "docs/meanings.yaml", "    passed: ", "    pased: ")
     assert said.endswith("not described: passed; described but not there: pased")
     assert "metrics.gate must describe what is there" in said
-    right, wrong = "module:monitoring.variability", "module:monitoring.variablity"
+    right, wrong = "module:monitoring.deliveries", "module:monitoring.delivries"
     said = refusal(copied, f"docs/{drift}", right, wrong)
     assert said == (
         f"docs: {drift} links to {wrong}, which the library does not have; did you mean {right}?"
     )
-    said = refusal(copied, f"docs/{drift}", right, "../library/monitoring/06_variability.ipynb")
+    said = refusal(copied, f"docs/{drift}", right, "../library/monitoring/06_deliveries.ipynb")
     assert drift in said and said.endswith(f"by its number, which changes; write {right}")
 
 
@@ -319,12 +319,12 @@ def test_packages_stand_in_the_order_of_their_imports() -> None:
 
 
 def test_a_link_to_a_module_follows_its_notebook(copied: Path) -> None:
-    notebook = copied / "lib/nbs/monitoring" / LIBRARY["monitoring.variability"].name
-    notebook.rename(notebook.with_name("99_variability.ipynb"))
+    notebook = copied / "lib/nbs/monitoring" / LIBRARY["monitoring.deliveries"].name
+    notebook.rename(notebook.with_name("99_deliveries.ipynb"))
     done = run(["python", "docs/generate.py", "site"], copied)
     assert done.returncode == 0, done.stderr
     text = (copied / "site/explanation/drift.md").read_text(encoding="utf-8")
-    assert "](../library/monitoring/99_variability.ipynb)" in text
+    assert "](../library/monitoring/99_deliveries.ipynb)" in text
     assert "module:" not in text
 
 
