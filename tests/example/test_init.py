@@ -249,9 +249,9 @@ def damaged(tmp_path: Path, kind: str) -> Path:
         "no answer": table.assign(kept=None).to_csv(index=False),
         "names": table.assign(kept=[f"n{i}" for i in range(120)]).to_csv(index=False),
         "one row": "\n".join(lines[:2]),
-        "wide": ",".join([f"c{i}" for i in range(3000)] + ["kept"])
+        "wide": ",".join([f"c{i}" for i in range(10_001)] + ["kept"])
         + "\n"
-        + ("1," * 3000 + "a\n") * 60,
+        + ("1," * 10_001 + "a\n") * 60,
         "one column": "kept\n" + "a\nb\n" * 60,
         "no target": table.rename(columns={"kept": "keep"}).to_csv(index=False),
     }
@@ -273,7 +273,7 @@ def damaged(tmp_path: Path, kind: str) -> Path:
         ("no answer", ("no value at all",)),
         ("names", ("120 different values", "another --target")),
         ("one row", ("1 row,", "at least 50")),
-        ("wide", ("3,001 columns", "at most 2,001 are allowed")),
+        ("wide", ("10,002 columns", "at most 10,001 are allowed")),
         ("one column", ("one column only",)),
         ("no target", ("'kept'", "did you mean 'keep'")),
     ],

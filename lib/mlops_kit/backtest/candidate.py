@@ -40,7 +40,7 @@ from mlops_kit.registry.champion import (
 from ..models.evaluation import resample_units
 from ..models.metrics import resample_weights
 from ..models.estimators import predict_scores
-from ..retraining.policy import Recipe, gate_limits, retrain_windows
+from ..retraining.recipes import Recipe, gate_limits, retrain_windows
 from ..core.project import stage
 from .timeline import Timeline
 from ..models.training import Trained
@@ -53,7 +53,7 @@ class Candidate:
     "A model and what it was made from."
 
     asof: str  # the day on which it was made
-    recipe: str  # see `policy.training_recipes`
+    recipe: str  # see `recipes.training_recipes`
     trained: Trained
     features: Features
     known: int  # labelled rows known on that day
@@ -69,7 +69,7 @@ class Candidate:
 def recipe_parameters(
     params: dict[str, Any],  # content of params.yaml, every section resolved
     asof: str,  # the as-of date
-    recipe: Recipe,  # see `policy.training_recipes`
+    recipe: Recipe,  # see `recipes.training_recipes`
 ) -> tuple[dict[str, Any], dict[str, Any]]:  # parameters of the stages `features` and `train`
     "Choose what a retraining changes in the parameters, see `plan.window_parameters`."
     _, length, half_life = recipe
@@ -81,7 +81,7 @@ def recipe_parameters(
 def train_candidate(
     span: Timeline,
     asof: str,  # the as-of date
-    recipe: Recipe,  # see `policy.training_recipes`
+    recipe: Recipe,  # see `recipes.training_recipes`
 ) -> Candidate:
     "Train a model on what was known on a day. Raises UserError for a window with too few rows."
     known, given = span.known(asof, labelled=False), recipe_parameters(span.params, asof, recipe)

@@ -57,7 +57,7 @@ from mlops_kit.backtest.faults import (
 )
 from ..models.metrics import PRIMARY, primary_metric
 from ..core.params import all_declared, resolve_parameters
-from ..retraining.policy import Recipe, better, training_recipes
+from ..retraining.recipes import Recipe, better, training_recipes
 from mlops_kit.backtest.timeline import (
     Period,
     Timeline,
@@ -87,7 +87,7 @@ def day_before(period: Period) -> str:  # YYYY-MM-DD
 def training_rows(
     span: Timeline,
     asof: str,  # the as-of date
-    recipe: Recipe,  # see `policy.training_recipes`
+    recipe: Recipe,  # see `recipes.training_recipes`
 ) -> np.ndarray:  # places of the labelled rows
     "Find the rows that a recipe trains on, without training."
     given, time = recipe_parameters(span.params, asof, recipe)[0], span.contract["time"]

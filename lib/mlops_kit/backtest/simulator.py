@@ -38,7 +38,8 @@ from mlops_kit.backtest.candidate import (
 from ..monitoring.verdict import describe_finding
 from ..retraining.due import gather_facts
 from ..data.features import make_features
-from ..retraining.policy import better, decision_line, regretted, training_recipes
+from ..retraining.policy import decision_line, regretted
+from ..retraining.recipes import better, training_recipes
 from ..core.project import stage
 from .timeline import Period, Timeline
 from ..monitoring.training_reference import reference_of_training

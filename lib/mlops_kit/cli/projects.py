@@ -82,7 +82,7 @@ def init(
 
     Example: mlops-nb init ../churn --data customers.csv --target churned
     """
-    from mlops_kit.data.csv_layout import parse_reading
+    from mlops_kit.data.csv_options import parse_reading
     from mlops_kit.scaffold.init import init_project
 
     refuse_options(folder, task, in_place)

@@ -60,7 +60,7 @@ from ..data.validation import find_zoned, judge_rows
 
 
 # %% ../../nbs/scaffold/20_contract_draft.ipynb #fea9075e
-MIN_ROWS, MAX_COLUMNS = 50, 2001  # two thousand and the target
+MIN_ROWS, MAX_COLUMNS = 50, 10_001  # ten thousand and the target
 
 
 def check_width(
