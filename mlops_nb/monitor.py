@@ -18,7 +18,6 @@ from mlops_kit.monitoring.assessment import (
     Span,
     input_reference,
     judge_inputs,
-    judge_copies,
     judge_outcomes,
     judge_rows,
     measure_case,
@@ -103,7 +102,6 @@ def monitor(
         *found[0],
         *require_persistence(windows, params["persist"]),
         *judge_outcomes(case, spans and spans[-1], params),
-        *judge_copies(case, spans and spans[-1]),
         *judge_rows(case, spans and spans[-1], params),
         *performance,
     ]

@@ -15,7 +15,6 @@ __all__ = [
     "input_reference",
     "judge_inputs",
     "judge_outcomes",
-    "judge_copies",
     "judge_rows",
     "sensitive_groups",
     "newest_slices",
@@ -224,30 +223,26 @@ def judge_outcomes(
 
 
 # %% ../../nbs/monitoring/23_assessment.ipynb #88ee210a
-def judge_copies(
-    case: Case,
-    span: Span | None,  # the newest window
-) -> list[Check]:  # one, or none
-    "Compare how many rows of the newest window are copies with the days that the model knows."
-    about, rows = case.reference.about, case.features[case.inside(span)]
-    if "copies" not in about:
-        return []
-    time = case.listing["time"] or ""
-    return repeated_rows(count_copies(rows, time), len(rows), about["copies"], case.reference.rows)
-
-
 def judge_rows(
     case: Case,
-    span: Span | None,  # the newest window
+    span: Span | None,  # the newest window; None without time
     params: dict[str, Any],  # section `monitor` of params.yaml
-) -> list[Check]:  # none without time, or of a window with days that the model knows
-    "Check how many rows the newest window has, on which days, and whether they came before."
-    if span is None or case.times is None:
-        return []
-    inside, limits = case.inside(span), read_limits(params.get("limits"))
-    features, times = case.features[inside], case.times[inside]
-    rate, reference = params["false_alarm_rate"] / 10, part_of(case.reference, True)
-    return check_rows(features, times, span, case.listing["time"] or "", reference, rate, limits)
+) -> list[Check]:
+    "Check how many rows the newest window has, on which days, and whether they came before or twice."
+    inside, limits, about = (
+        case.inside(span),
+        read_limits(params.get("limits")),
+        case.reference.about,
+    )
+    features, time, found = case.features[inside], case.listing["time"] or "", []
+    if span is not None and case.times is not None:
+        times, reference = case.times[inside], part_of(case.reference, True)
+        rate = params["false_alarm_rate"] / 10
+        found = check_rows(features, times, span, time, reference, rate, limits)
+    if "copies" not in about or any(c.what == "copies" for c in found):
+        return found
+    copies = count_copies(features, time)  # rows without days, or of the reference's own
+    return [*found, *repeated_rows(copies, len(features), about["copies"], case.reference.rows)]
 
 
 # %% ../../nbs/monitoring/23_assessment.ipynb #fb8c9b02

@@ -6,6 +6,7 @@
 __all__ = [
     "UNIT_CONVERSIONS",
     "UNIT_NAMES",
+    "DAILY_RANGE_FACTOR",
     "unit_conversions",
     "starts_from",
     "counts_residual",
@@ -179,7 +180,8 @@ def find_unit_change(
     recurring = {way: recurring_share(numbers, bins.numbers, way) for way in distinct}
     best = max(left, key=lambda way: (recurring[way] >= limits.unit_recurring, -left[way]))
     as_it_is = recurring_share(numbers, bins.numbers, (1.0, 0.0))
-    proven = recurring[best] >= max(limits.unit_recurring, 2 * as_it_is) and left[best] < effect
+    recurs = recurring[best] >= max(limits.unit_recurring, 2 * as_it_is)
+    proven = recurs and left[best] < effect / 2
     if not proven and not left[best] < min(
         effect / limits.unit_reduction, limits.max_unit_residual
     ):
@@ -280,6 +282,9 @@ def far_ends(
     return low - width, high + width
 
 
+DAILY_RANGE_FACTOR = 10.0  # of a column with one value a day: few days do not show its range
+
+
 def check_out_of_range(
     name: str,  # a column of numbers
     window: Window,
@@ -293,6 +298,8 @@ def check_out_of_range(
     if described and null.day_masks is not None:
         kept = {key: described[key][null.keep] for key in ("low", "high")}
         factor = max(factor, 2 * range_factor(kept, null.day_masks))
+        daily = name in null.columns and null.columns[name].daily
+        factor = max(factor, DAILY_RANGE_FACTOR) if daily else factor
     below, above = far_ends(reference.bins[name], factor)
     numbers, limits = window.numbers[name], null.limits
     rows = max(len(numbers), 1)

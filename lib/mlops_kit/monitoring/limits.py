@@ -122,6 +122,17 @@ class Limits:
     min_volume: float = limit(
         0.2, "share by which the number of rows must differ from the usual one to count"
     )
+    # size from which on a change that is certain is an alarm, and not merely noticed
+    alarm_effect: float = limit(
+        0.05, "divergence of a distribution: that of a shift by a fifth of a standard deviation"
+    )
+    alarm_level: float = limit(0.25, "standard deviations of a column by which its level changed")
+    alarm_spread: float = limit(0.25, "change of the logarithm of a column's spread within a day")
+    alarm_share: float = limit(0.05, "change of the share of a category", max_value=1.0)
+    alarm_stuck: float = limit(
+        0.3, "rise of the share that a day's most frequent value has", max_value=1.0
+    )
+    alarm_unseen: float = limit(0.02, "share of rows with values never seen", max_value=1.0)
     # severity and notes
     min_importance_share: float = limit(
         0.05,

@@ -7,6 +7,7 @@ __all__ = [
     "SKETCH_SIZE",
     "row_hashes",
     "count_copies",
+    "copy_shares",
     "sketch_rows",
     "rows_of_days",
     "reference_of_training",
@@ -20,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from .bins import select_monitored
+from .day_statistics import BRIEF_DAYS
 from ..core.contract import encode_target
 from ..data.features import make_features
 from ..models.outputs import LABEL, label_column
@@ -52,20 +54,45 @@ def count_copies(
 SKETCH_SIZE = 1000  # hashes that a reference keeps
 
 
+def copy_shares(
+    hashes: np.ndarray,  # of the rows, see `row_hashes`
+    times: pd.Series,  # of the rows
+) -> dict[str, list[float]]:  # by length in days: by day that has rows
+    "Compute the share of a day's rows that equal a row before them, of the last so many days."
+    dates, day = np.unique(times.to_numpy().astype("datetime64[D]"), return_inverse=True)
+    at = (dates - dates[0]).astype("int64")[day]
+    order = np.lexsort((at, hashes))
+    again = hashes[order][1:] == hashes[order][:-1]
+    later, distance = order[1:][again], np.diff(at[order])[again]
+    total = np.bincount(day, minlength=len(dates))
+    return {
+        str(length): np.round(
+            np.bincount(day[later], distance < length, len(dates)) / total, 6
+        ).tolist()
+        for length in BRIEF_DAYS
+    }
+
+
 def sketch_rows(
     features: pd.DataFrame,
     time: str,  # see `row_hashes`
     times: pd.Series,  # of the rows
-) -> dict[str, Any]:  # "hashes": the least, in hex; "recurring": share of rows that other days have
+    # Returns: "hashes": the least, in hex; "recurring": share of rows that other days have;
+    # "copies": see `copy_shares`
+) -> dict[str, Any]:
     "Summarise which rows a reference has."
     hashes = row_hashes(features, time)
     if not len(hashes):
-        return {"hashes": [], "recurring": 1.0}
+        return {"hashes": [], "recurring": 1.0, "copies": {}}
     table = pd.DataFrame({"hash": hashes, "day": times.dt.floor("D").to_numpy()}).drop_duplicates()
     days = table["hash"].value_counts()
     recurring = float(np.isin(hashes, days.index[days > 1].to_numpy()).mean())
     least = np.unique(hashes)[:SKETCH_SIZE]
-    return {"hashes": [f"{h:016x}" for h in least], "recurring": round(recurring, 6)}
+    return {
+        "hashes": [f"{h:016x}" for h in least],
+        "recurring": round(recurring, 6),
+        "copies": copy_shares(hashes, times),
+    }
 
 
 # %% ../../nbs/monitoring/06_training_reference.ipynb #1e082cdc

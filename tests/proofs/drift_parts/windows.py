@@ -88,12 +88,11 @@ def judge_rows(
     reference: Reference, table: pd.DataFrame, day: pd.Series, placed: Placed
 ) -> list[Check]:
     "Check a delivery as such: its volume, gaps, and rows that came before or twice."
-    about = reference.about
-    copies = repeated_rows(count_copies(table, ""), len(table), about["copies"], reference.rows)
-    return [
-        *check_rows(table, day, placed.span, "", reference, STATED / 10),
-        *copies,
-    ]
+    found = check_rows(table, day, placed.span, "", reference, STATED / 10)
+    if any(c.what == "copies" for c in found):
+        return found
+    copies = count_copies(table, "")
+    return [*found, *repeated_rows(copies, len(table), reference.about["copies"], reference.rows)]
 
 
 def fails(checks: list[Check]) -> list[Check]:
