@@ -20,6 +20,7 @@ __all__ = [
     "freeze_bins",
     "share_bins",
     "bin_codes",
+    "count_cells",
     "count_days",
     "never_seen",
 ]
@@ -252,6 +253,16 @@ def bin_codes(
 
 
 # %% ../../nbs/monitoring/03_bins.ipynb #6db3fffb
+def count_cells(
+    cells: np.ndarray,  # int: the bin of each row, see `bin_codes`
+    width: int,  # bins, the missing one among them
+    codes: np.ndarray,  # int: the number of each row's day
+    days: int,  # how many days there are
+) -> np.ndarray:  # int64, shape (days, width)
+    "Count rows by day and bin."
+    return np.bincount(codes * width + cells, minlength=days * width).reshape(days, width)
+
+
 def count_days(
     values: pd.Series,  # of one column
     bins: Bins,
@@ -259,9 +270,7 @@ def count_days(
     days: int,  # how many days there are
 ) -> np.ndarray:  # int64, shape (days, 1 + bins)
     "Count a column's rows by day and bin."
-    width = 1 + bins.size
-    cells = codes * width + bin_codes(values, bins)
-    return np.bincount(cells, minlength=days * width).reshape(days, width)
+    return count_cells(bin_codes(values, bins), 1 + bins.size, codes, days)
 
 
 # %% ../../nbs/monitoring/03_bins.ipynb #4a60c83a

@@ -119,6 +119,11 @@ class Limits:
     stuck_share: float = limit(
         0.9, "share of a day's rows of one value from which on the data are broken", max_value=1.0
     )
+    min_relation_loss: float = limit(
+        0.6,
+        "share of what two columns tell of each other that must be lost to count",
+        max_value=1.0,
+    )
     min_volume: float = limit(
         0.2, "share by which the number of rows must differ from the usual one to count"
     )
