@@ -10,6 +10,7 @@ __all__ = [
     "period_rows",
     "mean_figures",
     "replay_verdict",
+    "limit_section",
     "page_sections",
     "write_replay",
 ]
@@ -20,6 +21,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from .limit_costs import limit_cells
 from .report_plot import replay_plot
 from .report_text import count_words, event, incident_words
 from ..experiments.charts import CHART_STYLE
@@ -108,11 +110,34 @@ def replay_verdict(
 
 
 # %% ../../nbs/backtest/08_report.ipynb #18f5bc28
+def limit_section(
+    result: dict[str, Any],  # content of metrics/replay.json
+) -> list[str]:  # HTML
+    "Write what each limit of the policy cost."
+    order, rows = [r["period"] for r in result["periods"]], ""
+    for row in result["limits"]:
+        name, times, cost, setting, periods = limit_cells(row, order)
+        cells = table_cells([name], words=True) + table_cells([times, cost])
+        rows += f"<tr>{cells}{table_cells([setting, periods], words=True)}</tr>"
+    names = ("what decided", "times", "cost", "would have passed with", "at the end of")
+    head = "".join(f"<th{'' if n in names[1:3] else ' class=words'}>{n}</th>" for n in names)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    about = (
+        "What is decided at the end of a period shows in the next one: the cost of a limit is the "
+        "score of always retraining less ours, summed over the periods that followed."
+    )
+    said = [f"<p>{escape(line[:1].upper() + line[1:])}.</p>" for line in result["closing"]]
+    return ['<h2 id="limits">What each limit cost</h2>', f"<p>{about}</p>", *said] + [
+        f'<div class="scroll">{table}</div>'
+    ]
+
+
 def page_sections(
     result: dict[str, Any],  # content of metrics/replay.json
 ) -> list[str]:  # HTML
     "Write the sections of the page."
     parts = [f"<p>{escape(count_words(result))}.</p>", replay_plot(result)]
+    parts += limit_section(result)
     if put_in := incident_words(result):
         parts.append('<h2 id="put-in">What was put in</h2>')
         parts += [f"<p>{escape(line)}</p>" for line in put_in]

@@ -15,6 +15,7 @@ __all__ = [
     "incident_words",
     "count_words",
     "table_rows",
+    "limit_rows",
     "replay_lines",
 ]
 
@@ -23,6 +24,7 @@ __all__ = [
 import textwrap
 from typing import Any
 
+from .limit_costs import limit_cells
 from ..models.metrics import TITLES
 from ..monitoring.verdict import NOT_JUDGED
 
@@ -149,12 +151,31 @@ def table_rows(
     return [head, rule, *map(period_line, result["periods"]), rule, f"{'mean':<30}{means}"]
 
 
+def limit_rows(
+    result: dict[str, Any],  # content of metrics/replay.json
+) -> list[str]:  # of 80 columns at most
+    "Write what each limit cost, its periods below it."
+    order, lines = [r["period"] for r in result["periods"]], []
+    for row in result["limits"]:
+        name, times, cost, setting, periods = limit_cells(row, order)
+        start = f"{name:<20}{times:>5}{cost:>9}  "
+        lines += textwrap.wrap(start + setting, 80, subsequent_indent=" " * 36) or [start]
+        lines += textwrap.wrap(
+            periods, 80, initial_indent="  in ", subsequent_indent="     ", break_on_hyphens=False
+        )
+    head = f"{'what decided':<20}{'times':>5}{'cost':>9}  would have passed with"
+    return [head, "-" * 78, *[line.rstrip() for line in lines], "-" * 78]
+
+
 def replay_lines(
     result: dict[str, Any],  # content of metrics/replay.json
 ) -> list[str]:  # of 80 columns at most
-    "Print a replay as a table."
+    "Print a replay as a table, and what each limit of the policy cost."
     title = f"{TITLES[result['metric']]} by period; first model of {result['first model']}"
     lines = [title, "", *table_rows(result), ""]
     for words in [count_words(result), *incident_words(result)]:
+        lines += textwrap.wrap(words, 80, subsequent_indent="  ")
+    lines += ["", *limit_rows(result)]
+    for words in result["closing"]:
         lines += textwrap.wrap(words, 80, subsequent_indent="  ")
     return lines

@@ -5,6 +5,7 @@
 # %% auto #0
 __all__ = [
     "EXPANDING",
+    "GAIN_RESAMPLES",
     "HINDSIGHT",
     "day_before",
     "training_rows",
@@ -16,6 +17,7 @@ __all__ = [
     "offer_release",
     "play_period",
     "check_periods",
+    "skip_thin",
     "replay_span",
     "summarise_replay",
     "mean_known",
@@ -40,6 +42,7 @@ from threadpoolctl import threadpool_limits
 from ..core.files import UserError, note_timing, read_yaml, save_json, tell
 from mlops_kit.backtest.candidate import (
     Candidate,
+    compare_models,
     evaluate_candidate,
     recipe_parameters,
     score_features,
@@ -55,9 +58,10 @@ from mlops_kit.backtest.faults import (
     force_release,
     offer_bad_release,
 )
+from .limit_costs import closing_words, limit_table, measure_gain
 from ..models.metrics import PRIMARY, primary_metric
 from ..core.params import all_declared, resolve_parameters
-from ..retraining.policy import Recipe, better, training_recipes
+from ..retraining.policy import Recipe, better, retrain_windows, training_recipes
 from mlops_kit.backtest.timeline import (
     Period,
     Timeline,
@@ -66,6 +70,7 @@ from mlops_kit.backtest.timeline import (
     make_periods,
     make_span,
     moment,
+    replay_step,
 )
 from ..data.splitting import assign_windows
 from .simulator import Walk, deploy
@@ -73,6 +78,7 @@ from .simulator import Walk, deploy
 
 # %% ../../nbs/backtest/05_run.ipynb #243f1e81
 EXPANDING: Recipe = ("expanding", "all", None)
+GAIN_RESAMPLES = 60  # of always less never, in each period
 HINDSIGHT: list[Recipe] = [
     EXPANDING,
     *((f"last {length}", length, None) for length in ("1 month", "3 months")),
@@ -121,20 +127,27 @@ def other_policies(
     span: Timeline,
     period: Period,
     features: pd.DataFrame,  # of the period's rows, as they arrived, with the span's index
-    first: Candidate,
+    models: tuple[Candidate, Candidate],  # the first one, which never is replaced, and ours
     fits: dict[tuple[str, str], Candidate],
-) -> dict[str, Any]:  # deciding metric of "never", "always" and "best", and "best window"
+    # Returns: deciding metric of "never", "always" and "best", "best window", "gain": always less
+    # never with its interval, "score": ours, where the monitor has too few labels too
+) -> dict[str, Any]:
     "Score a period by the models that other policies would have."
     places, asof = span.within(period.start, period.end), day_before(period)
-    known, values, task = features.loc[places], span.values(places), span.spec
-    measure = lambda model: primary_metric(values, score_features(model, known, task), task)
-    scored = {recipe: measure(model) for (day, recipe), model in fits.items() if day == asof}
+    known, values = features.loc[places], span.values(places)
+    fresh = {recipe: model for (day, recipe), model in fits.items() if day == asof}
+    scores = {name: score_features(model, known, span.spec) for name, model in fresh.items()}
+    never, ours = (score_features(model, known, span.spec) for model in models)
+    measure = lambda found: primary_metric(values, found, span.spec)
+    scored = {name: measure(found) for name, found in scores.items()}
     best = better({r[0]: scored[r[0]] for r in HINDSIGHT if r[0] in scored})
     return {
-        "never": measure(first),
+        "never": measure(never),
         "always": scored["expanding"],
         "best": scored[best],
         "best window": best,
+        "gain": compare_models(span, places, scores["expanding"], never, GAIN_RESAMPLES),
+        "score": measure(ours),
     }
 
 
@@ -214,7 +227,10 @@ def play_period(
     if faults.release:
         forced = force_release(span, period, features, *faults.release)
         faults.offered, faults.release = faults.offered | {"forced": forced}, None
-    record = walk.step(period, rows) | other_policies(span, period, features, first, walk.fits)
+    models = first, before.candidate
+    record = walk.step(period, rows) | other_policies(span, period, features, models, walk.fits)
+    score = record.pop("score")
+    record["ours"]["value"] = score if record["ours"]["value"] is None else record["ours"]["value"]
     if change:
         faults.incident = describe_incident(period, change, problems, record)
     if period.name == faults.bad_in:
@@ -234,11 +250,28 @@ def check_periods(span: Timeline, periods: list[Period]) -> None:
             )
 
 
+def skip_thin(span: Timeline, periods: list[Period]) -> list[Period]:
+    "Leave out periods at the start, before which there are too few rows for a first model."
+    windows = retrain_windows(span.params)
+    lengths, time = ("all", windows["valid"], windows["test"]), span.contract["time"]
+    for place, period in enumerate(periods):
+        known = span.known(day_before(period))
+        placed = assign_windows(
+            span.rows.iloc[known][[time]], time, day_before(period), lengths, ""
+        )
+        counts = placed.value_counts()
+        least = min(counts.get(name, 0) for name in ("train", "valid", "test"))
+        if least >= span.params["features"]["min_rows"]:
+            return periods[place:]
+    return periods
+
+
 def replay_span(
     span: Timeline,
     periods: list[Period],
     incidents: bool,  # False: no faults are injected
     say: Callable[[str], None],  # is told what happens
+    person: bool = False,  # True: by the next period a person has found doubtful labels right
 ) -> dict[str, Any]:  # content of metrics/replay.json
     """Replay a span.
 
@@ -255,6 +288,7 @@ def replay_span(
     with tempfile.TemporaryDirectory(prefix="replay-") as folder, threadpool_limits(1):
         deployed = deploy(span, first, evaluate_candidate(span, first, None), Path(folder))
         walk = Walk(span, deployed, fits, say)
+        walk.person = person
         records = [play_period(walk, period, first, faults) for period in periods]
     ends = {"from": periods[0].name, "to": periods[-1].name, "first model": day}
     return summarise_replay(span, records, faults) | ends
@@ -271,6 +305,7 @@ def summarise_replay(
     scores = {"ours": [r["ours"]["value"] for r in records]} | scores
     outcomes = [a["outcome"] for a in tried]
     held_back = [r for r in records if r["decision"]["reasons"] and r["decision"]["against"]]
+    gain, table = measure_gain(records), limit_table(records, span.params["retrain"])
     return {
         "metric": PRIMARY[span.spec["task"]],
         "means": {name: mean_known(values) for name, values in scores.items()},
@@ -282,6 +317,9 @@ def summarise_replay(
         "alarms": sum(r["alarm"] for r in records),
         "incident": faults.incident,
         "bad release": bad,
+        "gain": gain,
+        "limits": table,
+        "closing": closing_words(table, gain, len(tried)),
         "periods": records,
     }
 
@@ -305,7 +343,7 @@ def resolve_all(
 
 def last_moment(
     ends: tuple[str | None, str | None],  # --from and --to; None: chosen from the rows
-    every: str,  # month or week
+    every: str,  # one of timeline.STEPS
 ) -> pd.Timestamp:
     "Tell from which moment on rows are not read."
     first, last = ends
@@ -318,9 +356,10 @@ def last_moment(
 def run_replay(
     root: Path,  # the project's root
     ends: tuple[str | None, str | None],  # --from and --to; None: chosen from the rows
-    every: str = "month",  # or week
+    every: str | None = None,  # one of timeline.STEPS; None: as retrain.every says
     incidents: bool = True,  # False: no faults are injected
     say: Callable[[str], None] = tell,  # is told what happens
+    person: bool = False,  # True: by the next period a person has found doubtful labels right
 ) -> dict[str, Any]:  # content of metrics/replay.json, which is written
     "Replay a project's data. Raises UserError where that cannot be done."
     started, contract = time.perf_counter(), load_contract(root / "contract.yaml")
@@ -330,11 +369,13 @@ def run_replay(
             "the column that dates them, if there is one"
         )
     params = resolve_all(root)
+    every = every or replay_step(params["retrain"]["every"])
     rows = clean_rows(root, params, contract, last_moment(ends, every))
     span = make_span(rows, contract, params)
     chosen = default_ends(span.times, every)
     periods = make_periods(ends[0] or chosen[0], ends[1] or chosen[1], every)
-    result = replay_span(span, periods, incidents, say)
+    periods = periods if ends[0] else skip_thin(span, periods)
+    result = replay_span(span, periods, incidents, say, person)
     save_json(root / "metrics/replay.json", result)
     note_timing(root, "replay", {"seconds": round(time.perf_counter() - started, 1)})
     return result
