@@ -4,6 +4,7 @@
 
 # %% auto #0
 __all__ = [
+    "MIN_MONITOR_ROWS",
     "MAX_SAMPLE_ROWS",
     "RETRAIN_PARAMS",
     "list_features",
@@ -28,6 +29,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.files import UserError
+from .policy_draft import draft_policy, measure_rhythm
 from .profiling import TableProfile
 from ..data.splitting import window_length
 from .split_draft import count_labelled, draft_split
@@ -117,19 +119,27 @@ def draft_gate(
 
 
 # %% ../../nbs/scaffold/22_params_draft.ipynb #7e30832f
+MIN_MONITOR_ROWS = 100
+
+
 def choose_monitor_window(
     times: pd.Series,  # of the sample's rows
     asof: str,  # the as-of date
     scale: float,  # rows of the table over rows of the sample
-    min_rows: int = 100,
-) -> str:  # the shortest length of time in which there are enough of the newest rows
+    days: int,  # of the span
+    # Returns: the shortest length of time in which there are enough of the newest rows, or the
+    # longest up to a quarter of the span; its rows
+) -> tuple[str, int]:
     "Choose the window that the monitor checks."
-    end = pd.Timestamp(asof) + pd.Timedelta(days=1)
-    for length in ("1 week", "1 month", "3 months"):
-        inside = (times >= end - window_length(length)) & (times < end)
-        if inside.sum() * scale >= min_rows:
-            return length
-    return "1 year"
+    end, chosen = pd.Timestamp(asof) + pd.Timedelta(days=1), ("1 week", 0)
+    for length in ("1 week", "1 month", "3 months", "1 year"):
+        start = end - window_length(length)
+        if (end - start).days > days / 4 and length != "1 week":
+            break
+        chosen = length, int(((times >= start) & (times < end)).sum() * scale)
+        if chosen[1] >= MIN_MONITOR_ROWS:
+            break
+    return chosen
 
 
 # %% ../../nbs/scaffold/22_params_draft.ipynb #776b4382
@@ -171,7 +181,6 @@ def draft_row_limits(
         "features.min_rows": int(np.clip(0.3 * test_rows, 5, 100)),
         "evaluate.min_slice_rows": slice_rows,
         "evaluate.resamples": 200 if rows <= 300_000 else 60,
-        "retrain.min_rows": int(np.clip(0.3 * test_rows, 5, 500)),
         "monitor.min_slice_rows": slice_rows,
     }
 
@@ -198,7 +207,7 @@ def draft_shared_params(
 
 
 # %% ../../nbs/scaffold/22_params_draft.ipynb #36db8168
-RETRAIN_PARAMS = {
+RETRAIN_PARAMS = {  # of rows without time; others get those of `policy_draft`
     "retrain.scheduled_asof": "today",
     "retrain.valid_window": "",
     "retrain.test_window": "",
@@ -225,10 +234,21 @@ def draft_params(
     values = {"seed": 1, "package.name": name, **shared, **regularization, **RETRAIN_PARAMS}
     values |= {"features.valid_window": length, "features.test_window": length}
     values |= draft_row_limits(rows, test_rows) | draft_training(task, classes, rows)
-    values |= draft_gate(task, count_common(typed[contract["target"]], task), test_rows)
+    common = count_common(typed[contract["target"]], task)
+    values |= draft_gate(task, common, test_rows)
+    values["retrain.min_rows"] = int(np.clip(0.3 * test_rows, 5, 500))
     if time:
-        scale = rows / max(len(typed), 1)
-        values["monitor.window"] = choose_monitor_window(typed[time], asof, scale)
+        rhythm = measure_rhythm(typed, contract, asof, rows)
+        policy, said = draft_policy(rhythm, task, common, length)
+        policy["features.min_rows"] = min(
+            values["features.min_rows"], policy.get("features.min_rows", 100)
+        )
+        window, seen = choose_monitor_window(typed[time], asof, rhythm.scale, rhythm.days)
+        values, notes = values | policy | {"monitor.window": window}, [*notes, *said]
+        few = (
+            "" if seen >= MIN_MONITOR_ROWS else f", fewer than {MIN_MONITOR_ROWS}: little is judged"
+        )
+        notes.append(f"monitor.window is {window}: {seen:,} rows in the newest{few}")
     sample = draft_sample_params(shared, rows, test_rows)
     return values, sample, [*notes, *describe_duplicates(profile), *rare_note]
 
