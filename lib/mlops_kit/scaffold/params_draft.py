@@ -134,7 +134,7 @@ def choose_monitor_window(
     end, chosen = pd.Timestamp(asof) + pd.Timedelta(days=1), ("1 week", 0)
     for length in ("1 week", "1 month", "3 months", "1 year"):
         start = end - window_length(length)
-        if (end - start).days > days / 4 and length != "1 week":
+        if (end - start).days > 1.1 * days / 4 and length != "1 week":
             break
         chosen = length, int(((times >= start) & (times < end)).sum() * scale)
         if chosen[1] >= MIN_MONITOR_ROWS:

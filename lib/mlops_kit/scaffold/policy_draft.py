@@ -128,8 +128,9 @@ def choose_step(
     return step, (usual, poor)
 
 
-# %% ../../nbs/scaffold/39_policy_draft.ipynb #d78c3b99
+# %% ../../nbs/scaffold/39_policy_draft.ipynb #34fe98af
 WINDOWS = ("1 week", "2 weeks", "1 month", "2 months", "3 months", "6 months", "1 year", "2 years")
+WINDOWS += ("3 years", "5 years", "10 years")
 ENOUGH_ROWS, ENOUGH_RARE = 300, 30  # what `gate.min_test_rows` and `gate.min_rare_rows` ask for
 MIN_RECENT_ROWS = 75  # labelled rows of the shorter training window
 LEAST_ROWS = 36  # with fewer no difference of two models can be told
@@ -262,7 +263,7 @@ def draft_policy(
     return values, describe_policy(rhythm, values, rows)
 
 
-# %% ../../nbs/scaffold/39_policy_draft.ipynb #4b2ef1b2
+# %% ../../nbs/scaffold/39_policy_draft.ipynb #0b5730c2
 def describe_policy(
     rhythm: Rhythm,
     values: dict[str, Any],  # see `draft_policy`
@@ -270,11 +271,13 @@ def describe_policy(
 ) -> list[str]:
     "Say what the policy was derived from."
     late = f"the newest {rhythm.late} days lack labels"
+    reason = f"the shortest step with {MIN_STEP_ROWS} labelled rows (weeks: spans of {MAX_WEEKS} at most)"
+    if rhythm.step_rows < MIN_STEP_ROWS:
+        reason = f"the longest step, with fewer than {MIN_STEP_ROWS} labelled rows"
     lines = [
         f"rhythm: about {rhythm.step_rows:,.0f} labelled rows in {rhythm.step}, over "
         f"{rhythm.days:,} days; {late if rhythm.late else 'labels come with the rows'}",
-        f"retrain.every is {rhythm.step}: {MIN_STEP_ROWS} labelled rows or more, and weeks only for "
-        f"spans of {MAX_WEEKS} weeks at most; "
+        f"retrain.every is {rhythm.step}, {reason}; "
         f"min_rows {values['retrain.min_rows']}: half of what a poor step brings, 500 at most",
         f"retrain.max_age is {values['retrain.max_age']} days, the test window and nearly two "
         "steps: a new model every second step",
