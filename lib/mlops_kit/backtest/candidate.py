@@ -180,10 +180,11 @@ def compare_models(
     places: np.ndarray,  # labelled rows of a period
     scores: np.ndarray,  # of these rows
     others: np.ndarray,  # of another model on the same rows
+    resamples: int = 0,  # 0: those of the stage `evaluate`
 ) -> dict[str, Any]:  # value, low and high of the difference of the deciding metric
     "Measure the difference of two models on the same rows, by the paired cluster bootstrap."
     given = span.params["evaluate"]
     group = span.params["features"].get("group") or ""
     units, _ = resample_units(span.rows.iloc[places], span.contract["time"], group)
-    draws = resample_weights(units, given["resamples"], given["seed"])
+    draws = resample_weights(units, resamples or given["resamples"], given["seed"])
     return compare_paired(span.values(places), scores, others, span.spec, draws)["difference"]

@@ -8,8 +8,10 @@ __all__ = [
     "deploy",
     "monitor_period",
     "decide_period",
+    "count_facts",
     "train_recipes",
     "attempt",
+    "failed_check",
     "Walk",
     "compare_on_rows",
     "period_record",
@@ -38,8 +40,8 @@ from mlops_kit.backtest.candidate import (
 from ..monitoring.verdict import describe_finding
 from ..retraining.due import gather_facts
 from ..data.features import make_features
-from ..retraining.policy import decision_line, regretted
-from ..retraining.recipes import better, training_recipes
+from ..retraining.policy import decision_line, labels_objection, regretted
+from ..retraining.recipes import better, time_length, training_recipes
 from ..core.project import stage
 from .timeline import Period, Timeline
 from ..monitoring.training_reference import reference_of_training
@@ -103,10 +105,31 @@ def decide_period(
     span: Timeline,
     seen: dict[str, Any],  # see `monitor_period`
     history: list[dict[str, Any]],  # earlier attempts: "asof" and "outcome"
-) -> dict[str, Any]:  # see `policy.decide`
+    checked: bool = False,  # whether a person has looked at the labels and found them right
+) -> dict[str, Any]:  # see `policy.decide`, and "facts"
     "Let the stage `retrain` decide on what the monitor found."
-    facts = gather_facts(seen, len(span.known(seen["asof"])))
-    return stage("retrain")(facts, span.params["retrain"], history)
+    facts, policy = gather_facts(seen, len(span.known(seen["asof"]))), span.params["retrain"]
+    facts |= {"labels checked": True} if checked else {}
+    counted = count_facts(facts, history, policy["attempts_per"])
+    return stage("retrain")(facts, policy, history) | {"facts": counted}
+
+
+def count_facts(
+    facts: dict[str, Any],  # see `due.gather_facts`
+    history: list[dict[str, Any]],  # earlier attempts: "asof" and "outcome"
+    attempts_per: str,  # length of time in which attempts are counted
+) -> dict[str, Any]:  # what the limits of the policy are held against; None where it is not known
+    "Count age, growth, new rows, days since the last attempt and attempts."
+    today, tried = pd.Timestamp(facts["asof"]), [pd.Timestamp(h["asof"]) for h in history]
+    now, then = facts.get("rows"), facts.get("rows then")
+    since = today - time_length(attempts_per, "attempts_per")
+    return {
+        "age": (today - pd.Timestamp(facts["trained"])).days,
+        "growth": round(now / then - 1, 6) if now and then else None,
+        "new rows": now - then if now and then else None,
+        "days since attempt": (today - max(tried)).days if tried else None,
+        "attempts": sum(day > since for day in tried),
+    }
 
 
 # %% ../../nbs/backtest/03_simulator.ipynb #3e40b647
@@ -144,10 +167,20 @@ def attempt(
         "test": evaluation["metrics"][evaluation["metric"]],
         "difference": evaluation["champion"].get("difference"),
         "why": [c["reason"] for c in verdict["checks"] if not c["passed"]],
+        "checks": [failed_check(c) for c in verdict["checks"] if not c["passed"]],
+        "rows": evaluation.get("rows"),
+        "rare": evaluation.get("rarest_label_rows"),
     }
     if not verdict["passed"]:
         return record, None
     return record, deploy(span, chosen, evaluation, deployed.bundle.parent)
+
+
+def failed_check(
+    check: dict[str, Any],  # see `gate_checks.Verdict`
+) -> dict[str, Any]:  # "name", "value", "low", "limit"
+    "Keep the figures of a check that did not pass."
+    return {key: check.get(key) for key in ("name", "value", "low", "limit")}
 
 
 # %% ../../nbs/backtest/03_simulator.ipynb #4c2b8298
@@ -164,6 +197,7 @@ class Walk:
         "Begin with the first model."
         self.span, self.now, self.before, self.fits, self.say = span, deployed, None, fits, say
         self.history: list[dict[str, Any]] = []
+        self.person, self.doubted = False, False  # whether a person looks at doubtful labels
 
     def step(
         self,
@@ -173,7 +207,8 @@ class Walk:
         "Monitor, decide, and act on the decision."
         seen = monitor_period(self.span, self.now, period, rows)
         worse = self.look_back(period, rows, seen)
-        decision = decide_period(self.span, seen, self.history)
+        decision = decide_period(self.span, seen, self.history, self.person and self.doubted)
+        self.doubted = bool(labels_objection(seen))
         record = period_record(period, seen, decision)
         record |= {"model": self.now.candidate.asof, "undone": worse, "attempt": None}
         self.say(
@@ -242,7 +277,12 @@ def period_record(
         "alarm": seen["alarm"],
         "findings": [describe_finding(f) for f in findings[:5]],
         "named": [[f["column"], f["what"]] for f in findings if f["severity"] == "broken"],
-        "decision": {k: decision[k] for k in ("retrain", "reasons", "against")},
+        "decision": {
+            **{k: decision[k] for k in ("retrain", "reasons", "against")},
+            "held by": decision.get("held by", []),
+            "fired": [n for n, t in decision["triggers"].items() if t["on"] and t["fired"]],
+        },
+        "facts": decision["facts"],
     }
 
 

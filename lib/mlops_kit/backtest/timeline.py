@@ -4,6 +4,7 @@
 
 # %% auto #0
 __all__ = [
+    "STEPS",
     "TOY_SECTIONS",
     "TOY_TARGETS",
     "source_state",
@@ -12,6 +13,7 @@ __all__ = [
     "clean_rows",
     "Period",
     "moment",
+    "replay_step",
     "make_periods",
     "default_ends",
     "Timeline",
@@ -41,6 +43,7 @@ from ..data.formats import list_source_files
 from ..data.partitions import NAMED, open_source, save_months
 from ..core.project import stage, stage_module
 from ..data.readers import read_batches
+from ..retraining.recipes import time_length
 from ..data.training_windows import target_classes
 from ..data.validation import judge_rows
 
@@ -161,19 +164,32 @@ def moment(
 
 
 # %% ../../nbs/backtest/01_timeline.ipynb #64ab25d6
+STEPS = {"week": {"weeks": 1}, "month": {"months": 1}, "quarter": {"months": 3}}
+STEPS |= {"year": {"years": 1}}
+
+
+def replay_step(
+    every: str,  # retrain.every of params.yaml: "1 month"
+) -> str:  # one of STEPS
+    "Choose how often a replay decides: as often as the project, in whole calendar steps."
+    start = pd.Timestamp("2023-01-01")
+    days = (start + time_length(every, "every") - start).days
+    return "week" if days < 28 else "month" if days < 89 else "quarter" if days < 364 else "year"
+
+
 def make_periods(
     first: str,  # --from: a month, or a day
     last: str,  # --to: a month, which belongs to the span, or a day, which does too
-    every: str,  # month or week
+    every: str,  # one of STEPS
 ) -> list[Period]:
-    "Cut the span into whole months or weeks. Raises UserError when it holds none."
-    if every not in ("month", "week"):
-        raise UserError(f"replay: --every is {every!r}, allowed are month and week")
+    "Cut the span into whole weeks, months, quarters or years. Raises UserError when it holds none."
+    if every not in STEPS:
+        raise UserError(f"replay: --every is {every!r}, allowed are {', '.join(STEPS)}")
     start, to = moment(first, "--from"), moment(last, "--to")
     end = to + (pd.DateOffset(months=1) if len(last) == 7 else pd.DateOffset(days=1))
-    step, found = pd.DateOffset(**{f"{every}s": 1}), []
+    step, found = pd.DateOffset(**STEPS[every]), []
     while start + step <= end:
-        whole_month = every == "month" and start.day == 1
+        whole_month = every != "week" and start.day == 1
         name = f"{start:%Y-%m}" if whole_month else f"{start:%Y-%m-%d}"
         found.append(Period(name, start, start + step))
         start += step
@@ -187,12 +203,12 @@ def make_periods(
 # %% ../../nbs/backtest/01_timeline.ipynb #6a9e8842
 def default_ends(
     times: pd.Series,  # of all rows, sorted
-    every: str,  # month or week
+    every: str,  # one of STEPS
 ) -> tuple[str, str]:  # --from and --to
     "Choose a span."
     first, last = times.iloc[0], times.iloc[-1]
     start = first + (last - first) / 4
-    if every == "month":
+    if every != "week":
         end = (last + pd.Timedelta(days=1)).floor("D").replace(day=1) - pd.Timedelta(days=1)
         return f"{start:%Y-%m}", f"{end:%Y-%m}"
     return f"{start:%Y-%m-%d}", f"{last:%Y-%m-%d}"

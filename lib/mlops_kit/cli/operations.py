@@ -218,9 +218,18 @@ def replay(
     last: str = typer.Option(
         None, "--to", metavar="MONTH", help="last month or day; the last whole one if not given"
     ),
-    every: str = typer.Option("month", help="month or week: how often is decided"),
+    every: str = typer.Option(
+        None,
+        metavar="STEP",
+        help="week, month, quarter or year; as retrain.every says if not given",
+    ),
     no_incident: bool = typer.Option(
         False, "--no-incident", help="put in neither a change of unit nor a bad release"
+    ),
+    labels_checked: bool = typer.Option(
+        False,
+        "--labels-checked",
+        help="a person finds doubtful labels right by the next period",
     ),
 ) -> None:
     """Replay a year of production: what the retraining policy of params.yaml would have done and
@@ -233,7 +242,7 @@ def replay(
     from mlops_kit.backtest.report_text import replay_lines
 
     root = project_root()
-    result = run_replay(root, (first, last), every, not no_incident)
+    result = run_replay(root, (first, last), every, not no_incident, person=labels_checked)
     page = write_replay(root, result)
     closing = f"curves and reasons: {os.path.relpath(page, root)}"
     typer.echo("\n".join([*replay_lines(result), "", closing]))

@@ -214,17 +214,16 @@ def objections(
     policy: dict[str, Any],  # section `retrain` of params.yaml
     # attempts: "asof" and "outcome" ("promoted", "refused"), oldest first
     history: list[dict[str, Any]],
-) -> list[str]:  # in words
+) -> dict[str, str]:  # in words, by the limit's name
     "List what speaks against training now."
-    against, today = [defect_objection(facts)], pd.Timestamp(facts["asof"])
-    against.append("" if facts.get("by hand") else labels_objection(facts))
+    against, today = {"defect": defect_objection(facts)}, pd.Timestamp(facts["asof"])
     if not facts.get("by hand"):
-        against += [
-            cooldown_objection(today, history, policy["cooldown"]),
-            budget_objection(today, history, policy["max_attempts"], policy["attempts_per"]),
-            rows_objection(facts, policy["min_rows"]),
-        ]
-    return [words for words in against if words]
+        budget = policy["max_attempts"], policy["attempts_per"]
+        against["labels"] = "" if facts.get("labels checked") else labels_objection(facts)
+        against["cooldown"] = cooldown_objection(today, history, policy["cooldown"])
+        against["budget"] = budget_objection(today, history, *budget)
+        against["rows"] = rows_objection(facts, policy["min_rows"])
+    return {name: words for name, words in against.items() if words}
 
 
 # %% ../../nbs/retraining/02_policy.ipynb #83e7e43e
@@ -258,8 +257,8 @@ def decide(
     facts: dict[str, Any],  # see *Triggers*
     policy: dict[str, Any],  # section `retrain` of params.yaml
     history: list[dict[str, Any]],  # see `objections`
-    # Returns: "retrain", "reasons" and "against" in words, "triggers": "on", "fired" and "summary" by
-    # name; content of metrics/retrain.json
+    # Returns: "retrain", "reasons" and "against" in words, "held by": names of the limits in
+    # "against", "triggers": "on", "fired" and "summary" by name; content of metrics/retrain.json
 ) -> dict[str, Any]:
     "Decide whether to train again. Raises UserError for a trigger that does not exist."
     refuse_renamed({"retrain": policy})
@@ -272,11 +271,12 @@ def decide(
     speaking = [name for name, t in looked.items() if t["on"] and t["fired"]]
     against = objections(facts, policy, history)
     if speaking == ["estimate"]:
-        against.append("an estimate without labels is no reason by itself")
+        against["estimate"] = "an estimate without labels is no reason by itself"
     return {
         "retrain": bool(speaking) and not against,
         "reasons": [looked[n]["summary"] for n in speaking],
-        "against": against,
+        "against": list(against.values()),
+        "held by": list(against),
         "triggers": looked,
     }
 
