@@ -20,6 +20,7 @@ __all__ = [
     "check_volume",
     "check_gaps",
     "check_repeated",
+    "copies_limit",
     "check_copies",
     "check_rows",
 ]
@@ -37,7 +38,7 @@ from .day_statistics import BRIEF_DAYS
 from .limits import LIMITS, Limits
 from .null_distribution import sides_of_windows
 from .reference import Reference
-from .training_reference import count_copies, row_hashes
+from .training_reference import row_hashes
 from .variability import binomial_limit, place_windows
 from .day_series import Placing, fit_series
 from .window_errors import error_limit, t_quantile
@@ -210,34 +211,53 @@ def check_repeated(
 MIN_COPIES, MIN_COPIED_ROWS = 0.01, 9.5  # share, and rows, that are never too many
 
 
+def copies_limit(
+    shares: list[float],  # of copies by day of the reference
+    window: np.ndarray,  # datetime64[D] of the window's rows, sorted
+    count: int,  # rows of the window
+    reference: Reference,
+    rate: float,  # false alarms
+    limits: Limits = LIMITS,
+) -> tuple[float, float]:  # the usual share, and the greatest of an ordinary window
+    "Compute how many rows of a window may be copies."
+    placed, independent = place_windows(reference.days, window)
+    sides = sides_of_windows(placed, reference.days, window)
+    placing = Placing(placed.astype("float64"), sides=sides)
+    rows = max(reference.counts.values(), key=lambda c: c.sum()).sum(1)
+    series = fit_series(np.array(shares)[:, None], rows, placing, shares=True)
+    usual = float(series.center[0])
+    error = error_limit(series, independent, rate, 1.0, 0.0, limits)[0]
+    by_days = share_limit(usual, error, True) if series.errors.any() else 0.0
+    greatest = usual + max(by_days, float(binomial_limit(usual, count, rate)), MIN_COPIES)
+    return usual, max(greatest, MIN_COPIED_ROWS / count)
+
+
 def check_copies(
     features: pd.DataFrame,  # of the window's rows
+    times: pd.Series,  # of the same rows
     time: str,  # see `row_hashes`
-    window: np.ndarray,  # datetime64[D] of the window's rows, sorted
     reference: Reference,
     rate: float,  # false alarms
     limits: Limits = LIMITS,
 ) -> list[Check]:  # one, or none for a reference that does not know its copies by day
     "Compare how many rows are copies of others."
-    known, days = reference.about.get("rows", {}).get("copies", {}), reference.days
+    known, dates = reference.about.get("rows", {}).get("copies", {}), times.dt.floor("D")
+    window = np.unique(dates.to_numpy().astype("datetime64[D]"))
     length = int((window[-1] - window[0]).astype("int64")) + 1
     brief = str(next((n for n in BRIEF_DAYS if n >= length), BRIEF_DAYS[-1]))
-    if len(known.get(brief, ())) != len(days):
+    if len(known.get(brief, ())) != len(reference.days):
         return []
-    placed, independent = place_windows(days, window)
-    sides = sides_of_windows(placed, days, window)
-    placing = Placing(placed.astype("float64"), sides=sides)
-    rows = max(reference.counts.values(), key=lambda c: c.sum()).sum(1)
-    series = fit_series(np.array(known[brief])[:, None], rows, placing, shares=True)
-    usual, copies = float(series.center[0]), count_copies(features, time)
-    share = copies / len(features)
-    error = error_limit(series, independent, rate, 1.0, 0.0, limits)[0]
-    by_days = share_limit(usual, error, True) if series.errors.any() else 0.0
-    chance = float(binomial_limit(usual, len(features), rate))
-    limit = usual + max(by_days, chance, MIN_COPIES)
-    words = f"{copies:,} of {len(features):,} rows are copies of others: {usual:.1%} → {share:.1%}"
-    limit = max(limit, MIN_COPIED_ROWS / len(features))
-    return [Check("(rows)", "copies", share, limit, "fail", "days", words, True)]
+    table = pd.DataFrame({"row": row_hashes(features, time), "day": dates.to_numpy()})
+    found, count = [], len(table)
+    for key, by in {"1": ["row", "day"], brief: ["row"]}.items():
+        copies = int(table.duplicated(by).sum())
+        usual, limit = copies_limit(known[key], window, count, reference, rate / 2, limits)
+        words = f"{copies:,} of {count:,} rows are copies of others"
+        words += f" of the same day: {usual:.1%}" if len(by) > 1 else f": {usual:.1%}"
+        words += f" → {copies / count:.1%}"
+        args = (copies / count, limit, "fail", "days", words, True)
+        found.append(Check("(rows)", "copies", *args))
+    return [max(found, key=lambda c: c.effect / c.limit)]
 
 
 # %% ../../nbs/monitoring/25_deliveries.ipynb #ec4ee65a
@@ -259,5 +279,5 @@ def check_rows(
         *check_volume(times, span, reference, rate, limits),
         *check_gaps(times, span, reference),
         *check_repeated(features, time, reference.about.get("rows", {}), each),
-        *check_copies(features, time, days, reference, each, limits),
+        *check_copies(features, times, time, reference, each, limits),
     ]
