@@ -15,10 +15,13 @@ __all__ = [
     "settle_types",
     "month_parts",
     "save_months",
+    "files_of_days",
+    "load_days",
 ]
 
 
 # %% ../../nbs/data/16_partitions.ipynb #dfcf93bd
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +29,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core.files import UserError, progress, replacing
+from mlops_kit.core.files import (
+    UserError,
+    load_table,
+    progress,
+    replacing,
+    stack_rows,
+    table_columns,
+)
 from .dtypes import is_missing, to_type
 from .readers import read_batches
 
@@ -220,3 +230,37 @@ def save_months(
                     days = rows[time].dt.floor("D") if dated else pd.Series(pd.NaT, rows.index)
                     written[name] = days.value_counts(dropna=False).sort_index()
     return written
+
+
+# %% ../../nbs/data/16_partitions.ipynb #953bd29f
+def files_of_days(
+    folder: Path,  # as `save_months` writes it
+    first: pd.Timestamp,  # day
+    last: pd.Timestamp,  # day
+) -> list[Path]:
+    "List the files that can hold rows of some days; one that is not named by a month can."
+    span, found = (f"{first:%Y-%m}", f"{last:%Y-%m}"), []
+    for file in sorted(folder.glob("*.parquet")):
+        month = re.fullmatch(r"(\d{4}-\d{2})(-\d+)?", file.stem)
+        if span[0] <= month[1] <= span[1] if month else not file.stem.startswith(UNDATED):
+            found.append(file)
+    return found
+
+
+# %% ../../nbs/data/16_partitions.ipynb #69628d01
+def load_days(
+    folder: Path,  # as `save_months` writes it
+    time: str,  # the column that dates rows
+    first: pd.Timestamp,  # day
+    last: pd.Timestamp,  # day
+    columns: list[str] | None = None,  # to read, those that are there; None: all
+) -> pd.DataFrame:  # empty where no row is of these days
+    "Read the rows of some days, from the files of their months only."
+    parts, files = [], files_of_days(folder, first, last)
+    for file in files or sorted(folder.glob("*.parquet"))[:1] or [folder]:
+        kept = None
+        if columns is not None and file.is_file():
+            kept = [name for name in table_columns(file) if name in {*columns, time}]
+        rows = load_table(file, kept)
+        parts.append(rows[rows[time].dt.floor("D").between(first, last)])
+    return stack_rows(parts)

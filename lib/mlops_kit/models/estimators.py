@@ -6,6 +6,7 @@
 __all__ = [
     "SMALL_CELLS",
     "FITTED_ARRAYS",
+    "SCORED_ROWS",
     "check_estimator",
     "make_estimator",
     "make_model",
@@ -182,6 +183,9 @@ def align_probabilities(
 
 
 # %% ../../nbs/models/03_estimators.ipynb #46f35e4c
+SCORED_ROWS = 100_000  # rows that are encoded at a time
+
+
 def predict_scores(
     model: "sklearn.pipeline.Pipeline",  # fitted
     features: pd.DataFrame,  # rows to score
@@ -189,11 +193,15 @@ def predict_scores(
     # Returns: float64: probability of *yes*, shape (rows,); of each class, (rows, classes); or a
     # number, (rows,)
 ) -> np.ndarray:
-    "Score rows."
-    rows = fill_missing_texts(model, features)
-    if spec["task"] == "regression":
-        return round_significant(model.predict(rows), 9)
-    return align_probabilities(model, model.predict_proba(rows), spec)
+    "Score rows, so many at a time that their encoded copy stays small."
+    starts, found = range(0, max(len(features), 1), SCORED_ROWS), []
+    for start in starts:
+        rows = fill_missing_texts(model, features.iloc[start : start + SCORED_ROWS])
+        if spec["task"] == "regression":
+            found.append(round_significant(model.predict(rows), 9))
+        else:
+            found.append(align_probabilities(model, model.predict_proba(rows), spec))
+    return np.concatenate(found)
 
 
 # %% ../../nbs/models/03_estimators.ipynb #79ea751e

@@ -9,6 +9,7 @@ __all__ = [
     "HALF_A_DAY",
     "Case",
     "open_case",
+    "assessed_columns",
     "parts_of_window",
     "parts_note",
     "lost_columns",
@@ -40,7 +41,7 @@ from .fairness import compare_groups_over_time, make_groups
 from .bins import select_monitored
 from ..models.bundle import bundle_features, bundle_task
 from .checks import Check
-from ..core.contract import encode_target
+from ..core.contract import encode_target, known_columns, load_contract
 from .deliveries import check_rows
 from .decay import check_decay, model_age
 from .estimation import calibration_over_time, estimate_performance
@@ -117,6 +118,18 @@ def open_case(
         encode_target(rows[target], contract) if target in rows else absent,
         predict_scores(load_model(bundle / "model.skops"), features, task),
     )
+
+
+# %% ../../nbs/monitoring/23_assessment.ipynb #f746e585
+def assessed_columns(
+    bundle: Path,  # folder written by the stage package
+    contract: dict[str, Any],  # see `load_contract`
+) -> list[str]:
+    "Name the columns that an assessment of rows reads: known ones, time, label, sensitive ones."
+    theirs = load_contract(bundle / "contract.yaml")
+    sensitive = [c for c, rules in contract["columns"].items() if rules["sensitive"]]
+    own = [c for c in (theirs["time"], theirs["target"], contract["target"]) if c]
+    return list(dict.fromkeys([*known_columns(theirs), *own, *sensitive]))
 
 
 # %% ../../nbs/monitoring/23_assessment.ipynb #564243ef
