@@ -93,6 +93,7 @@ def monitor(
 ) -> Monitored:
     "Compare rows with the days a model was trained on. Raises UserError when they cannot be compared."
     case = open_case(bundle, rows, contract, dated=spans is not None)
+    del rows  # the case holds what is needed of them
     named = name_windows(case, spans)
     performance, judged = judge_performance(case, named, contract, params)
     parts = parts_of_window(case, spans)

@@ -243,9 +243,9 @@ def stack_rows(
     names = list(parts[0])
     if len(parts) == 1 or len(set(names)) < len(names) or any(list(p) != names for p in parts):
         return pd.concat(parts, ignore_index=True)
-    rows, columns = sum(map(len, parts)), {}
-    tables = [dict(part.items()) for part in parts]
-    parts.clear()
+    rows, columns, tables = sum(map(len, parts)), {}, []
+    while parts:  # columns of their own, not views of a block that would stay whole
+        tables.append({name: column.copy() for name, column in parts.pop(0).items()})
     for name in names:
         columns[name] = pd.concat([table.pop(name) for table in tables], ignore_index=True)
     # of many columns, pandas wants those of a type in one block

@@ -6,6 +6,7 @@
 __all__ = [
     "NAMED",
     "UNDATED",
+    "Rows",
     "load_flights",
     "open_source",
     "end_of_day",
@@ -17,6 +18,9 @@ __all__ = [
     "save_months",
     "files_of_days",
     "load_days",
+    "row_parts",
+    "row_columns",
+    "take_rows",
 ]
 
 
@@ -263,4 +267,47 @@ def load_days(
             kept = [name for name in table_columns(file) if name in {*columns, time}]
         rows = load_table(file, kept)
         parts.append(rows[rows[time].dt.floor("D").between(first, last)])
+    return stack_rows(parts)
+
+
+# %% ../../nbs/data/16_partitions.ipynb #78699943
+Rows = pd.DataFrame | Path  # rows in memory, or the folder of the files that hold them
+
+
+def row_parts(
+    rows: Rows,
+    columns: list[str] | None = None,  # to read from files, those that are there; None: all
+) -> Iterator[pd.DataFrame]:  # a table as it is; of a folder a file at a time
+    "Give rows part by part. Raises UserError for a file that cannot be read."
+    if isinstance(rows, pd.DataFrame):
+        yield rows
+        return
+    for file in sorted(rows.glob("*.parquet")) or [rows]:
+        kept = None
+        if columns is not None and file.is_file():
+            kept = [name for name in table_columns(file) if name in columns]
+        yield load_table(file, kept)
+
+
+def row_columns(rows: Rows) -> list[str]:
+    "List the columns that rows have."
+    if isinstance(rows, pd.DataFrame):
+        return list(rows)
+    return table_columns(next(iter(sorted(rows.glob("*.parquet"))), rows))
+
+
+def take_rows(
+    rows: Rows,
+    columns: list[str],  # to take
+    places: np.ndarray | None = None,  # numbers of the rows, rising; None: all
+) -> pd.DataFrame:  # numbered from 0
+    "Take some rows and columns."
+    parts, start = [], 0
+    for part in row_parts(rows, columns):
+        taken = part[columns]
+        if places is not None:
+            inside = places[(places >= start) & (places < start + len(part))]
+            taken = taken.iloc[inside - start]
+        parts.append(taken)
+        start += len(part)
     return stack_rows(parts)
