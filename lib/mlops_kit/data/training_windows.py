@@ -4,8 +4,12 @@
 
 # %% auto #0
 __all__ = [
+    "READ_CELLS",
+    "PooledWindows",
+    "join_windows",
     "Features",
     "save_features",
+    "load_windows",
     "load_features",
     "group_columns",
     "feature_table",
@@ -33,12 +37,38 @@ from mlops_kit.core.files import (
     save_json,
     save_table,
     stack_rows,
+    table_columns,
 )
 from ..core.contract import encode_target, known_columns
 from .features import make_features
 from .leakage import find_leaks, spaced_rows
 from .partitions import Rows, row_parts, take_rows
 from .splitting import assign_windows, check_window_rows
+
+
+# %% ../../nbs/data/22_training_windows.ipynb #2bb6f295
+class PooledWindows(dict):
+    "Windows by name that are parts of one table, one below the other."
+
+    def __init__(
+        self,
+        pool: pd.DataFrame,  # all rows
+        sizes: dict[str, int],  # rows of each window, in the table's order
+    ):
+        self.pool, start = pool, 0
+        for name, size in sizes.items():
+            self[name] = pool.iloc[start : start + size].reset_index(drop=True)
+            start += size
+
+
+def join_windows(
+    windows: dict[str, pd.DataFrame],  # rows by window
+    names: list[str],  # which to put together, in this order
+) -> pd.DataFrame:  # numbered from 0
+    "Put the rows of windows together; without a copy where they are the first of a pool."
+    if isinstance(windows, PooledWindows) and list(windows)[: len(names)] == names:
+        return windows.pool.iloc[: sum(len(windows[name]) for name in names)]
+    return pd.concat([windows[name] for name in names], ignore_index=True)
 
 
 # %% ../../nbs/data/22_training_windows.ipynb #eb83ca69
@@ -101,6 +131,27 @@ def save_features(
     save_json(folder / "features.json", features.listing)
 
 
+READ_CELLS = 10_000_000  # values that are read at a time
+
+
+def load_windows(
+    folder: Path,  # data/features
+    names: tuple[str, ...],  # of the windows
+) -> dict[str, pd.DataFrame]:  # rows by window
+    "Read windows as parts of one table, some columns at a time. Raises UserError."
+    files = [folder / f"{name}.parquet" for name in names]
+    if len(files) == 1:
+        return {names[0]: load_table(files[0])}
+    columns, held = table_columns(files[0]), {}
+    first = [load_table(file, columns[:1]) for file in files]
+    sizes = {name: len(rows) for name, rows in zip(names, first)}
+    step = max(1, READ_CELLS // max(sum(sizes.values()), 1))
+    for start in range(0, len(columns), step):
+        some = columns[start : start + step]
+        held |= dict(stack_rows([load_table(file, some) for file in files]).items())
+    return PooledWindows(pd.DataFrame(held, copy=len(held) > 100), sizes)  # see `stack_rows`
+
+
 def load_features(
     folder: Path,  # data/features
     windows: tuple[str, ...] = ("train", "valid", "test"),  # to read
@@ -113,7 +164,7 @@ def load_features(
         known["time"],
         known["group"],
         known["spec"],
-        {name: load_table(folder / f"{name}.parquet") for name in windows},
+        load_windows(folder, windows),
         known["windows"],
         load_table(folder / "test_rows.parquet") if "test" in windows else None,
         labelled=known["labelled"],

@@ -13,6 +13,7 @@ __all__ = [
     "round_significant",
     "fill_missing_texts",
     "fill_empty_columns",
+    "share_texts",
     "remove_machine_traces",
     "fit_model",
     "align_probabilities",
@@ -125,6 +126,22 @@ def fill_empty_columns(
     return rows.assign(**dict.fromkeys(empty, 0.0), **dict.fromkeys(wordless, "nothing"))
 
 
+# %% ../../nbs/models/03_estimators.ipynb #963d2619
+def share_texts(
+    model: "sklearn.pipeline.Pipeline",  # see `make_model`
+    features: pd.DataFrame,  # rows to train on
+) -> pd.DataFrame:  # the same values; categories as codes of texts, free texts as they are
+    "Let the rows of a category share the objects of their texts."
+    texts = [c for _, _, c in model[0].transformers if isinstance(c, str)]
+    shared = {}
+    for name, values in features.items():
+        if values.dtype == "str" and name not in texts:
+            codes, names = pd.factorize(values, sort=True)
+            kinds = pd.Index(np.asarray(names, dtype="object"), dtype="object")
+            shared[name] = pd.Categorical.from_codes(codes, categories=kinds)
+    return features.assign(**shared) if shared else features
+
+
 # %% ../../nbs/models/03_estimators.ipynb #7989eccf
 SMALL_CELLS = 1_000_000  # rows × columns up to which a model is fitted by one thread
 FITTED_ARRAYS = ("coef_", "intercept_", "mean_", "var_", "scale_")
@@ -163,7 +180,7 @@ def fit_model(
     # of few rows, threads wait for each other longer than they work, many times so on a busy machine
     small = features.size < SMALL_CELLS
     with threadpool_limits(1, user_api=None if small else "blas"):
-        model.fit(fill_empty_columns(model, features), values, **weighted)
+        model.fit(share_texts(model, fill_empty_columns(model, features)), values, **weighted)
     remove_machine_traces(model)
     return model
 
