@@ -11,17 +11,19 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from mlops_kit.core.contract import column_kind, encode_target, load_contract
+from mlops_kit.core.contract import column_kind, encode_target, known_columns, load_contract
 from mlops_kit.data.features import DERIVED, feature, feature_kinds
 from mlops_kit.data.duplicates import count_overlap, handle_duplicates
+from mlops_kit.data.partitions import Rows, row_columns, take_rows
 from mlops_kit.notebooks.runner import collect_parameters, stage_parameters, stage_root
 from mlops_kit.data.training_windows import (
     Features,
-    cut_window,
+    cut_windows,
     feature_table,
     group_columns,
     judge_leaks,
     place_rows,
+    sample_past,
     save_features,
     target_classes,
 )
@@ -65,33 +67,30 @@ def headwind(rows: pd.DataFrame) -> pd.Series:
 
 # %% ../nbs/03_features.ipynb #c0a99487
 def features(
-    clean: pd.DataFrame,  # valid rows
+    clean: Rows,  # valid rows, or the folder of the files that hold them
     contract: dict[str, Any],  # see `load_contract`
     params: dict[str, Any],  # the parameters of this notebook
 ) -> Features:
     "Compute features and labels, split them into windows, and report suspected leaks. Raises UserError."
     kinds = feature_kinds(contract, params["derived"], params["dropped"], params["calendar"])
-    groups = group_columns(contract, params["group"], list(clean))
-    table, delivered = feature_table(clean, contract, kinds, groups)
-    table, delivered, copies = handle_duplicates(table, delivered, params["duplicates"])
-    place, windows, summary = place_rows(table, contract, kinds, params), {}, {}
-    for name in ("train", "valid", "test"):
-        rows, summary[name] = cut_window(
-            name, table[place == name], contract, params["min_rows"], len(table)
-        )
-        windows[name] = rows.reset_index(drop=True)
-    target = contract["target"]
+    groups = group_columns(contract, params["group"], row_columns(clean))
+    table, target = feature_table(clean, contract, kinds, groups), contract["target"]
+    labelled = int(table[target].notna().sum())
+    table, copies = handle_duplicates(table, params["duplicates"])
+    place = place_rows(table, contract, kinds, params)
+    windows, summary, tested = cut_windows(table, place, contract, params["min_rows"])
+    words = take_rows(clean, [target])[target] if contract.get("positive") is not None else None
     return Features(
         kinds,
         target,
         contract["time"],
         params["group"],
-        {"task": contract["task"], "classes": target_classes(windows, contract, clean[target])},
+        {"task": contract["task"], "classes": target_classes(windows, contract, words)},
         windows,
         summary,
-        delivered.loc[rows.index].reset_index(drop=True),
-        rows=len(table),
-        labelled=int(clean[target].notna().sum()),
+        take_rows(clean, known_columns(contract), tested.to_numpy()),
+        rows=len(place),
+        labelled=labelled,
         copies=copies,
         overlap=count_overlap(windows, [*kinds, target], groups),
         leaks=judge_leaks(windows["train"], list(kinds), contract, params["accepted_leaks"]),

@@ -28,6 +28,7 @@ from mlops_kit.monitoring.assessment import (
     performance_notes,
 )
 from mlops_kit.core.files import UserError, load_table, plain
+from mlops_kit.data.partitions import load_days
 from mlops_kit.registry.champion import fetch_champion, read_champion
 from mlops_kit.monitoring.checks import Check
 from mlops_kit.monitoring.limits import read_limits
@@ -57,16 +58,14 @@ def newest_rows(
     target: str,  # column of the label
     # see `windows.lay_spans`; None without time
     spans: list[tuple[pd.Timestamp, pd.Timestamp]] | None,
+    columns: list[str] | None = None,  # to read, those that are there; None: all
 ) -> pd.DataFrame:  # as delivered, with their labels where they have arrived
-    "Read the rows to compare; without time, those of the test window."
+    "Read the rows to compare, from the files of their months; without time, those of the test window."
     if time is None or spans is None:
         return load_table(root / "data/features/test_rows.parquet").assign(
             **{target: load_table(root / "data/features/test.parquet", [target])[target]}
         )
-    clean = load_table(root / "data/clean")
-    return clean[clean[time].dt.floor("D").between(spans[0][0], spans[-1][1])].reset_index(
-        drop=True
-    )
+    return load_days(root / "data/clean", time, spans[0][0], spans[-1][1], columns)
 
 
 # %% ../nbs/10_monitor.ipynb #4bc2aecb
@@ -93,6 +92,7 @@ def monitor(
 ) -> Monitored:
     "Compare rows with the days a model was trained on. Raises UserError when they cannot be compared."
     case = open_case(bundle, rows, contract, dated=spans is not None)
+    del rows  # the case holds what is needed of them
     named = name_windows(case, spans)
     performance, judged = judge_performance(case, named, contract, params)
     parts = parts_of_window(case, spans)

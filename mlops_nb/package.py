@@ -26,7 +26,7 @@ from mlops_kit.monitoring.reference import Reference, save_reference
 from mlops_kit.notebooks.runner import stage_parameters, stage_root
 from mlops_kit.models.training import Trained, load_trained
 from mlops_kit.monitoring.training_reference import reference_of_training
-from mlops_kit.data.training_windows import Features, load_features
+from mlops_kit.data.training_windows import Features, join_windows, load_features
 
 
 # %% ../nbs/07_package.ipynb #e75c7bc7
@@ -52,7 +52,7 @@ def package(
     "Put a model and all that belongs to it into one folder."
     answer = features.spec | {"threshold": trained.threshold}
     windows, test = features.windows, features.windows["test"]
-    rows = pd.concat([windows["train"], windows["valid"]], ignore_index=True)
+    rows = join_windows(windows, ["train", "valid"])
     scores = predict_scores(trained.model, test[features.names], answer)
     times = test[features.time] if features.time else None
     groups = sensitive_columns(features.test_rows, load_contract(parts["contract"]))

@@ -28,7 +28,7 @@ from mlops_kit.models.training import (
     row_weights,
 )
 from mlops_kit.models.model_choice import choose_model
-from mlops_kit.data.training_windows import Features
+from mlops_kit.data.training_windows import Features, join_windows
 
 
 # %% ../nbs/04_train.ipynb #8ef0de04
@@ -50,7 +50,7 @@ def train(
         threshold = choose_threshold(samples.valid[1], fitted.scores[fitted.best])
     model = fitted.model
     if params["refit"]:
-        rows = pd.concat([rows, features.windows["valid"]], ignore_index=True)
+        rows = join_windows(features.windows, ["train", "valid"])
     labels = encode_labels(rows[features.target], features.spec)
     if params["refit"] or len(fitted.scores) > 1:
         model = build_model(samples, params, settings, fitted)

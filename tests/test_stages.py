@@ -101,3 +101,19 @@ def test_a_bundle_of_an_earlier_release_is_monitored_and_predicts_as_before(samp
     assert done.returncode == 0 and "predicted_label" in (project / "p.csv").read_text(), (
         done.stderr
     )
+
+
+def test_the_monitor_opens_only_the_months_of_its_windows(sample) -> None:
+    project = sample("package")
+    assert run_forked(project, "monitor")[0] == 0
+    found = load_json(project / "metrics/drift.json")
+    months = sorted((project / "data/clean").glob("*.parquet"))
+    needed = {found["window"]["to"][:7], found["performance"][0]["window"][:7]}
+    other = [file for file in months if file.stem[:7] not in needed]
+    assert other and len(other) < len(months)
+    for file in other:
+        file.write_bytes(b"no table: whoever opens this month fails")
+    (project / "metrics/drift.json").unlink()
+    code, _, err = run_forked(project, "monitor")
+    assert code == 0, err
+    assert load_json(project / "metrics/drift.json") == found

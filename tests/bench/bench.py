@@ -599,6 +599,26 @@ def drift_checks(code: Path) -> list[Row]:
     ]
 
 
+# rows and MB at which a stage is held against its bar; of fewer rows the bar is met easily
+BARS = {"features": (3_000_000, 1500), "train": (3_000_000, 3000), "monitor": (10_000_000, 1000)}
+
+
+def many_rows(work: Path, code: Path, rows: int) -> list[Row]:
+    "Measure stages on a made project of many rows, in a process of their own."
+    script, folder = str(ROOT / "tests/bench/scale.py"), str(work / "scale")
+    printed = run([PYTHON, script, "--rows", str(rows), "--folder", folder], ROOT, code)[1]
+    shutil.rmtree(folder)
+    found = []
+    for line in json.loads(printed.splitlines()[-1]):
+        at, most = BARS.get(line["stage"], (0, 0))
+        peak = line["MB"]
+        met = f": {'met' if peak <= most else 'MISSED'}" if line["rows"] >= at else ""
+        aim = f"at most {most} MB at {at:,} rows{met}" if most else ""
+        what = f"{line['stage']}, {line['rows']:,} rows"
+        found.append((what, f"{peak:.0f} MB", "", f"{line['seconds']:.0f} s", aim))
+    return found
+
+
 def show(sections: dict[str, list[Row]]) -> None:
     "Print all sections as one table."
     head: Row = ("", "this project", "beside it", "compared", "target")
@@ -631,6 +651,13 @@ def main() -> None:
         metavar="N",
         help="run the cold pipelines N times in turn and take medians",
     )
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=330_000,
+        metavar="N",
+        help="rows of the project on which the memory of stages is measured; 0: leave it out",
+    )
     options = parser.parse_args()
     if options.repeat < 1:
         parser.error("--repeat must be at least 1")
@@ -648,6 +675,9 @@ def main() -> None:
         )
         sections["TABLE OF EXPERIMENTS (beside it: dvc exp show)"] = table_of_experiments(project)
         sections["DRIFT CHECKS (beside it: one why.log)"] = drift_checks(code)
+        if options.rows:
+            say(f"stages on {options.rows:,} rows")
+            sections["STAGES ON MANY ROWS (peak memory)"] = many_rows(work, code, options.rows)
         if cold:
             sections["COLD PIPELINE (beside it: the Run sections as plain scripts)"] = cold_rows(
                 *cold

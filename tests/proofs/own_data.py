@@ -489,7 +489,7 @@ def test_rows(table: pd.DataFrame, project: Path) -> tuple[np.ndarray, np.ndarra
     if len(clean) != len(table):
         raise SystemExit(f"{project.name}: {len(table) - len(clean)} rows are in quarantine")
     kinds = feature_kinds(contract, [], given["dropped"], given["calendar"])
-    made, _ = feature_table(
+    made = feature_table(
         clean, contract, kinds, group_columns(contract, given["group"], list(clean))
     )
     place = place_rows(made, contract, kinds, given).to_numpy()

@@ -16,7 +16,10 @@ __all__ = [
     "save_json",
     "load_json",
     "save_table",
+    "stack_rows",
+    "reading_table",
     "load_table",
+    "table_columns",
     "note_timing",
     "note_machine",
     "content_hash",
@@ -230,7 +233,40 @@ def save_table(
         table.to_parquet(temporary, index=False, compression="zstd")
 
 
+# %% ../../nbs/core/01_files.ipynb #ccb71b8f
+def stack_rows(
+    parts: "list[pandas.DataFrame]",  # at least one; emptied
+) -> "pandas.DataFrame":  # all rows, numbered from 0
+    "Put the rows of tables one below the other."
+    import pandas as pd
+
+    names = list(parts[0])
+    if len(parts) == 1 or len(set(names)) < len(names) or any(list(p) != names for p in parts):
+        return pd.concat(parts, ignore_index=True)
+    rows, columns, tables = sum(map(len, parts)), {}, []
+    while parts:  # columns of their own, not views of a block that would stay whole
+        tables.append({name: column.copy() for name, column in parts.pop(0).items()})
+    for name in names:
+        columns[name] = pd.concat([table.pop(name) for table in tables], ignore_index=True)
+    # of many columns, pandas wants those of a type in one block
+    return pd.DataFrame(columns, index=pd.RangeIndex(rows), copy=len(names) > 100)
+
+
 # %% ../../nbs/core/01_files.ipynb #83c173de
+@contextmanager
+def reading_table(
+    path: Path,  # for the message
+) -> Iterator[None]:
+    "Raise UserError naming a table that cannot be read in the block."
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{path} cannot be read ({reason}); remove it and run `dvc repro` to write it anew"
+        ) from error
+
+
 def load_table(
     path: Path,  # a Parquet file, or a folder of them (read in the order of their names)
     columns: list[str] | None = None,  # columns to read; all if None
@@ -243,14 +279,19 @@ def load_table(
         raise UserError(
             f"{path} holds no data: an earlier stage writes it; run `dvc repro` or `dvc pull`"
         )
-    try:
+    with reading_table(path):
         tables = [pd.read_parquet(file, columns=columns) for file in files]
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"{path} cannot be read ({reason}); remove it and run `dvc repro` to write it anew"
-        ) from error
-    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+    return stack_rows(tables) if len(tables) > 1 else tables[0]
+
+
+def table_columns(
+    path: Path,  # a Parquet file
+) -> list[str]:
+    "List the columns of a table. Raises UserError naming the file when it cannot be read."
+    from pyarrow.parquet import read_schema
+
+    with reading_table(path):
+        return read_schema(path).names
 
 
 # %% ../../nbs/core/01_files.ipynb #235885cd

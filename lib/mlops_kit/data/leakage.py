@@ -25,6 +25,7 @@ __all__ = [
     "score_column",
     "explain_variance",
     "screen_columns",
+    "spaced_rows",
     "score_single_features",
     "is_tied_to_row",
     "find_one_class_only",
@@ -184,13 +185,18 @@ def screen_columns(
 MAX_ROWS = 20_000  # rows that are scored, evenly spaced
 
 
+def spaced_rows(count: int) -> np.ndarray:  # int, rising
+    "Choose the rows that are scored, of so many."
+    return np.linspace(0, count - 1, min(count, MAX_ROWS)).astype(int)
+
+
 def score_single_features(
     features: pd.DataFrame,  # float64 for numbers, text otherwise
     labels: pd.Series,  # booleans, classes or numbers, none missing
     task: str,  # binary, multiclass or regression
 ) -> pd.Series:  # score by column, largest first; see `score_column`
     "Score every column alone; of a wide table those that `screen_columns` chooses."
-    kept = np.linspace(0, len(features) - 1, min(len(features), MAX_ROWS)).astype(int)
+    kept = spaced_rows(len(features))
     order = kept[np.random.default_rng(0).permutation(len(kept))]
     features = features.iloc[order].reset_index(drop=True)
     labels = labels.iloc[order].reset_index(drop=True)

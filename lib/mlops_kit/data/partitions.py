@@ -6,6 +6,7 @@
 __all__ = [
     "NAMED",
     "UNDATED",
+    "Rows",
     "load_flights",
     "open_source",
     "end_of_day",
@@ -15,10 +16,16 @@ __all__ = [
     "settle_types",
     "month_parts",
     "save_months",
+    "files_of_days",
+    "load_days",
+    "row_parts",
+    "row_columns",
+    "take_rows",
 ]
 
 
 # %% ../../nbs/data/17_partitions.ipynb #dfcf93bd
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +33,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core.files import UserError, progress, replacing
+from mlops_kit.core.files import (
+    UserError,
+    load_table,
+    progress,
+    replacing,
+    stack_rows,
+    table_columns,
+)
 from .dtypes import is_missing, to_type
 from .readers import read_batches
 
@@ -220,3 +234,80 @@ def save_months(
                     days = rows[time].dt.floor("D") if dated else pd.Series(pd.NaT, rows.index)
                     written[name] = days.value_counts(dropna=False).sort_index()
     return written
+
+
+# %% ../../nbs/data/17_partitions.ipynb #953bd29f
+def files_of_days(
+    folder: Path,  # as `save_months` writes it
+    first: pd.Timestamp,  # day
+    last: pd.Timestamp,  # day
+) -> list[Path]:
+    "List the files that can hold rows of some days; one that is not named by a month can."
+    span, found = (f"{first:%Y-%m}", f"{last:%Y-%m}"), []
+    for file in sorted(folder.glob("*.parquet")):
+        month = re.fullmatch(r"(\d{4}-\d{2})(-\d+)?", file.stem)
+        if span[0] <= month[1] <= span[1] if month else not file.stem.startswith(UNDATED):
+            found.append(file)
+    return found
+
+
+# %% ../../nbs/data/17_partitions.ipynb #69628d01
+def load_days(
+    folder: Path,  # as `save_months` writes it
+    time: str,  # the column that dates rows
+    first: pd.Timestamp,  # day
+    last: pd.Timestamp,  # day
+    columns: list[str] | None = None,  # to read, those that are there; None: all
+) -> pd.DataFrame:  # empty where no row is of these days
+    "Read the rows of some days, from the files of their months only."
+    parts, files = [], files_of_days(folder, first, last)
+    for file in files or sorted(folder.glob("*.parquet"))[:1] or [folder]:
+        kept = None
+        if columns is not None and file.is_file():
+            kept = [name for name in table_columns(file) if name in {*columns, time}]
+        rows = load_table(file, kept)
+        parts.append(rows[rows[time].dt.floor("D").between(first, last)])
+    return stack_rows(parts)
+
+
+# %% ../../nbs/data/17_partitions.ipynb #78699943
+Rows = pd.DataFrame | Path  # rows in memory, or the folder of the files that hold them
+
+
+def row_parts(
+    rows: Rows,
+    columns: list[str] | None = None,  # to read from files, those that are there; None: all
+) -> Iterator[pd.DataFrame]:  # a table as it is; of a folder a file at a time
+    "Give rows part by part. Raises UserError for a file that cannot be read."
+    if isinstance(rows, pd.DataFrame):
+        yield rows
+        return
+    for file in sorted(rows.glob("*.parquet")) or [rows]:
+        kept = None
+        if columns is not None and file.is_file():
+            kept = [name for name in table_columns(file) if name in columns]
+        yield load_table(file, kept)
+
+
+def row_columns(rows: Rows) -> list[str]:
+    "List the columns that rows have."
+    if isinstance(rows, pd.DataFrame):
+        return list(rows)
+    return table_columns(next(iter(sorted(rows.glob("*.parquet"))), rows))
+
+
+def take_rows(
+    rows: Rows,
+    columns: list[str],  # to take
+    places: np.ndarray | None = None,  # numbers of the rows, rising; None: all
+) -> pd.DataFrame:  # numbered from 0
+    "Take some rows and columns."
+    parts, start = [], 0
+    for part in row_parts(rows, columns):
+        taken = part[columns]
+        if places is not None:
+            inside = places[(places >= start) & (places < start + len(part))]
+            taken = taken.iloc[inside - start]
+        parts.append(taken)
+        start += len(part)
+    return stack_rows(parts)

@@ -17,15 +17,18 @@ from .training_windows import Features
 
 # %% ../../nbs/data/24_split_comparison.ipynb #ed183a66
 def code_features(
-    table: pd.DataFrame,  # features; texts and missing values allowed
+    tables: list[pd.DataFrame],  # features; texts and missing values allowed
+    names: list[str],  # of the features
+    rows: np.ndarray,  # numbers of the rows to code, counted over all tables
 ) -> np.ndarray:  # float64, rows × features; missing numbers stay NaN, a missing text is -1
     "Turn features into numbers, each category into a code."
-    numeric = lambda column: column.dtype.kind in "fiub"
-    coded = {
-        name: column.to_numpy("float64") if numeric(column) else pd.factorize(column, sort=True)[0]
-        for name, column in table.items()
-    }
-    return np.column_stack([np.asarray(column, "float64") for column in coded.values()])
+    coded = np.empty((len(rows), len(names)))
+    for place, name in enumerate(names):
+        column = pd.concat([table[name] for table in tables], ignore_index=True)
+        numeric = column.dtype.kind in "fiub"
+        values = column.to_numpy("float64") if numeric else pd.factorize(column, sort=True)[0]
+        coded[:, place] = values[rows]
+    return coded
 
 
 # %% ../../nbs/data/24_split_comparison.ipynb #330b0afe
@@ -77,15 +80,16 @@ def compare_splits(
     """
     if features.time is None:
         return None
-    table = pd.concat([features.windows[n] for n in ("train", "valid", "test")], ignore_index=True)
-    matrix, labels = code_features(table[features.names]), table[features.target].to_numpy()
-    past, mixed, judged = draw_pools(len(table), len(features.windows["test"]))
-    judged = judged[:scored]
-    size = min(rows, len(past))
-    pair = lambda chosen: (matrix[chosen], labels[chosen])
-    task = features.spec["task"]
+    tables = [features.windows[n] for n in ("train", "valid", "test")]
+    past, mixed, judged = draw_pools(sum(map(len, tables)), len(tables[-1]))
+    judged, size = judged[:scored], min(rows, len(past))
+    chosen = np.concatenate([judged, mixed[:size], past[:size]])
+    matrix = code_features(tables, features.names, chosen)
+    labels = pd.concat([table[features.target] for table in tables]).to_numpy()[chosen]
+    parts = np.split(np.arange(len(chosen)), [len(judged), len(judged) + min(size, len(mixed))])
+    test, *pools = [(matrix[part], labels[part]) for part in parts]
     scores = {
-        name: round(quick_score(pair(pool[:size]), pair(judged), task), 4)
-        for name, pool in (("random", mixed), ("time", past))
+        name: round(quick_score(pool, test, features.spec["task"]), 4)
+        for name, pool in zip(("random", "time"), pools)
     }
     return scores | {"rows": size, "scored": len(judged)}

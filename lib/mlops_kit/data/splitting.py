@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.files import UserError
+from .duplicates import hash_in_batches
 
 
 # %% ../../nbs/data/21_splitting.ipynb #5122718f
@@ -89,12 +90,7 @@ def hash_rows(
     rows: pd.DataFrame,  # the columns that identify a row, or its group's
 ) -> np.ndarray:  # float64 in [0, 1), the same for equal rows on every machine
     "Hash every row to a number between 0 and 1."
-
-    def without_negative_zero(column: pd.Series) -> pd.Series:
-        return column + 0.0 if pd.api.types.is_float_dtype(column) else column
-
-    plain = rows.apply(without_negative_zero)
-    return pd.util.hash_pandas_object(plain, index=False).to_numpy() / 2.0**64
+    return hash_in_batches(rows) / 2.0**64
 
 
 # %% ../../nbs/data/21_splitting.ipynb #6335cb3b

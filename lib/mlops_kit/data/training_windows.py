@@ -4,15 +4,21 @@
 
 # %% auto #0
 __all__ = [
+    "READ_CELLS",
+    "PooledWindows",
+    "join_windows",
     "Features",
     "save_features",
+    "load_windows",
     "load_features",
     "group_columns",
     "feature_table",
     "place_rows",
     "cut_window",
+    "cut_windows",
     "target_classes",
     "judge_leaks",
+    "sample_past",
 ]
 
 
@@ -21,13 +27,48 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from ..core.files import UserError, load_json, load_table, save_json, save_table
+from mlops_kit.core.files import (
+    UserError,
+    load_json,
+    load_table,
+    save_json,
+    save_table,
+    stack_rows,
+    table_columns,
+)
 from ..core.contract import encode_target, known_columns
 from .features import make_features
-from .leakage import find_leaks
+from .leakage import find_leaks, spaced_rows
+from .partitions import Rows, row_parts, take_rows
 from .splitting import assign_windows, check_window_rows
+
+
+# %% ../../nbs/data/23_training_windows.ipynb #2bb6f295
+class PooledWindows(dict):
+    "Windows by name that are parts of one table, one below the other."
+
+    def __init__(
+        self,
+        pool: pd.DataFrame,  # all rows
+        sizes: dict[str, int],  # rows of each window, in the table's order
+    ):
+        self.pool, start = pool, 0
+        for name, size in sizes.items():
+            self[name] = pool.iloc[start : start + size].reset_index(drop=True)
+            start += size
+
+
+def join_windows(
+    windows: dict[str, pd.DataFrame],  # rows by window
+    names: list[str],  # which to put together, in this order
+) -> pd.DataFrame:  # numbered from 0
+    "Put the rows of windows together; without a copy where they are the first of a pool."
+    if isinstance(windows, PooledWindows) and list(windows)[: len(names)] == names:
+        return windows.pool.iloc[: sum(len(windows[name]) for name in names)]
+    return pd.concat([windows[name] for name in names], ignore_index=True)
 
 
 # %% ../../nbs/data/23_training_windows.ipynb #eb83ca69
@@ -90,6 +131,27 @@ def save_features(
     save_json(folder / "features.json", features.listing)
 
 
+READ_CELLS = 10_000_000  # values that are read at a time
+
+
+def load_windows(
+    folder: Path,  # data/features
+    names: tuple[str, ...],  # of the windows
+) -> dict[str, pd.DataFrame]:  # rows by window
+    "Read windows as parts of one table, some columns at a time. Raises UserError."
+    files = [folder / f"{name}.parquet" for name in names]
+    if len(files) == 1:
+        return {names[0]: load_table(files[0])}
+    columns, held = table_columns(files[0]), {}
+    first = [load_table(file, columns[:1]) for file in files]
+    sizes = {name: len(rows) for name, rows in zip(names, first)}
+    step = max(1, READ_CELLS // max(sum(sizes.values()), 1))
+    for start in range(0, len(columns), step):
+        some = columns[start : start + step]
+        held |= dict(stack_rows([load_table(file, some) for file in files]).items())
+    return PooledWindows(pd.DataFrame(held, copy=len(held) > 100), sizes)  # see `stack_rows`
+
+
 def load_features(
     folder: Path,  # data/features
     windows: tuple[str, ...] = ("train", "valid", "test"),  # to read
@@ -102,7 +164,7 @@ def load_features(
         known["time"],
         known["group"],
         known["spec"],
-        {name: load_table(folder / f"{name}.parquet") for name in windows},
+        load_windows(folder, windows),
         known["windows"],
         load_table(folder / "test_rows.parquet") if "test" in windows else None,
         labelled=known["labelled"],
@@ -126,16 +188,18 @@ def group_columns(
 
 
 def feature_table(
-    clean: pd.DataFrame,  # rows that keep the contract
+    clean: Rows,  # that keep the contract
     contract: dict[str, Any],  # see `load_contract`
     kinds: dict[str, str],  # see `features.feature_kinds`
     groups: list[str],  # see `group_columns`
-) -> tuple[pd.DataFrame, pd.DataFrame]:  # features, time, groups and label; known columns
-    "Compute the features and labels of clean rows."
+) -> pd.DataFrame:  # features, time, groups and label, numbered from 0
+    "Compute the features and labels of clean rows, a file at a time."
     extra = [c for c in dict.fromkeys([contract["time"], *groups]) if c and c not in kinds]
-    labels = {contract["target"]: encode_target(clean[contract["target"]], contract)}
-    table = make_features(clean, contract, kinds).join(clean[extra]).assign(**labels)
-    return table, clean[known_columns(contract)]
+    target, parts = contract["target"], []
+    for rows in row_parts(clean, [*known_columns(contract), *extra, target]):
+        labels = {target: encode_target(rows[target], contract)}
+        parts.append(make_features(rows, contract, kinds).join(rows[extra]).assign(**labels))
+    return stack_rows(parts)
 
 
 # %% ../../nbs/data/23_training_windows.ipynb #3bcb1c2a
@@ -180,6 +244,33 @@ def cut_window(
     return labelled, summary
 
 
+def cut_windows(
+    table: pd.DataFrame,  # see `feature_table`; emptied column by column, to save memory
+    place: pd.Series,  # see `place_rows`
+    contract: dict[str, Any],  # see `load_contract`
+    min_rows: int,  # fewest labelled rows of a window
+    # Returns: labelled rows by window; summaries; the index of the test rows
+) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, Any]], pd.Index]:
+    "Cut a table into windows. Raises UserError for one with too few rows or one label."
+    time, target = contract["time"], contract["target"]
+    about = [c for c in dict.fromkeys((time, target)) if c]
+    labelled, summary = {}, {}
+    for name in ("train", "valid", "test"):
+        inside = table.loc[place == name, about]
+        labelled[name], summary[name] = cut_window(name, inside, contract, min_rows, len(table))
+    columns: dict[str, dict[str, pd.Series]] = {name: {} for name in labelled}
+    for column in list(table):
+        values = table.pop(column)
+        for name, rows in labelled.items():
+            taken = rows[target] if column == target else values.loc[rows.index]
+            columns[name][column] = taken.reset_index(drop=True)
+    windows = {
+        name: pd.DataFrame(held, copy=len(held) > 100)  # see `stack_rows`
+        for name, held in columns.items()
+    }
+    return windows, summary, labelled["test"].index
+
+
 def target_classes(
     windows: dict[str, pd.DataFrame],  # labelled rows by window
     contract: dict[str, Any],  # see `load_contract`
@@ -206,3 +297,19 @@ def judge_leaks(
     "Name the features that look like leaks."
     found = find_leaks(train[names], train[contract["target"]], contract["task"])
     return [finding | {"accepted": finding["column"] in accepted} for finding in found]
+
+
+def sample_past(
+    clean: Rows,  # that keep the contract
+    contract: dict[str, Any],  # see `load_contract`
+    columns: list[str],  # to take besides the target
+    end: pd.Timestamp | None,  # rows before it count; None: all
+) -> pd.DataFrame:  # `leakage.MAX_ROWS` at most, evenly spaced
+    "Take labelled rows of the past, those that `leakage.score_single_features` would score."
+    time, target = contract["time"], contract["target"]
+    known = take_rows(clean, [c for c in dict.fromkeys((time, target)) if c])
+    past = known[target].notna()
+    if time and end is not None:
+        past &= known[time] < end
+    places = np.flatnonzero(past)
+    return take_rows(clean, [*columns, target], places[spaced_rows(len(places))])

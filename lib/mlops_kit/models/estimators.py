@@ -6,12 +6,14 @@
 __all__ = [
     "SMALL_CELLS",
     "FITTED_ARRAYS",
+    "SCORED_ROWS",
     "check_estimator",
     "make_estimator",
     "make_model",
     "round_significant",
     "fill_missing_texts",
     "fill_empty_columns",
+    "share_texts",
     "remove_machine_traces",
     "fit_model",
     "align_probabilities",
@@ -124,6 +126,22 @@ def fill_empty_columns(
     return rows.assign(**dict.fromkeys(empty, 0.0), **dict.fromkeys(wordless, "nothing"))
 
 
+# %% ../../nbs/models/03_estimators.ipynb #963d2619
+def share_texts(
+    model: "sklearn.pipeline.Pipeline",  # see `make_model`
+    features: pd.DataFrame,  # rows to train on
+) -> pd.DataFrame:  # the same values; categories as codes of texts, free texts as they are
+    "Let the rows of a category share the objects of their texts."
+    texts = [c for _, _, c in model[0].transformers if isinstance(c, str)]
+    shared = {}
+    for name, values in features.items():
+        if values.dtype == "str" and name not in texts:
+            codes, names = pd.factorize(values, sort=True)
+            kinds = pd.Index(np.asarray(names, dtype="object"), dtype="object")
+            shared[name] = pd.Categorical.from_codes(codes, categories=kinds)
+    return features.assign(**shared) if shared else features
+
+
 # %% ../../nbs/models/03_estimators.ipynb #7989eccf
 SMALL_CELLS = 1_000_000  # rows × columns up to which a model is fitted by one thread
 FITTED_ARRAYS = ("coef_", "intercept_", "mean_", "var_", "scale_")
@@ -162,7 +180,7 @@ def fit_model(
     # of few rows, threads wait for each other longer than they work, many times so on a busy machine
     small = features.size < SMALL_CELLS
     with threadpool_limits(1, user_api=None if small else "blas"):
-        model.fit(fill_empty_columns(model, features), values, **weighted)
+        model.fit(share_texts(model, fill_empty_columns(model, features)), values, **weighted)
     remove_machine_traces(model)
     return model
 
@@ -182,6 +200,9 @@ def align_probabilities(
 
 
 # %% ../../nbs/models/03_estimators.ipynb #46f35e4c
+SCORED_ROWS = 100_000  # rows that are encoded at a time
+
+
 def predict_scores(
     model: "sklearn.pipeline.Pipeline",  # fitted
     features: pd.DataFrame,  # rows to score
@@ -189,11 +210,15 @@ def predict_scores(
     # Returns: float64: probability of *yes*, shape (rows,); of each class, (rows, classes); or a
     # number, (rows,)
 ) -> np.ndarray:
-    "Score rows."
-    rows = fill_missing_texts(model, features)
-    if spec["task"] == "regression":
-        return round_significant(model.predict(rows), 9)
-    return align_probabilities(model, model.predict_proba(rows), spec)
+    "Score rows, so many at a time that their encoded copy stays small."
+    starts, found = range(0, max(len(features), 1), SCORED_ROWS), []
+    for start in starts:
+        rows = fill_missing_texts(model, features.iloc[start : start + SCORED_ROWS])
+        if spec["task"] == "regression":
+            found.append(round_significant(model.predict(rows), 9))
+        else:
+            found.append(align_probabilities(model, model.predict_proba(rows), spec))
+    return np.concatenate(found)
 
 
 # %% ../../nbs/models/03_estimators.ipynb #79ea751e

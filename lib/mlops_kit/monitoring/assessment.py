@@ -9,6 +9,8 @@ __all__ = [
     "HALF_A_DAY",
     "Case",
     "open_case",
+    "sensitive_columns",
+    "assessed_columns",
     "parts_of_window",
     "parts_note",
     "lost_columns",
@@ -39,7 +41,7 @@ from .fairness import compare_groups_over_time, make_groups
 from .bins import select_monitored
 from ..models.bundle import bundle_features, bundle_task
 from .checks import Check
-from ..core.contract import encode_target
+from ..core.contract import encode_target, known_columns, load_contract
 from .deliveries import check_rows
 from .decay import check_decay, model_age
 from .estimation import calibration_over_time, estimate_performance
@@ -80,7 +82,7 @@ class Case:
     task: dict[str, Any]  # "task", "classes", "threshold"
     reference: Reference  # features and label of the days it was trained on
     past: pd.DataFrame  # its scores on the test window, see `outputs.score_table`
-    rows: pd.DataFrame  # in the contract's types
+    rows: pd.DataFrame  # their sensitive columns, in the contract's types
     features: pd.DataFrame  # of the same rows
     times: pd.Series | None  # of the same rows; None: compared without time
     labels: pd.Series  # of the same rows, missing where they have not arrived
@@ -104,18 +106,37 @@ def open_case(
     reference, target = load_reference(bundle), listing["target"]
     features = bundle_features(bundle, rows)
     absent = pd.Series(pd.NA, index=rows.index, dtype="object", name=target)
+    sensitive = [c for c in sensitive_columns(contract) if c in rows]
     return Case(
         bundle,
         listing,
         task,
         reference,
         load_table(bundle / "test_scores.parquet"),
-        rows,
+        rows[sensitive],
         features,
         rows[listing["time"]] if dated else None,
         encode_target(rows[target], contract) if target in rows else absent,
         predict_scores(load_model(bundle / "model.skops"), features, task),
     )
+
+
+# %% ../../nbs/monitoring/26_assessment.ipynb #f746e585
+def sensitive_columns(
+    contract: dict[str, Any],  # see `load_contract`
+) -> list[str]:
+    "Name the columns that describe a person or a protected group."
+    return [c for c, rules in contract["columns"].items() if rules["sensitive"]]
+
+
+def assessed_columns(
+    bundle: Path,  # folder written by the stage package
+    contract: dict[str, Any],  # see `load_contract`
+) -> list[str]:
+    "Name the columns that an assessment of rows reads: known ones, time, label, sensitive ones."
+    theirs = load_contract(bundle / "contract.yaml")
+    own = [c for c in (theirs["time"], theirs["target"], contract["target"]) if c]
+    return list(dict.fromkeys([*known_columns(theirs), *own, *sensitive_columns(contract)]))
 
 
 # %% ../../nbs/monitoring/26_assessment.ipynb #564243ef
@@ -252,7 +273,7 @@ def sensitive_groups(
     max_groups: int,  # of a column
 ) -> dict[str, pd.Series]:  # the group of each row, by column
     "Group rows by each column that the contract calls sensitive, where it is delivered."
-    columns = [c for c, rules in contract["columns"].items() if rules["sensitive"] and c in rows]
+    columns = [c for c in sensitive_columns(contract) if c in rows]
     return {c: make_groups(rows[c], max_groups) for c in columns}
 
 

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from ..models.outputs import extract_scores
-from .assessment import Case, usual_labels
+from .assessment import Case, sensitive_columns, usual_labels
 from .checks import Check
 from .fairness_checks import check_groups, common_groups
 from .limits import Limits, read_limits
@@ -73,7 +73,7 @@ def kept_groups(
     contract: dict[str, Any],  # see `load_contract`
 ) -> list[str]:
     "Name the sensitive columns that both the rows and the bundle's test window have."
-    columns = [c for c, rules in contract["columns"].items() if rules["sensitive"]]
+    columns = sensitive_columns(contract)
     return [c for c in columns if c in case.rows and f"{SENSITIVE}{c}" in case.past]
 
 

@@ -23,6 +23,7 @@ import pandas as pd
 from .bins import select_monitored
 from .day_statistics import BRIEF_DAYS
 from ..core.contract import encode_target
+from ..data.duplicates import hash_in_batches
 from ..data.features import make_features
 from ..models.outputs import LABEL, label_column
 from .reference import Reference, add_column, make_reference
@@ -39,7 +40,7 @@ def row_hashes(
     left = features.drop(columns=parts)
     if not left.shape[1]:
         return np.array([], dtype="uint64")
-    return pd.util.hash_pandas_object(left, index=False).to_numpy()
+    return hash_in_batches(left)
 
 
 def count_copies(

@@ -18,11 +18,13 @@ __all__ = [
     "runnable_notebooks",
     "run_stage",
     "limit_threads",
+    "return_memory",
     "stage_command",
 ]
 
 
 # %% ../../nbs/notebooks/09_runner.ipynb #52af7020
+import ctypes
 import hashlib
 import json
 import os
@@ -31,6 +33,7 @@ import sys
 import time
 import traceback
 from collections.abc import MutableMapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -304,6 +307,17 @@ def limit_threads(
     environment.setdefault("OMP_WAIT_POLICY", "passive")
 
 
+# %% ../../nbs/notebooks/09_runner.ipynb #618f5392
+def return_memory(
+    environment: MutableMapping[str, str],  # changed in place; what is set stays
+) -> None:
+    "Let freed memory go back to the system at once; other C libraries than glibc decide themselves."
+    environment.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    threshold, size = -3, 2**20  # M_MMAP_THRESHOLD of malloc.h, bytes
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(threshold, size)
+
+
 # %% ../../nbs/notebooks/09_runner.ipynb #ea74240e
 def stage_command(
     name: str,  # the stage
@@ -317,6 +331,7 @@ def stage_command(
         root = project_root()
         os.environ["MLOPS_NB_STAGE"] = name
         limit_threads(os.environ)
+        return_memory(os.environ)
         started = time.perf_counter()
         with only_one(root / ".dvc/tmp/stage.lock", name):
             report = run_stage(name, root)

@@ -217,8 +217,9 @@ def monitor_rows(
             raise UserError(f"could not check: {reason}{save_failed_page(root, folder, name)}")
     found = load_json(folder / "metrics/drift.json")
     target = read_yaml(folder / "contract.yaml")["target"]
-    labels = load_table(folder / "data/clean", [target])[target]
-    return found | {"labelled": int(labels.notna().sum())}
+    files = sorted((folder / "data/clean").glob("*.parquet"))
+    labelled = sum(int(load_table(file, [target])[target].notna().sum()) for file in files)
+    return found | {"labelled": labelled}
 
 
 # %% ../../nbs/retraining/10_scheduled_check.ipynb #95fbd3e8
