@@ -8,6 +8,7 @@ __all__ = [
     "MAX_RELATED",
     "SAMPLE_ROWS",
     "MIN_INFORMATION",
+    "MIN_CELL_ROWS",
     "pair_lifts",
     "excess_lift",
     "possible_lift",
@@ -127,6 +128,9 @@ def find_pairs(
 
 
 # %% ../../nbs/monitoring/05_relations.ipynb #032451cf
+MIN_CELL_ROWS = 20  # rows of the reference for each pair of bins
+
+
 def relate_columns(
     codes: dict[str, np.ndarray],  # int by column: bin of each row
     sizes: dict[str, int],  # bins of each column, the missing ones among them
@@ -136,6 +140,8 @@ def relate_columns(
     "Find the pairs of columns that go together, and measure them day by day."
     found = []
     for a, b, _ in find_pairs(codes, sizes):
+        if len(days) < MIN_CELL_ROWS * sizes[a] * sizes[b]:
+            continue  # lifts of a few rows are chance, and new rows do not repeat it
         first, second = codes[a].astype("int64"), codes[b].astype("int64")
         cells = np.bincount(first * sizes[b] + second, minlength=sizes[a] * sizes[b])
         lifts = pair_lifts(cells.reshape(sizes[a], sizes[b]))
