@@ -11,6 +11,7 @@ __all__ = [
     "arcsine",
     "DaySeries",
     "find_sides",
+    "running_sums",
     "sided_errors",
     "recent_errors",
     "Placing",
@@ -116,6 +117,15 @@ def find_sides(
     return np.stack([before, after, np.where(known, recent, -1)])
 
 
+def running_sums(
+    values: np.ndarray,  # by day, shape (days, parts)
+    rows: np.ndarray,  # by day
+) -> np.ndarray:  # shape (1 + days, 1 + parts): rows, and the sums of the parts, before each day
+    "Add up the days from the first on."
+    table = np.column_stack([rows, rows[:, None] * values])
+    return np.concatenate([np.zeros((1, table.shape[1])), np.cumsum(table, axis=0)])
+
+
 def sided_errors(
     values: np.ndarray,  # by day, shape (days, parts)
     rows: np.ndarray,  # by day
@@ -124,9 +134,7 @@ def sided_errors(
     scale: Callable[[np.ndarray], np.ndarray],  # `arcsine` or none
 ) -> np.ndarray:  # shape (errors, parts)
     "Compute how far windows are from the days on one side."
-    zero = np.zeros((1, 1 + values.shape[1]))
-    table = np.column_stack([rows, rows[:, None] * values])
-    sums = np.concatenate([zero, np.cumsum(table, axis=0)])
+    sums = running_sums(values, rows)
     found, total, own = [], sums[-1, 0], inside[:, 0]
     for side in (sums[sides[0]], sums[-1] - sums[sides[1]]):
         enough = side[:, 0] >= MIN_SIDE * total
@@ -149,9 +157,7 @@ def recent_errors(
     scale: Callable[[np.ndarray], np.ndarray],  # `arcsine` or none
 ) -> tuple[np.ndarray, float]:  # shape (windows, parts); rows of the recent days, the median
     "Compute how far windows are from the days right before them."
-    zero = np.zeros((1, 1 + values.shape[1]))
-    table = np.column_stack([rows, rows[:, None] * values])
-    sums = np.concatenate([zero, np.cumsum(table, axis=0)])
+    sums = running_sums(values, rows)
     recent = sums[sides[0]] - sums[sides[2]]
     counts = np.maximum(recent[:, :1], 1e-9)
     errors = scale(inside[:, 1:] / inside[:, :1]) - scale(recent[:, 1:] / counts)
