@@ -15,6 +15,7 @@ __all__ = [
     "UnitChange",
     "find_unit_change",
     "unseen_limit",
+    "never_share",
     "check_unseen",
     "check_decimals",
     "range_factor",
@@ -206,6 +207,14 @@ def unseen_limit(
     return max(lump, limits.max_rare_growth * bins.once + chance)
 
 
+def never_share(
+    reference: Reference,
+    name: str,  # the column
+) -> float:
+    "Bound the share of rows that have what no row of the reference has: the rule of three."
+    return 3 / max(float(reference.counts[name][:, 1:].sum()), 3.0)
+
+
 def check_unseen(
     name: str,  # a column whose values are listed
     window: Window,
@@ -216,7 +225,7 @@ def check_unseen(
     "Check how many rows have a value that the reference never had."
     bins, known = reference.bins[name], max(window.counts[name][1:].sum(), 1.0)
     share, limits, column = window.unseen[name] / known, null.limits, null.columns.get(name)
-    usual = unseen_limit(bins, known, null.rate, False, limits)
+    usual = unseen_limit(bins, known, null.rate, False, limits) + never_share(reference, name)
     if column is not None and column.unseen is not None and np.isfinite(column.unseen.center).all():
         longer = max(1.0, null.reach / BRIEF_DAYS[-1])  # new values keep coming
         center = float(np.clip(longer * column.unseen.expected(window.weekdays)[0], 0, 1))
@@ -245,6 +254,7 @@ def check_decimals(
     rows, decimals = max(len(window.numbers[name]), 1), reference.bins[name].decimals
     share = window.finer[name] / rows
     limit = max(smallest, (null.limits.min_broken_rows - 0.5) / rows)
+    limit += never_share(reference, name)
     plural = "s" * (decimals != 1)
     words = f"{share:.1%} of the values have more than {decimals} decimal{plural}"
     return Check(name, "decimals", share, limit, "fail", "min_effect", words)
