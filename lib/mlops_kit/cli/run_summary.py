@@ -14,7 +14,6 @@ from typing import Any
 from ..models.gate_checks import check_mark, verdict_words
 from ..core.files import load_json, read_yaml
 from ..core.records import load_record
-from ..models.metrics import format_figure
 
 
 # %% ../../nbs/cli/01_run_summary.ipynb #607ab321
@@ -36,6 +35,8 @@ def score_lines(
     evaluation: dict[str, Any],  # content of metrics/evaluate.json
 ) -> list[str]:
     "Say on which rows the model was tested, and each metric with its interval."
+    from mlops_kit.models.metrics import format_figure  # pandas takes a third of a second
+
     when = f" {evaluation['from']} to {evaluation['to']}" if evaluation["from"] else ""
     lines = [f"test{when}, {evaluation['rows']:,} rows"]
     for name, m in evaluation["metrics"].items():

@@ -27,8 +27,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import sklearn
-
 from mlops_kit.core.extensions import (
     EXTENSIONS,
     Extension,
