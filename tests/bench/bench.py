@@ -22,6 +22,7 @@ import yaml
 
 from mlops_kit.core.files import read_yaml
 from mlops_kit.core.project import project_notebooks, read_notebook, stage_names
+from mlops_kit.notebooks.runner import limit_threads
 from mlops_kit.notebooks.source import without_magics
 from mlops_kit.core.params import all_declared, resolve_parameters, sample_params
 
@@ -298,7 +299,7 @@ def nothing_to_do(project: Path, copies: Path, repeats: int = 5) -> list[Row]:
                 seconds[name].append(took)
     here, beside, command = (median(seconds[name]) for name in commands)
     return [
-        row("dvc repro", here, beside, target=1.5),
+        row("dvc repro", here, beside, target=1.3),
         row("mlops-nb repro, with its summary", command, beside),
     ]
 
@@ -432,8 +433,9 @@ def plain_script(name: str, path: Path, values: dict[str, Any]) -> str:
     )
     given = "".join(f"{key} = {value!r}\n" for key, value in values.items())
     figures = FIGURES.format(name=name) if re.search(r"\bplt\b", source) else ""
-    runner = (path.parents[1] / "lib/mlops_kit/notebooks/runner.py").read_text(encoding="utf-8")
-    threads = "\n".join(re.findall(r"os\.environ\.setdefault\([^()]*\)", runner))
+    settings: dict[str, str] = {}
+    limit_threads(settings)
+    threads = "\n".join(f"os.environ.setdefault({k!r}, {v!r})" for k, v in settings.items())
     return (
         SCRIPT.format(notebook=path.name, threads=threads) + figures + given + "\n" + source + "\n"
     )
