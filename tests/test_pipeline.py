@@ -12,7 +12,12 @@ from mlops_kit.core.files import read_yaml
 from mlops_kit.cli.explain import explain_rerun, parameter_names
 from mlops_kit.core.params import all_declared
 from mlops_kit.core.project import package_name, project_notebooks, read_notebook, stage_names
-from mlops_kit.notebooks.pipeline import chapter_code, kit_modules
+from mlops_kit.notebooks.pipeline import (
+    chapter_code,
+    kit_modules,
+    projected_packages,
+    projections,
+)
 from mlops_kit.notebooks.test_sample import run_in
 from mlops_kit.notebooks.source import code_cells, import_closure, projection
 
@@ -23,23 +28,26 @@ def paths(entries: list) -> set[str]:
     return {next(iter(e)) if isinstance(e, dict) else e for e in entries}
 
 
-def code_of(name: str) -> set[str]:
-    "List what a stage must depend on: its own code, the chapters and the rooms that its imports reach."
+def reached(name: str) -> tuple[set[str], set[str]]:
+    "List the chapters and the library's rooms that a stage's imports reach."
     chapters, package = chapter_code(ROOT), package_name(ROOT)
     source = projection(read_notebook(project_notebooks(ROOT)[name]))
-    found = {f"projection/notebooks/{name}.py"}
-    for module in import_closure(source, chapters | kit_modules(ROOT)):
-        own = module.removeprefix(f"{package}.")
-        if module not in chapters:
-            found.add(f"projection/kit/{module.split('.')[1]}.txt")
-        elif own != name:
-            found.add(f"projection/modules/{own}.py")
-    return found
+    modules = import_closure(source, chapters | kit_modules(ROOT))
+    own = {m.removeprefix(f"{package}.") for m in modules if m in chapters}
+    return own - {name}, {m.split(".")[1] for m in modules if m not in chapters}
+
+
+def code_of(name: str) -> set[str]:
+    "List what a stage must depend on: its own code, which names the rooms, and the chapters."
+    modules = {f"projection/modules/{chapter}.py" for chapter in reached(name)[0]}
+    return modules | {f"projection/notebooks/{name}.py"}
 
 
 @pytest.mark.parametrize("name", stage_names(ROOT))
 def test_dependencies_are_exactly_the_imports(name: str) -> None:
     assert {d for d in DVC[name]["deps"] if d.startswith("projection/")} == code_of(name)
+    text = projections(ROOT, [name])[f"projection/notebooks/{name}.py"]
+    assert set(projected_packages(text)) == reached(name)[1]
 
 
 def test_code_projects_what_stages_depend_on() -> None:

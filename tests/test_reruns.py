@@ -10,6 +10,7 @@ from conftest import ROOT, edit, make_project, ran, repro, run, set_params
 from mlops_kit.cli.explain import explain_rerun
 from mlops_kit.core.files import read_yaml
 from mlops_kit.core.project import project_notebooks, read_notebook, stage_names
+from mlops_kit.notebooks.pipeline import projected_packages, projections
 
 DVC = read_yaml(ROOT / "dvc.yaml")["stages"]
 
@@ -49,8 +50,15 @@ def test_a_function_reruns_exactly_the_stages_that_import_it(project: Path) -> N
     edit(library, "experiments.table", "\n", "\n# a comment of the room experiments\n")
     assert ran(repro(project)) == ["code"]
     edit(library, "experiments.table", "#| export\n", "#| export\nUNUSED_NAME = 1\n")
-    room = "projection/kit/experiments.txt"
-    importers = [n for n in stage_names(project) if room in DVC[n]["deps"]]
+    why = explain_rerun(project)
+    assert why["index"] == ["the library's package experiments changed (its code, not its prose)"]
+    code = projections(project, stage_names(project))
+    importers = [
+        name
+        for name in stage_names(project)
+        if "experiments" in projected_packages(code[f"projection/notebooks/{name}.py"])
+    ]
+    assert list(why) == importers
     result = repro(project)
     assert ran(result) == ["code", *importers] and importers
     assert explain_rerun(project) == {}

@@ -12,6 +12,7 @@ __all__ = [
     "listing_hash",
     "dvc_hash",
     "changed_data",
+    "changed_packages",
     "changed_code",
     "changed_outputs",
     "stage_reasons",
@@ -35,7 +36,7 @@ import yaml
 from ..models.gate_checks import check_mark, verdict_words
 from ..core.files import load_json, project_root, read_yaml
 from ..core.project import package_name, project_notebooks, stage_names
-from ..notebooks.pipeline import projections
+from ..notebooks.pipeline import projected_packages, projections
 from ..notebooks.source import without_magics
 from ..experiments.report import read_cached
 from ..experiments.history import flatten
@@ -159,6 +160,22 @@ assert listing_hash({"b": "2", "a": "1"}) == listing_hash({"a": "1", "b": "2"})
 
 
 # %% ../../nbs/cli/02_explain.ipynb #66f020dd
+def changed_packages(
+    old: str,  # projection of the last run
+    new: str,  # projection now
+) -> list[str]:  # "the library's package models changed (its code, not its prose)"
+    "Name the packages of the library whose code differs between two states."
+    before, now = projected_packages(old), projected_packages(new)
+    named = {n: "changed (its code, not its prose)" for n in now if n in before}
+    named |= {n: "is imported now" for n in now if n not in before}
+    named |= {n: "is no longer imported" for n in before if n not in now}
+    return [
+        f"the library's package {name} {words}"
+        for name, words in named.items()
+        if before.get(name) != now.get(name)
+    ]
+
+
 def changed_code(
     root: Path,  # the project's root
     entry: dict,  # a dependency on a projection, as dvc.lock records it
@@ -166,20 +183,20 @@ def changed_code(
 ) -> list[str]:  # "mlops_nb.train: function fit changed"
     "Name what differs between the code now and in the last run."
     now, kind, name = code.get(entry["path"]), entry["path"].split("/")[1], Path(entry["path"]).stem
-    if kind == "kit":
-        where = f"the library's package {name}"
-    else:
-        where = f"{package_name(root)}.{name}" if kind == "modules" else f"notebook {name}"
+    where = f"{package_name(root)}.{name}" if kind == "modules" else f"notebook {name}"
     if now is None:
-        return [f"{where} is gone, or no longer imported"]
+        gone = kind in ("modules", "notebooks")  # a former release listed packages by themselves
+        return [f"{where} is gone, or no longer imported"] if gone else []
     if hashlib.md5(now.encode()).hexdigest() == entry.get("md5"):
         return []
-    if kind == "kit":
-        return [f"{where} changed (its code, not its prose)"]
     old = read_cached(root, entry["md5"])
     if old is None:
-        return [f"{where} changed (`dvc fetch` brings the old code to compare with)"]
-    return [f"{where}: {', '.join(changed_units(old, now))}"]
+        return [
+            f"the code of {where}, or of the library that it reaches, changed (`dvc fetch` brings "
+            "the old code to compare with)"
+        ]
+    packages, own = changed_packages(old, now), [t.partition("# %%\n")[2] for t in (old, now)]
+    return packages + ([f"{where}: {', '.join(changed_units(*own))}"] if own[0] != own[1] else [])
 
 
 # %% ../../nbs/cli/02_explain.ipynb #ea4b26a6

@@ -12,6 +12,7 @@ __all__ = [
     "chapter_code",
     "stage_code",
     "projections",
+    "projected_packages",
     "code_projection",
     "write_projections",
     "code_lists",
@@ -138,14 +139,24 @@ def projections(
         root, {package for _, packages in reached.values() for package in packages}
     )
     modules = sorted({name for names, _ in reached.values() for name in names})
-    texts = {
-        f"modules/{name}": projection(read_notebook(notebooks[name]), True) for name in modules
+    code = {
+        f"projection/modules/{name}.py": code_projection(
+            projection(read_notebook(notebooks[name]), True)
+        )
+        for name in modules
     }
-    texts |= {f"notebooks/{name}": projection(read_notebook(notebooks[name])) for name in stages}
-    code = {f"projection/{name}.py": code_projection(text) for name, text in texts.items()}
-    return code | {
-        f"projection/kit/{package}.txt": f"{found}\n" for package, found in packages.items()
-    }
+    for stage in stages:
+        head = "".join(f"# {KIT}.{name} {packages[name]}\n" for name in reached[stage][1])
+        text = code_projection(projection(read_notebook(notebooks[stage])))
+        code[f"projection/notebooks/{stage}.py"] = head + text
+    return code
+
+
+def projected_packages(
+    text: str,  # a projection
+) -> dict[str, str]:  # hash by name of a package
+    "Read which packages of the library a stage reached, and in which state they were."
+    return dict(re.findall(rf"(?m)^# {KIT}\.(\w+) (\w+)$", text.partition("# %%\n")[0]))
 
 
 def code_projection(
@@ -181,9 +192,8 @@ def code_lists(
         stage: [
             f"projection/notebooks/{stage}.py",
             *(f"projection/modules/{name}.py" for name in chapters),
-            *(f"projection/kit/{package}.txt" for package in packages),
         ]
-        for stage, (chapters, packages) in reached.items()
+        for stage, (chapters, _) in reached.items()
     }
     every = {path for paths in lists.values() for path in paths}
     own = [lists[stage][0] for stage in stages]

@@ -60,6 +60,7 @@ from .html import render_report, stable_notebook
 from mlops_kit.notebooks.pipeline import (
     chapter_code,
     installed_package,
+    projected_packages,
     projections,
     package_hashes,
 )
@@ -135,8 +136,9 @@ def stale_modules(
         held = module.read_text(encoding="utf-8") if module.exists() else ""
         if module_code(text, name) != module_code(held, name):
             stale.append(f"{package.name}/{module.name}")
-    kit = {path.stem: path for path in (root / "projection/kit").glob("*.txt")}
-    seen = {package: path.read_text(encoding="utf-8").strip() for package, path in kit.items()}
+    seen: dict[str, str] = {}
+    for path in sorted((root / "projection/notebooks").glob("*.py")):
+        seen |= projected_packages(path.read_text(encoding="utf-8"))
     now = package_hashes(root, set(seen))
     return stale + [f"{KIT}/{package}" for package in sorted(seen) if seen[package] != now[package]]
 
