@@ -19,6 +19,9 @@ __all__ = [
     "share_limit",
     "compare_share",
     "compare_top",
+    "compare_missing_rows",
+    "compare_missing_day",
+    "compare_missing_alone",
     "compare_missing",
     "compare_column",
 ]
@@ -40,7 +43,7 @@ from mlops_kit.monitoring.variability import (
     sampling_limit,
     scaled_js_divergence,
 )
-from .day_series import DaySeries, arcsine
+from .day_series import DaySeries, MIN_MEDIAN_DAYS, arcsine
 from .window_errors import divergence_limit, error_limit
 from .null_distribution import NullDistribution
 from .reference import Reference
@@ -313,14 +316,14 @@ def compare_top(
 
 
 # %% ../../nbs/monitoring/13_checks.ipynb #49711359
-def compare_missing(
+def compare_missing_rows(
     name: str,  # the column
     window: Window,
     reference: Reference,
     null: NullDistribution,
     smallest: float,  # change of the share that counts
 ) -> Check:
-    "Compare how much of a column is missing."
+    "Compare the share of all rows that are missing."
     now, before, limits = window.counts[name], reference.counts[name].sum(0), null.limits
     share, usual = float(missing_share(now)), float(missing_share(before))
     by_days, known = 0.0, True
@@ -341,6 +344,68 @@ def compare_missing(
         limit = limits.outage_jump_short
     words = f"missing: {usual:.1%} → {share:.1%}"
     return Check(name, "missing", jump, limit, "fail", basis, words, broken)
+
+
+def compare_missing_day(
+    name: str,  # the column
+    window: Window,
+    null: NullDistribution,
+    smallest: float,  # change of the share that counts
+) -> list[Check]:  # one, or none where windows are too short
+    "Compare the share that is missing on the median day, which no single outage moves."
+    column, share = null.columns.get(name), window.statistics.get(name, {}).get("missing")
+    if column is None or column.missing_day is None or share is None:
+        return []
+    if len(window.days) < MIN_MEDIAN_DAYS:
+        return []
+    series, rate = column.missing_day, null.rate
+    usual = float(series.center[0])
+    error = day_limit(series, null, rate)[0]
+    by_days = share_limit(usual, error, share > usual) if series.errors.any() else 0.0
+    rows = window.rows * 2 / np.pi  # the median of days is less certain than their mean
+    by_rows = float(binomial_limit(usual, rows, rate))
+    few = (null.limits.min_broken_rows - 0.5) / max(window.day_rows, 1)
+    limit, basis = choose_limit(max(smallest, few), by_rows, by_days, null)
+    words = f"missing on the median day: {usual:.1%} → {share:.1%}"
+    return [Check(name, "missing", abs(share - usual), limit, "fail", basis, words)]
+
+
+def compare_missing_alone(
+    name: str,  # the column
+    window: Window,
+    reference: Reference,
+    null: NullDistribution,
+    smallest: float,  # change of the share that counts
+) -> list[Check]:  # one, or none for a column that is missing by itself
+    "Compare the share of rows in which a column is missing and the one missing with it is not."
+    column, share = null.columns.get(name), window.statistics.get(name, {}).get("alone")
+    if column is None or column.missing_alone is None or share is None:
+        return []
+    series = column.missing_alone
+    usual = float(np.clip(series.expected(window.weekdays)[0], 0, 1))
+    error = day_limit(series, null, null.rate)[0]
+    by_days = share_limit(usual, error, share > usual) if series.errors.any() else 0.0
+    rows = effective_rows(window.rows, series.base)
+    by_rows = float(binomial_limit(usual, rows, null.rate))
+    few = (null.limits.min_broken_rows - 0.5) / max(window.rows, 1)
+    limit, basis = choose_limit(max(smallest, few), by_rows, by_days, null)
+    partner = reference.about["missing_with"][name]
+    words = f"missing where {partner} has a value: {usual:.1%} → {share:.1%} of the rows"
+    return [Check(name, "missing", abs(share - usual), limit, "fail", basis, words)]
+
+
+def compare_missing(
+    name: str,  # the column
+    window: Window,
+    reference: Reference,
+    null: NullDistribution,
+    smallest: float,  # change of the share that counts
+) -> Check:  # of all rows, or of the median day or those missing alone where only that stands out
+    "Compare how much of a column is missing."
+    whole = compare_missing_rows(name, window, reference, null, smallest)
+    others = compare_missing_day(name, window, null, smallest)
+    others += compare_missing_alone(name, window, reference, null, smallest)
+    return next((c for c in [whole, *others] if c.alarm), whole)
 
 
 # %% ../../nbs/monitoring/13_checks.ipynb #f1050def

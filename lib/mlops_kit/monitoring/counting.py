@@ -11,6 +11,7 @@ __all__ = [
     "count_column",
     "split_days",
     "sum_lifts",
+    "count_missing_alone",
     "count_window",
 ]
 
@@ -37,7 +38,8 @@ class Window:
     counts: dict[str, np.ndarray] = field(default_factory=dict)  # int64 by column, missing first
     unseen: dict[str, int] = field(default_factory=dict)  # rows by column, see `count_unseen`
     finer: dict[str, int] = field(default_factory=dict)  # rows by column of rounded numbers
-    # by column: mean "top", and of numbers "spread", see `day_statistics.describe_days`
+    # by column: mean "top", and of numbers "spread", see `day_statistics.describe_days`; and the
+    # median day's share of "missing" values; the share of rows in which it is missing "alone"
     statistics: dict[str, dict[str, float]] = field(default_factory=dict)
     numbers: dict[str, np.ndarray] = field(default_factory=dict)  # finite values by column
     gone: list[str] = field(default_factory=list)  # columns of the reference that it lacks
@@ -94,19 +96,21 @@ def window_statistics(
     values: pd.Series,  # of one column
     kind: str,  # "number" or "category"
     days: np.ndarray,  # int: the number of each row's day
-) -> dict[str, float]:  # see `Window`; weighted by the rows of a day
-    "Average the statistics of a window's days."
+) -> dict[str, float]:  # see `Window`; means are weighted by the rows of a day
+    "Average the statistics of a window's days, and find the median day's share of missing values."
     count = int(days.max()) + 1
     rows = np.bincount(days[values.notna()], minlength=count)
     series = {"top": top_shares(pd.factorize(values)[0], days, count)}
     if kind == "number":
         series["spread"] = log_spreads(values.to_numpy("float64"), days, count)
     known = {name: np.isfinite(found) & (rows > 0) for name, found in series.items()}
-    return {
+    averages = {
         name: float(np.average(found[known[name]], weights=rows[known[name]]))
         for name, found in series.items()
         if known[name].any()
     }
+    total = np.bincount(days, minlength=count)
+    return averages | {"missing": float(np.median((1 - rows / total)[total > 0]))}
 
 
 def count_column(
@@ -165,6 +169,18 @@ def sum_lifts(
         window.lifts[pair] = float(relation.lifts[codes[pair[0]], codes[pair[1]]].sum())
 
 
+def count_missing_alone(
+    window: Window,  # changed in place
+    table: pd.DataFrame,
+    reference: Reference,
+) -> None:
+    "Count the rows in which a column is missing and the one that is missing with it is not."
+    for name, partner in reference.about.get("missing_with", {}).items():
+        if name in window.statistics and partner in window.counts:
+            alone = table[name].isna() & table[partner].notna()
+            window.statistics[name]["alone"] = float(alone.mean())
+
+
 def count_window(
     table: pd.DataFrame,  # monitored columns, see `bins.select_monitored`
     reference: Reference,
@@ -189,5 +205,6 @@ def count_window(
     for name, bins in reference.bins.items():
         if name in table:
             count_column(window, name, table[name], bins, codes)
+    count_missing_alone(window, table, reference)
     sum_lifts(window, table, reference)
     return window

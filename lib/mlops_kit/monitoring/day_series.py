@@ -7,6 +7,7 @@ __all__ = [
     "MIN_SIDE",
     "MIN_SIDED",
     "MUCH_NEARER",
+    "MIN_MEDIAN_DAYS",
     "weekday_effects",
     "arcsine",
     "DaySeries",
@@ -19,6 +20,8 @@ __all__ = [
     "window_sums",
     "choose_recent",
     "fit_series",
+    "sided_medians",
+    "fit_median",
 ]
 
 
@@ -27,6 +30,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 
 # %% ../../nbs/monitoring/09_day_series.ipynb #6cf43dbf
@@ -273,3 +277,41 @@ def fit_series(
     median = float(np.median(own[:, 0]))
     series = DaySeries(center, effects, errors, median, usable, shares, sided, usual, float(total))
     return choose_recent(series, filled, rows, inside, placing)
+
+
+# %% ../../nbs/monitoring/09_day_series.ipynb #b32cedf1
+MIN_MEDIAN_DAYS = 3  # days of a window from which on their median is not a day's own figure
+
+
+def sided_medians(
+    values: np.ndarray,  # float64 by day, NaN where a day has none
+    sides: np.ndarray,  # see `find_sides`; of the windows
+) -> np.ndarray:  # shape (2, windows): median of the days before and after; NaN for a short side
+    "Compute the medians of the days on either side of windows."
+    count, found = len(values), np.full((2, sides.shape[1]), np.nan)
+    for side, (run, days) in enumerate([(values, sides[0]), (values[::-1], count - sides[1])]):
+        medians = pd.Series(run).expanding().median().to_numpy()
+        enough = days >= MIN_SIDE * count
+        found[side, enough] = medians[days[enough] - 1]
+    return found
+
+
+def fit_median(
+    values: np.ndarray,  # shares by day; NaN where a day has none
+    placing: Placing,
+) -> DaySeries | None:  # None where windows have fewer than `MIN_MEDIAN_DAYS` days
+    "Compute how far the median day of a window is from the median of the days on one side."
+    windows, known = placing.windows > 0, np.isfinite(values)
+    enough = (windows & known).sum(1) >= MIN_MEDIAN_DAYS
+    if not enough.any() or not windows.any(1).all():
+        return None
+    inside = np.nanmedian(np.where(windows[enough], values, np.nan), axis=1)
+    center = np.array([np.nanmedian(values)])
+    errors = (arcsine(inside) - arcsine(center))[:, None]
+    sided = None
+    if placing.sides is not None:
+        others = sided_medians(values, placing.sides[:, enough])
+        found = arcsine(inside) - arcsine(others)
+        found = found[np.isfinite(others)][:, None]
+        sided = found if len(found) >= MIN_SIDED * len(errors) else None
+    return DaySeries(center, np.zeros((7, 1)), errors, 0.0, enough, True, sided)

@@ -109,6 +109,8 @@ def column_alarms(
         (column.spread, limits.min_spread),
         (column.top, float(arcsine(np.array(limits.min_stuck)))),
         (column.missing, smallest[1]),
+        (column.missing_day, smallest[1]),
+        (column.missing_alone, smallest[1]),
         (column.shares, smallest[1]),
     ]
     alarms = [distribution_alarms(view, null, others, smallest[0]) for view in column.views]

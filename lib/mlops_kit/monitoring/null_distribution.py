@@ -38,7 +38,7 @@ from mlops_kit.monitoring.variability import (
     place_windows,
     sum_windows,
 )
-from .day_series import DaySeries, Placing, find_sides, fit_series
+from .day_series import DaySeries, Placing, find_sides, fit_median, fit_series
 from .window_errors import LEAST_SQUARE, Prior, fit_prior, tail_factor
 from .reference import Reference
 from .limits import LIMITS, Limits
@@ -56,8 +56,8 @@ def family_size(
         found += 1 + len(bins.views)  # missing, distribution
         found += bins.known is not None
         found += 2 * (bins.kind == "number")  # outside, decimals
-        found += dated  # level of a number, share of a category
-        found += ("top" in described) + ("spread" in described)
+        found += 2 * dated  # level of a number or share of a category; missing on the median day
+        found += sum(figure in described for figure in ("top", "spread", "alone"))
     return found
 
 
@@ -84,6 +84,8 @@ class ColumnNull:
 
     views: list[DaySeries]  # shares of the bins, see `bins.Bins.views`
     missing: DaySeries  # share of missing values
+    missing_day: DaySeries | None = None  # the same of the median day, see `day_series.fit_median`
+    missing_alone: DaySeries | None = None  # see `relations.missing_alone`
     level: DaySeries | None = None  # mean score of a number's rows
     scores: np.ndarray | None = None  # see `level_scores`
     shares: DaySeries | None = None  # share of each bin of a category, on the scale of `arcsine`
@@ -129,6 +131,9 @@ def fit_column(
     gaps, rows = day_shares(np.stack([counts[:, 0], counts[:, 1:].sum(1)], axis=1))
     missing = fit_series(gaps[:, :1], rows, placing, shares=True)
     null = ColumnNull([fit_series(*view, placing) for view in views], missing)
+    null.missing_day = fit_median(gaps[:, 0], placing)
+    if "alone" in described:
+        null.missing_alone = fit_series(described["alone"][:, None], rows, placing, shares=True)
     shares, known = views[0]
     if bins.kind == "number":
         null.scores = level_scores(bins, counts.sum(0))

@@ -30,7 +30,7 @@ from ..core.files import UserError, load_json, load_table, replacing, save_table
 from ..core.records import RENAMED_VALUES
 from .bins import Bins, bin_codes, count_cells, freeze_bins
 from .day_statistics import describe_days
-from .relations import Relation, relate_columns
+from .relations import Relation, missing_alone, missing_partners, relate_columns
 
 
 # %% ../../nbs/monitoring/06_reference.ipynb #74a7c719
@@ -42,9 +42,9 @@ class Reference:
     bins: dict[str, Bins]
     counts: dict[str, np.ndarray]  # int64, shape (days, 1 + bins); (1, 1 + bins) without time
     # "importance" by feature, "units" by column where the contract has them, "copies": their share,
-    # "rows": see `deliveries.sketch_rows`
+    # "rows": see `deliveries.sketch_rows`; "missing_with": see `relations.missing_partners`
     about: dict[str, Any] = field(default_factory=dict)
-    # by column and statistic, see `describe_days`: float64 by day; {} without time
+    # by column and statistic, see `describe_days` and `missing_alone`: float64 by day; {} without time
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     relations: list[Relation] = field(default_factory=list)  # pairs of columns that go together
 
@@ -78,6 +78,11 @@ def make_reference(
     counts = {c: count_cells(cells[c], sizes[c], codes, number) for c in bins}
     dated = kinds if len(days) else {}
     statistics = {c: describe_days(table[c], kind, codes, days) for c, kind in dated.items()}
+    partners = missing_partners(cells) if len(days) else {}
+    for name, partner in partners.items():
+        gone = cells[name] == 0, cells[partner] == 0
+        statistics[name]["alone"] = missing_alone(*gone, codes, number)
+    about = about | ({"missing_with": partners} if partners else {})
     relations = relate_columns(cells, sizes, codes, number)
     return Reference(days, bins, counts, about, statistics, relations)
 
@@ -200,7 +205,11 @@ def restore_statistics(
     for column, rows in table.groupby("column", sort=False):
         known = rows.drop(columns=["column", "day"])
         absent = known.columns[known.isna().all()]
-        kept = [c for c in known if c not in absent or not c.startswith(("spread", "low", "high"))]
+        kept = [
+            c
+            for c in known
+            if c not in absent or not c.startswith(("spread", "low", "high", "alone"))
+        ]
         found[column] = {c: known[c].to_numpy("float64") for c in kept}
     return found
 

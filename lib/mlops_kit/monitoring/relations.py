@@ -9,6 +9,8 @@ __all__ = [
     "SAMPLE_ROWS",
     "MIN_INFORMATION",
     "MIN_CELL_ROWS",
+    "MIN_MISSING",
+    "MAX_ALONE",
     "pair_lifts",
     "excess_lift",
     "possible_lift",
@@ -17,6 +19,8 @@ __all__ = [
     "pair_information",
     "find_pairs",
     "relate_columns",
+    "missing_partners",
+    "missing_alone",
 ]
 
 
@@ -148,3 +152,37 @@ def relate_columns(
         sums = np.bincount(days, lifts[first, second], count)
         found.append(Relation((a, b), lifts, np.rint(sums).astype("int64")))
     return found
+
+
+# %% ../../nbs/monitoring/05_relations.ipynb #3841a1c0
+MIN_MISSING, MAX_ALONE = 0.002, 0.1  # share of rows; share of a column's missing rows
+
+
+def missing_partners(
+    codes: dict[str, np.ndarray],  # int by column: bin of each row, 0 where missing
+) -> dict[str, str]:  # by column, the one that is missing in nearly all of the same rows
+    "Find the columns that are missing together."
+    rows = len(next(iter(codes.values()), ()))
+    some = np.unique(np.linspace(0, max(rows - 1, 0), SAMPLE_ROWS).astype("int64"))
+    gone = {n: c[some] == 0 for n, c in list(codes.items())[:MAX_RELATED]} if rows else {}
+    gone = {n: g for n, g in gone.items() if MIN_MISSING <= g.mean() < 1}
+    if len(gone) < 2:
+        return {}
+    names, masks = list(gone), np.stack(list(gone.values())).astype("float32")
+    alone = masks.sum(1)[:, None] - masks @ masks.T
+    np.fill_diagonal(alone, np.inf)
+    best = alone.argmin(1)
+    enough = alone[range(len(names)), best] <= MAX_ALONE * masks.sum(1)
+    return {name: names[best[i]] for i, name in enumerate(names) if enough[i]}
+
+
+def missing_alone(
+    column: np.ndarray,  # bool: rows in which it is missing
+    partner: np.ndarray,  # the same of the column that is missing with it
+    days: np.ndarray,  # int: the number of each row's day
+    count: int,  # days
+) -> np.ndarray:  # float64 by day; NaN on a day without rows
+    "Compute the share of rows in which a column is missing and its partner is not."
+    total = np.bincount(days, minlength=count)
+    found = np.bincount(days, column & ~partner, count)
+    return np.divide(found, total, out=np.full(count, np.nan), where=total > 0)

@@ -3,6 +3,8 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+import numpy as np
+from drift_parts.ceiling import ceilings
 from drift_parts.changes import CHANGES, DELIVERIES, change_columns
 from drift_parts.windows import (
     DATASETS,
@@ -195,7 +197,17 @@ def show_power(found: Measured) -> str:
     rows.append(row("without values*", enough, found.without))
     parts.append(grid(f"the same, weeks after at least {ENOUGH} days", head, rows, 16))
     parts.append(f"* without the checks {', '.join(VALUE_CHECKS)}\n")
-    return "\n".join([*parts, show_deliveries(found), show_weakest(found)])
+    return "\n".join([*parts, show_ceilings(), show_deliveries(found), show_weakest(found)])
+
+
+def show_ceilings() -> str:
+    "Lay out what a judge sees who knows how weeks vary, see `ceiling`."
+    by_set = {name: ceilings(dataset) for name, dataset in DATASETS.items()}
+    head = list(next(iter(by_set.values())))
+    some = lambda shares: f"{np.mean(shares):.0%}" if shares else "-"
+    rows = [[name, *(some(found[c]) for c in head)] for name, found in by_set.items()]
+    rows.append(["all", *(some([s for f in by_set.values() for s in f[c]]) for c in head)])
+    return grid("the most that weekly figures show, were it known how weeks vary", head, rows, 16)
 
 
 def show_deliveries(found: Measured) -> str:
