@@ -299,14 +299,15 @@ def compare_top(
     if column is None or column.top is None or share is None:
         return []
     series = column.top
-    usual_rows = series.rows / max(null.day_masks.sum(1).mean(), 1)  # of a day
-    if window.day_rows < min(null.limits.min_stuck_rows, usual_rows / 2):
+    usual_rows = series.rows / max(null.day_masks.sum(1).mean(), 1)  # of a day, with a value
+    day_rows = window.day_rows * window.counts[name][1:].sum() / max(window.rows, 1)
+    if day_rows < min(null.limits.min_stuck_rows, usual_rows / 2):
         return []  # a few rows of one hour may well be alike
     usual = float(np.clip(series.expected(window.weekdays)[0], 0, 1))
     by_days = day_limit(series, null, null.rate)[0]
     # few rows of a day have one value more often, or all of them one, by chance
-    few = stats.norm.isf(null.rate) / (2 * np.sqrt(max(window.day_rows, 1)))
-    repeats = window.counts[name][1:].sum() * (1 - 1 / max(window.day_rows, 1))
+    few = stats.norm.isf(null.rate) / (2 * np.sqrt(max(day_rows, 1)))
+    repeats = window.counts[name][1:].sum() * (1 - 1 / max(day_rows, 1))
     sure = share == 1 and usual**repeats < null.rate
     limit = share_limit(usual, by_days + (0.0 if sure else few), True)
     limit, basis = choose_limit(null.limits.min_stuck, 0.0, limit, null)

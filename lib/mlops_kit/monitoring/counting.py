@@ -26,6 +26,7 @@ from ..core.files import UserError
 from .bins import Bins, bin_codes, count_days, is_finer, never_seen
 from .day_statistics import log_spreads, top_shares
 from .reference import Reference
+from .relations import pair_information
 
 
 # %% ../../nbs/monitoring/12_counting.ipynb #6533cac5
@@ -52,6 +53,8 @@ class Window:
     )  # share of its rows by weekday
     day_rows: float = 0.0  # rows of a day, on average
     lifts: dict[tuple[str, str], float] = field(default_factory=dict)  # see `sum_lifts`
+    # nats by pair of columns, see `relations.pair_information`
+    information: dict[tuple[str, str], float] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -157,7 +160,7 @@ def sum_lifts(
     table: pd.DataFrame,
     reference: Reference,
 ) -> None:
-    "Add up the lifts of a window's rows, of each pair of columns that both sides have."
+    "Add up the lifts of a window's rows, and measure what each column of a pair tells of the other."
     codes: dict[str, np.ndarray] = {}
     for relation in reference.relations:
         pair = relation.columns
@@ -166,7 +169,9 @@ def sum_lifts(
         for name in pair:
             if name not in codes:
                 codes[name] = bin_codes(table[name], reference.bins[name])
-        window.lifts[pair] = float(relation.lifts[codes[pair[0]], codes[pair[1]]].sum())
+        own = tuple(codes[name].astype("int64") for name in pair)
+        window.lifts[pair] = float(relation.lifts[own].sum())
+        window.information[pair] = pair_information(*own, relation.lifts.shape)
 
 
 def count_missing_alone(

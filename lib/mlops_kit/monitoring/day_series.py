@@ -39,7 +39,11 @@ def weekday_effects(
     weights: np.ndarray,  # rows by day
     weekdays: np.ndarray,  # int by day: 0 is Monday
 ) -> np.ndarray:  # shape (7, parts): how far each weekday is from the mean of all; 0 where unknown
-    "Compute how weekdays differ."
+    """Compute how weekdays differ, as far as they differ by more than days do.
+
+    The mean of four Sundays is no certain figure: effects are multiplied by one less the ratio of
+    the two mean squares, after James and Stein (1961), *Estimation with quadratic loss*.
+    """
     known = np.isfinite(values).all(1) & (weights > 0)
     effects, filled = np.zeros((7, values.shape[1])), np.nan_to_num(values)
     if not known.any():
@@ -49,7 +53,12 @@ def weekday_effects(
         own = known & (weekdays == weekday)
         if own.sum() >= 2:
             effects[weekday] = np.average(filled[own], axis=0, weights=weights[own]) - mean
-    return effects
+    rows = np.where(known, weights, 0.0)
+    between = np.bincount(weekdays, rows, 7) @ effects**2 / 6
+    within = rows @ (filled - mean - effects[weekdays]) ** 2 / max(known.sum() - 7, 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        kept = np.clip(1 - within / between, 0.0, 1.0)
+    return effects * np.nan_to_num(kept)
 
 
 # %% ../../nbs/monitoring/09_day_series.ipynb #3ed5b75d

@@ -155,7 +155,7 @@ def relate_columns(
 
 
 # %% ../../nbs/monitoring/05_relations.ipynb #3841a1c0
-MIN_MISSING, MAX_ALONE = 0.002, 0.1  # share of rows; share of a column's missing rows
+MIN_MISSING, MAX_ALONE = 0.002, 0.1  # share of rows; of the rows that chance would leave alone
 
 
 def missing_partners(
@@ -172,7 +172,8 @@ def missing_partners(
     alone = masks.sum(1)[:, None] - masks @ masks.T
     np.fill_diagonal(alone, np.inf)
     best = alone.argmin(1)
-    enough = alone[range(len(names)), best] <= MAX_ALONE * masks.sum(1)
+    by_chance = masks.sum(1) * (1 - masks.mean(1)[best])
+    enough = alone[range(len(names)), best] <= MAX_ALONE * by_chance
     return {name: names[best[i]] for i, name in enumerate(names) if enough[i]}
 
 
