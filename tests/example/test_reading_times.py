@@ -33,11 +33,20 @@ EXACT = {
     "seconds": SECONDS.astype("str"),
     "nanoseconds": (SECONDS * 10**9).astype("str"),
     "serials": ((AT - pd.Timestamp("1899-12-30")) / pd.Timedelta(days=1)).astype("str"),
+    "serials, comma": [
+        f"{v:.7f}".replace(".", ",")
+        for v in (AT - pd.Timestamp("1899-12-30")) / pd.Timedelta(days=1)
+    ],
+    "seconds, comma": [f"{second},0" for second in SECONDS],
     "json": [f"/Date({second * 1000}+0100)/" for second in SECONDS],
     "compact": AT.strftime("%Y%m%dT%H%M%SZ"),
 }
 COARSE = {
     "quarters": ([f"Q{t.quarter} {t.year}" for t in AT], "Q"),
+    "quarters, T": ([f"T{t.quarter} {t.year}" for t in AT], "Q"),
+    "quarters, K": ([f"{t.year}K{t.quarter}" for t in AT], "Q"),
+    "quarters, word": ([f"{t.quarter}. Quartal {t.year}" for t in AT], "Q"),
+    "month, comma": (AT.strftime("%Y,%m"), "M"),
     "weeks": (AT.strftime("%G-W%V"), "W"),
     "firsts, month first": (AT.strftime("%m/01/%Y"), "M"),
     "firsts, day first": (AT.strftime("01/%m/%Y"), "M"),
@@ -50,6 +59,12 @@ UNREAD = {
     "no year": AT.strftime("%d %b %H:%M"),
     "roman": [f"{t.day} {'I V X L'.split()[t.quarter - 1]} {t.year}" for t in AT],
     "half": [str(t.date()) if k % 2 else f"~{t:%B} {t.year}, {k}" for k, t in enumerate(AT)],
+    "season": [f"{'Winter' if t.month < 7 else 'Summer'} {t.year}" for t in AT],
+    "half year": [f"{1 + (t.month > 6)}. Halbjahr {t.year}" for t in AT],
+    "grouped": [
+        f"{v:_.2f}".replace(".", ",").replace("_", ".")
+        for v in (AT - pd.Timestamp("1899-12-30")) / pd.Timedelta(days=1)
+    ],
     "era": [f"令和{t.year - 2013}年{t.month}月{t.day}日" for t in AT],
 }
 
@@ -87,7 +102,7 @@ def test_coarse_times_are_the_start_of_their_period(tmp_path: Path, name: str) -
 
 @pytest.mark.parametrize("name", UNREAD)
 def test_what_cannot_be_read_is_asked_for(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match="looks like a time, and .* cannot be read, such as"):
+    with pytest.raises(UserError, match="looks like a time.* and .* cannot be read, such as"):
         draft(tmp_path, UNREAD[name])
     contract = draft(tmp_path, UNREAD[name], "none", ())[0]
     rules = contract["columns"]["when"]
@@ -105,6 +120,15 @@ def test_both_readings_are_named_where_two_fit(tmp_path: Path) -> None:
     changed = draft(tmp_path, days, "when", ["%m/%d/%Y"])[0]
     assert contract["columns"]["when"]["format"] == "%d/%m/%Y"
     assert changed["columns"]["when"]["format"] == "%m/%d/%Y"
+
+
+@pytest.mark.parametrize("form", ["%m.%d.%Y", "%m/%d/%Y", "%d-%m-%Y", "%d.%m.%y"])
+def test_rows_in_order_decide_though_each_day_has_many(tmp_path: Path, form: str) -> None:
+    days = pd.date_range("2021-01-01", "2022-12-31")
+    days = days[days.day <= 12].repeat(8)
+    contract, times, _, said = draft(tmp_path, days.strftime(form))
+    assert contract["columns"]["when"]["format"] == form and (times == days).all()
+    assert any("the rows are in order of time" in line for line in said)
 
 
 def test_few_rows_without_a_time_do_not_stop_it(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ __all__ = [
     "EPOCH_UNITS",
     "COUNTED_TIMES",
     "JSON_DATE",
+    "COMMA_NUMBER",
     "PLAIN_NUMBER",
     "NAT",
     "count_exactly",
@@ -47,6 +48,7 @@ COUNTED_TIMES = {  # microseconds in a unit; what is counted on 1970-01-01
     "gps weeks": (7 * DAY, -315_964_800 / 604_800),
 }
 JSON_DATE = r"^\\?/Date\((?P<n>-?\d+)(?:[+-]\d{4})?\)\\?/$"
+COMMA_NUMBER = r"^([+-]?\d{4,}),(\d+)$"  # with fewer digits the comma could mark thousands
 PLAIN_NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 NAT = np.datetime64("NaT", "us")
 
@@ -86,6 +88,7 @@ def parse_counts(
     if form == "/Date(milliseconds)/":
         text = pc.struct_field(pc.extract_regex(text, JSON_DATE), "n")
         form = "milliseconds"
+    text = pc.replace_substring_regex(text, COMMA_NUMBER, r"\1.\2")
     text = pc.if_else(pc.match_substring_regex(text, PLAIN_NUMBER), text, None)
     numbers = text.cast(pa.float64()).to_numpy(zero_copy_only=False)
     if form == "decimal years":

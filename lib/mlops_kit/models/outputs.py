@@ -36,7 +36,8 @@ def label_column(
 ) -> tuple[pd.Series, str]:  # and its kind: "number" or "category"
     "Lay out labels as a monitored column."
     if spec["task"] == "regression":
-        return labels.astype("float64").rename(LABEL), "number"
+        numbers = labels.astype("Float64").to_numpy("float64", na_value=np.nan)
+        return pd.Series(numbers, labels.index, name=LABEL), "number"
     named = labels
     if spec["task"] == "binary":
         named = labels.map(dict(zip((False, True), class_names(spec))))

@@ -28,6 +28,7 @@ from ..core.contract import encode_target
 from ..data.dtypes import parse_dates
 from .profiling import TableProfile
 from .time_evidence import format_family
+from .time_numbers import plain_reading
 from ..data.splitting import assign_windows
 
 
@@ -46,8 +47,9 @@ def find_latest_time(
         return latest  # day first and month first: the readings count values of each other
     for form in forms:
         reading = column.readings.get(form)
-        if reading is None and (reading := column.readings.get(".")):
-            high = parse_dates(pa.array([f"{reading.high:.10g}"]), form)[0]
+        if reading is None and (plain := plain_reading(column))[0]:
+            reading, sign = plain
+            high = parse_dates(pa.array([f"{reading.high:.10g}".replace(".", sign)]), form)[0]
             high = (
                 parse_dates(pa.array([f"{reading.high:.0f}"]), form)[0] if np.isnat(high) else high
             )

@@ -325,10 +325,16 @@ def infer_time_column(
     ]
     if not found:
         gaps = [
-            f"{name!r} holds dates, and {profile.columns[name].missing:,} of {profile.rows:,} rows have "
-            f"none: if it dates the rows, --time {name!r} takes it"
+            (
+                f"{name!r} holds dates, and {profile.columns[name].missing:,} of {profile.rows:,} rows have none"
+                if profile.columns[name].missing
+                else f"{name!r} holds dates, {profile.columns[name].distinct:,} different ones"
+            )
+            + f": if it dates the rows, --time {name!r} takes it"
             for name, rules in columns.items()
-            if name != target and rules["type"] == "datetime" and profile.columns[name].missing
+            if name != target
+            and rules["type"] == "datetime"
+            and (profile.columns[name].missing or not re.search(NOT_TIME_NAME, name))
         ][:1]
         reason = "no column dates the rows: they are split by a hash of each row"
         return None, "; ".join([reason, *gaps])

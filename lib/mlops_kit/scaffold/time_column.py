@@ -37,6 +37,7 @@ from mlops_kit.scaffold.time_numbers import (
     describe_number_formats,
     detect_number_formats,
     is_ordered,
+    plain_reading,
 )
 from .time_zones import describe_clock, describe_zones
 
@@ -71,7 +72,7 @@ def read_numbers_as_time(
     column: ColumnProfile,
 ) -> str | None:  # a format; None where numbers are no times
     "Read numbers as times, since the user says that they are: years among them."
-    reading = column.readings.get(".")
+    reading = plain_reading(column)[0]
     if reading is None or reading.fits < 0.9 * column.present:
         return None
     if reading.whole == reading.fits and 1800 <= reading.low <= reading.high <= 2200:

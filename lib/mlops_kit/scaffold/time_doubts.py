@@ -23,7 +23,12 @@ import pyarrow.compute as pc
 from ..data.dtypes import encode_distinct
 from .profiling import ColumnProfile
 from .time_evidence import is_time_format, read_times, sample_text
-from .time_numbers import detect_number_formats, is_named_time, list_months
+from mlops_kit.scaffold.time_numbers import (
+    detect_number_formats,
+    is_named_time,
+    list_months,
+    plain_reading,
+)
 
 
 # %% ../../nbs/scaffold/15_time_doubts.ipynb #3b1c9779
@@ -85,7 +90,7 @@ def find_number_doubt(
     column: ColumnProfile,  # of numbers
 ) -> str:  # "" where they count, measure, or are times that can be read
     "Say that numbers look like a time which is written so that it cannot be read."
-    reading = column.readings.get(".")
+    reading = plain_reading(column)[0]
     if reading is None or reading.fits < 0.9 * column.present or not is_named_time(column.name):
         return ""
     low, high = float(reading.low), float(reading.high)

@@ -9,6 +9,7 @@ __all__ = [
     "TIME_COLUMN",
     "CLOCK_ONLY",
     "DATE_STRUCTURE",
+    "SEASON",
     "is_time_format",
     "is_certain_format",
     "sample_text",
@@ -88,6 +89,7 @@ def measure_regularity(
     if len(days) < 3:
         return {}
     steps, gaps = np.diff(known).astype("int64"), np.diff(days).astype("int64")
+    steps = steps[steps != 0]  # rows of one day say nothing about the order of days
     months = len(np.unique(days.astype("datetime64[M]")))
     first = np.mean(days == days.astype("datetime64[M]").astype("datetime64[D]"))
     weekday = (days.astype("int64") + 3) % 7
@@ -136,8 +138,8 @@ def decide_reading(
 
 # %% ../../nbs/scaffold/12_time_evidence.ipynb #7ee17e7c
 def format_family(form: str) -> str:
-    "Name the formats that differ in the order of day, month and year."
-    return re.sub(r"%[dmy]", "%#", form)
+    "Name the formats that differ in the order of day, month and year, or in month and quarter."
+    return re.sub(r"%[dmyq]", "%#", form)
 
 
 def usual_order(
@@ -230,6 +232,14 @@ DATE_STRUCTURE = (
 )
 
 
+SEASON = (
+    r"^(\d\. ?)?(spring|summer|autumn|fall|winter|fr[uü]hling|fr[uü]hjahr|sommer|herbst|primavera|verano|estate|"
+    r"oto[nñ]o|autunno|outono|invierno|inverno|printemps|[eé]t[eé]|automne|hiver|zomer|herfst|lente|halbjahr|semester|"
+    r"semestre|half(year)?)\s?\d?[-/., ]*((19|20)\d\d|'\d\d)([-/]\d\d(\d\d)?)?$|"
+    r"^(19|20)\d\d[-/., ]*(spring|summer|autumn|fall|winter|halbjahr|semester|semestre|half)\s?\d?$"
+)
+
+
 def has_date_words(text: str) -> bool:
     "Tell whether a value holds the name of a month and a number."
     words = re.findall(r"[^\W\d_]{3,}", text)
@@ -260,7 +270,9 @@ def looks_like_time(
     digits = [v for v in some if re.search(r"\d", v) and len(v) <= 80]
     if len(digits) < 0.8 * len(some) or all(re.match(CLOCK_ONLY, v) for v in digits):
         return False
-    written = [v for v in digits if has_date_words(v) or re.search(DATE_STRUCTURE, v)]
+    written = [
+        v for v in digits if has_date_words(v) or re.search(f"{DATE_STRUCTURE}|{SEASON}", v, re.I)
+    ]
     words = re.sub(r"([a-z])([A-Z])", r"\1_\2", column.name)
     groups = [v for v in digits if len(re.findall(r"\d+", v)) > 1 and len(re.findall(r"\d", v)) > 3]
     named = re.match(DATE_COLUMN, words) or (

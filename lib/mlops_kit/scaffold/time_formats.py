@@ -6,6 +6,7 @@
 __all__ = [
     "FILLERS",
     "WEEK_WORDS",
+    "QUARTER_WORDS",
     "LETTER_PARTS",
     "TOKENS",
     "OFFSET",
@@ -18,6 +19,7 @@ __all__ = [
     "name_word",
     "has_clock",
     "cut_example",
+    "numbers_quarter",
     "name_long_numbers",
     "order_numbers",
     "list_formats",
@@ -44,6 +46,18 @@ FILLERS = set(
     "t of de del den le el il um at à the uhr o utc fy cy ay kl klo om uur alle ore las às godz dnia г год года".split()
 )
 WEEK_WORDS = ("w", "wk", "kw", "cw", "week", "woche", "semaine", "semana", "vecka")
+QUARTER_WORDS = (
+    "q",
+    "t",
+    "k",
+    "kv",
+    "trim",
+    "trimestre",
+    "trimester",
+    "quarter",
+    "quartal",
+    "kvartal",
+)
 LETTER_PARTS = {"年": "%Y", "月": "%m", "日": "%d", "時": "%H", "时": "%H", "分": "%M", "秒": "%S"} | {
     "년": "%Y", "월": "%m", "일": "%d", "시": "%H", "분": "%M", "초": "%S"
 }  # fmt: skip
@@ -69,7 +83,7 @@ def name_word(
     folded = fold_word(word)
     if word == "Z":
         return "%Z"
-    if word in LETTER_PARTS or word.lower().strip(".") in (*FILLERS, *WEEK_WORDS, "q"):
+    if word in LETTER_PARTS or word.lower().strip(".") in (*FILLERS, *WEEK_WORDS, *QUARTER_WORDS):
         if not (re.search("%[HI]", seen) and word.upper() in ZONE_HOURS):
             return word
     if re.search("%[HI]", seen) and word.upper() in ZONE_HOURS:
@@ -131,6 +145,19 @@ LONG_NUMBERS = {14: "%Y%m%d%H%M%S", 12: "%Y%m%d%H%M", 8: "%Y%m%d"}
 CLOCK_NUMBERS = {6: "%H%M%S", 4: "%H%M"}
 
 
+def numbers_quarter(
+    pieces: list[str],  # see `cut_example`, perhaps partly named
+    place: int,  # of a number
+) -> bool:
+    "Tell whether a number is the quarter of a year: nothing but the year and a word stand beside it."
+    if pieces[place] not in ("1", "2", "3", "4"):
+        return False
+    numbers = [p for p in pieces if p.isdigit() or p[0] == "%"]
+    words = [p.lower().strip(".") for p in pieces if p[0].isalpha()]
+    year = any(p == "%Y" or len(p) == 4 for p in numbers)
+    return year and len(numbers) == 2 and len(words) == 1 and words[0] in QUARTER_WORDS
+
+
 def name_long_numbers(
     pieces: list[str],  # see `cut_example`; changed in place
 ) -> list[int]:  # places of the numbers with one or two digits that are still open
@@ -146,7 +173,9 @@ def name_long_numbers(
             pieces[place] = LETTER_PARTS[after]
         elif spaced in WEEK_WORDS and len(piece) <= 3:
             pieces[place] = "%V%u" if len(piece) == 3 else "%V"
-        elif len(piece) == 1 and piece in "1234" and "q" in (before, after.lower()):
+        elif numbers_quarter(pieces, place) or (
+            piece in ("1", "2", "3", "4") and "q" in (before, after.lower())
+        ):
             pieces[place] = "%q"
         elif "%Y%m%d" in pieces and len(piece) in CLOCK_NUMBERS:
             pieces[place] = CLOCK_NUMBERS[len(piece)]
@@ -218,6 +247,8 @@ def list_formats(
         parts = re.findall(r"%\w", form)
         if len(set(parts)) == len(parts):
             found.append(form.replace("%Y", "%G") if "%V" in form else form)
+    if re.match(r"t\d[\s/.-]*\d{4}$", example, re.I):  # tháng 1 as well as trimestre 1
+        found += [form.replace("%q", "%m") for form in found if "%q" in form]
     return tuple(found)
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "TELLING",
     "LOOSE",
     "is_named_time",
+    "plain_reading",
     "is_ordered",
     "fits_unit",
     "fits_serial",
@@ -45,6 +46,7 @@ from ..data.counted_times import COUNTED_TIMES, EPOCH_UNITS
 from ..data.dtypes import encode_distinct, parse_dates
 from ..data.numbers import parse_numbers
 from .codes import is_code_name
+from .parsing_evidence import Reading
 from .profiling import ColumnProfile
 from mlops_kit.scaffold.time_evidence import (
     DATE_COLUMN,
@@ -71,6 +73,16 @@ def is_named_time(name: str) -> bool:
     "Tell whether a column's name says that it holds times."
     words = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
     return bool(re.search(TIMESTAMP_NAME, words) or re.match(DATED_NAME, words))
+
+
+def plain_reading(
+    column: ColumnProfile,
+) -> tuple[Reading | None, str]:  # None where no value is a number; the decimal sign
+    "Give the reading of numbers without a unit that was decided for, or fits the most values."
+    signs = [column.preferred] if column.preferred in (".", ",") else [".", ","]
+    readings = {sign: column.readings[sign] for sign in signs if sign in column.readings}
+    sign = max(readings, key=lambda sign: readings[sign].fits, default=".")
+    return readings.get(sign), sign
 
 
 def is_ordered(
@@ -321,10 +333,10 @@ def list_months(
 ) -> set[str]:  # "01" to "12", and "1" for what was 10; empty where numbers are no months
     "List the months of numbers such as 2021.01."
     each = encode_distinct(sample_text(column))[0]
-    fits = pc.match_substring_regex(each, r"^(19|20)\d\d\.(0[1-9]|1[0-2]?)$")
+    fits = pc.match_substring_regex(each, r"^(19|20)\d\d[.,](0[1-9]|1[0-2]?)$")
     if len(each) < 3 or not pc.all(fits).as_py():
         return set()
-    months = {value.split(".")[1] for value in each.to_pylist()}
+    months = {value[5:] for value in each.to_pylist()}
     return months if months & {"01", "02", "03", "04", "05"} else set()
 
 
@@ -333,7 +345,7 @@ def detect_number_formats(
     named: bool,  # take the column's name, or the user's word, for evidence
 ) -> list[str]:  # of `data/timestamps`: the chosen one and others that fit; none: no times
     "Detect times that are written as numbers."
-    reading = column.readings.get(".")
+    reading, sign = plain_reading(column)
     if reading is None or column.distinct < (3 if named else 5):
         return []
     low, high, whole = float(reading.low), float(reading.high), reading.whole == reading.fits
@@ -343,12 +355,14 @@ def detect_number_formats(
         return ["%Y"]
     if whole and (written := choose_written(column, low, high, named)):
         return written
-    numbers = parse_numbers(sample_text(column))
+    text = sample_text(column)
+    grouped = sign == "," and pc.any(pc.match_substring_regex(text, r"^\d{1,3}\.")).as_py()
+    numbers = parse_numbers(text, sign)
     numbers = numbers[~np.isnan(numbers)]
-    if not len(numbers):
-        return []
+    if grouped or not len(numbers):
+        return []  # counts are read without thousands marks
     if not whole and named and list_months(column):
-        return ["%Y.%m"]
+        return [f"%Y{sign}%m"]
     if not whole and is_decimal_year(column, numbers):
         return ["decimal years"]
     return choose_count(column, numbers, named)

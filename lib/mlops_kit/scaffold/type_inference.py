@@ -54,6 +54,7 @@ from mlops_kit.scaffold.time_numbers import (
     describe_number_formats,
     detect_number_formats,
     is_named_time,
+    plain_reading,
 )
 from .time_zones import describe_regions, describe_zones
 
@@ -143,7 +144,8 @@ def infer_epoch(
     reading, numbers = choose_number_reading(column)
     if not numbers or numbers < 0.98 * (column.present - sum(missing.values())):
         return None
-    forms = detect_number_formats(column, is_named_time(column.name)) if reading == "." else []
+    plain = reading == plain_reading(column)[1]
+    forms = detect_number_formats(column, is_named_time(column.name)) if plain else []
     if not forms:
         return None
     rules = {"type": "datetime", "format": forms[0]}
