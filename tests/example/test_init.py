@@ -221,6 +221,13 @@ def test_other_tasks_run(tmp_path: Path, target: str, task: str, metric: str) ->
         and evaluation["metrics"][metric]["value"] > 0.3
         and "roc_auc" not in evaluation["metrics"]
     )
+    delivery = pd.read_parquet(tmp_path / "t.parquet").tail(300).drop(columns=target)
+    delivery.to_parquet(tmp_path / "new.parquet")
+    judged = run(["mlops-nb", "drift", str(tmp_path / "new.parquet")], tmp_path / "p")
+    assert judged.returncode == 0 and "drift: quiet" in judged.stdout, judged.stdout + judged.stderr
+    answered = run(["mlops-nb", "predict", str(tmp_path / "new.parquet")], tmp_path / "p")
+    assert answered.returncode == 0, answered.stdout + answered.stderr
+    assert answered.stdout.startswith(f"{len(delivery)} rows: {len(delivery)} answered")
     for name in ("registry", "retrain"):  # no version and no time: each report says so
         done = run(["mlops-nb", "stage", name], tmp_path / "p")
         assert done.returncode == 0, done.stdout + done.stderr

@@ -236,7 +236,8 @@ SEASON = (
     r"^(\d\. ?)?(spring|summer|autumn|fall|winter|fr[uü]hling|fr[uü]hjahr|sommer|herbst|primavera|verano|estate|"
     r"oto[nñ]o|autunno|outono|invierno|inverno|printemps|[eé]t[eé]|automne|hiver|zomer|herfst|lente|halbjahr|semester|"
     r"semestre|half(year)?)\s?\d?[-/., ]*((19|20)\d\d|'\d\d)([-/]\d\d(\d\d)?)?$|"
-    r"^(19|20)\d\d[-/., ]*(spring|summer|autumn|fall|winter|halbjahr|semester|semestre|half)\s?\d?$"
+    r"^(19|20)\d\d[-/., ]*(spring|summer|autumn|fall|winter|halbjahr|semester|semestre|half)\s?\d?$|"
+    r"^(19|20)\d\d[-/., ]?(s|v|h|hj|sem|sett|uke|vk|kw|wk?|week)\.?\s?\d{1,2}$"  # 2015S02, 2001H1
 )
 
 

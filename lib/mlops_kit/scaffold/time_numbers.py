@@ -299,6 +299,9 @@ def choose_count(
         found = sorted(found, key=lambda form: -count_range(numbers, form)[1])
         return [*found, usual] if usual else found
     found = sorted([usual, *found], key=lambda form: -count_range(numbers, form)[1])
+    other = "excel 1904 days"  # of spreadsheets begun on a Macintosh; no value tells them apart
+    if found == [usual] == ["excel days"] and is_late(count_range(numbers, other)):
+        return [usual, other]
     return [usual] if found[0] == usual else found
 
 
