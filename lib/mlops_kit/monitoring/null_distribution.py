@@ -242,7 +242,8 @@ def fit_null_distribution(
     weekdays = (ordinary.astype("int64") + 3) % 7 if enough else None
     begin = min(days[0], max(ordinary[-1] + 1, days[0] - 366)) if len(ordinary) else days[0]
     reach = int((days[-1] - begin).astype("int64")) + 1
-    columns, memory = {}, recent_days(placed, ordinary, days)
+    # rows from all over the reference are no recent ones
+    columns, memory = {}, 0 if known else recent_days(placed, ordinary, days)
     sides = sides_of_windows(placed, ordinary, days, memory)
     newest = int(np.searchsorted(ordinary, ordinary[-1] - memory, side="right")) if memory else 0
     placing = Placing(placed.astype("float64"), weekdays, adjust, sides, reach, memory, newest)
