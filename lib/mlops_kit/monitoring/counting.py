@@ -4,7 +4,6 @@
 
 # %% auto #0
 __all__ = [
-    "VARYING_DAYS",
     "Window",
     "detect_type_change",
     "count_unseen",
@@ -25,7 +24,7 @@ import pandas as pd
 
 from ..core.files import UserError
 from .bins import Bins, bin_codes, count_days, is_finer, never_seen
-from .day_statistics import log_spreads, top_shares
+from .day_statistics import VARYING_DAYS, log_spreads, top_shares
 from .reference import Reference
 from .relations import pair_information
 
@@ -96,11 +95,6 @@ def count_unseen(
 
 
 # %% ../../nbs/monitoring/12_counting.ipynb #74ba3a1a
-VARYING_DAYS = (
-    0.8  # share of a window's days that vary: the spread of fewer is that of a choice of days
-)
-
-
 def window_statistics(
     values: pd.Series,  # of one column
     kind: str,  # "number" or "category"
@@ -113,13 +107,9 @@ def window_statistics(
     if kind == "number":
         series["spread"] = log_spreads(values.to_numpy("float64"), days, count)
     known = {name: np.isfinite(found) & (rows > 0) for name, found in series.items()}
-<<<<<<< HEAD
-    averages = {
-=======
     if kind == "number" and known["spread"].sum() < VARYING_DAYS * (rows > 0).sum():
-        del series["spread"]
-    return {
->>>>>>> 51f45df019fac1b3c08e33a338387e5f589ab63b
+        del series["spread"]  # it would be that of a choice of days
+    averages = {
         name: float(np.average(found[known[name]], weights=rows[known[name]]))
         for name, found in series.items()
         if known[name].any()

@@ -30,7 +30,7 @@ import numpy as np
 from scipy import stats
 
 from .bins import Bins
-from .day_statistics import BRIEF_DAYS
+from .day_statistics import BRIEF_DAYS, VARYING_DAYS
 from mlops_kit.monitoring.variability import (
     design_effect,
     first_week,
@@ -150,7 +150,10 @@ def fit_column(
         brief_shares = described[f"brief {brief}"][:, None]
         null.unseen = fit_series(brief_shares, known, placing, shares=True)
     # a column most of whose days are constant has no spread to speak of
-    if "spread" in described and np.isfinite(described["spread"]).sum() > 0.8 * (known > 0).sum():
+    if (
+        "spread" in described
+        and np.isfinite(described["spread"]).sum() > VARYING_DAYS * (known > 0).sum()
+    ):
         null.spread = fit_series(described["spread"][:, None], known, placing)
     return null
 
