@@ -26,6 +26,8 @@ from mlops_kit.monitoring.assessment import (
     parts_note,
     parts_of_window,
     performance_notes,
+    trained_note,
+    without_trained,
 )
 from mlops_kit.core.files import UserError, load_table, plain
 from mlops_kit.data.partitions import load_days
@@ -75,6 +77,7 @@ class Monitored:
 
     result: dict[str, Any]  # content of metrics/drift.json
     case: Case  # the rows, scored
+    known: Case  # those that the model was not trained on
     windows: list[JudgedWindow]  # the oldest first
     checks: list[Check]
 
@@ -93,29 +96,35 @@ def monitor(
     "Compare rows with the days a model was trained on. Raises UserError when they cannot be compared."
     case = open_case(bundle, rows, contract, dated=spans is not None)
     del rows  # the case holds what is needed of them
-    named = name_windows(case, spans)
-    performance, judged = judge_performance(case, named, contract, params)
+    known = without_trained(case)
+    named = name_windows(known, spans)
+    performance, judged = judge_performance(known, named, contract, params)
     parts = parts_of_window(case, spans)
     passed_over = (*found[1], *parts)
     windows = judge_inputs(case, spans, params, passed_over)
     checks = [
         *found[0],
         *require_persistence(windows, params["persist"]),
-        *judge_outcomes(case, spans and spans[-1], params),
+        *judge_outcomes(known, spans and spans[-1], params),
         *judge_rows(case, spans and spans[-1], params),
         *performance,
     ]
     newest, smallest = windows[-1], (params["min_effect"], params["min_defect_share"])
     inputs = input_reference(case, passed_over)
     rate = measure_false_alarm_rate(inputs, newest.null, newest.window.rows, smallest)
-    measured = measure_case(case, named, contract, params) | {"judged": judged}
+    measured = measure_case(known, named, contract, params) | {"judged": judged}
     limits = read_limits(params.get("limits"))
     result = {
         **measured,
         "window": {"from": newest.first, "to": newest.last, "rows": newest.window.rows},
         **reach_verdict(checks, case.reference, limits, judged["performance"]),
-        "notes": [*window_notes(newest), *parts_note(parts), *performance_notes(measured)],
+        "notes": [
+            *window_notes(newest),
+            *parts_note(parts),
+            *trained_note(case, known),
+            *performance_notes(measured),
+        ],
         "false_alarms": {"stated": params["false_alarm_rate"], "measured": rate},
     }
     result = plain(result, undefined=float("nan"))  # the very figures that metrics/drift.json holds
-    return Monitored(result, case, windows, checks)
+    return Monitored(result, case, known, windows, checks)

@@ -9,6 +9,9 @@ __all__ = [
     "HALF_A_DAY",
     "Case",
     "open_case",
+    "find_fresh_rows",
+    "without_trained",
+    "trained_note",
     "sensitive_columns",
     "assessed_columns",
     "parts_of_window",
@@ -28,7 +31,7 @@ __all__ = [
 
 
 # %% ../../nbs/monitoring/26_assessment.ipynb #6e5caa88
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +66,7 @@ from mlops_kit.monitoring.performance import (
     measure_windows,
 )
 from .reference import Reference, load_reference, make_reference
-from .training_reference import count_copies
+from .training_reference import count_copies, find_fresh
 from ..models.serialization import load_model
 from .windows import JudgedWindow, judge_window, judge_windows
 from .limits import read_limits
@@ -87,6 +90,7 @@ class Case:
     times: pd.Series | None  # of the same rows; None: compared without time
     labels: pd.Series  # of the same rows, missing where they have not arrived
     scores: np.ndarray  # of the same rows, see `estimators.predict_scores`
+    learned: bool = False  # the model was trained on all of them
 
     def inside(self, span: Span | None) -> np.ndarray:  # bool
         "Find the rows of a window; all of them without time."
@@ -119,6 +123,50 @@ def open_case(
         encode_target(rows[target], contract) if target in rows else absent,
         predict_scores(load_model(bundle / "model.skops"), features, task),
     )
+
+
+# %% ../../nbs/monitoring/26_assessment.ipynb #5b602c67
+def find_fresh_rows(
+    case: Case,
+) -> np.ndarray:  # bool
+    "Find the rows that the model was not trained on."
+    if case.times is None:
+        return find_fresh(case.features, case.reference.about.get("trained", {}))
+    windows = case.listing["windows"]
+    days = case.times.dt.floor("D")
+    return ~days.between(windows["train"]["from"], windows["valid"]["to"]).to_numpy()
+
+
+def without_trained(
+    case: Case,
+) -> Case:  # without labels where no row is left
+    "Leave out the rows that the model was trained on: they say nothing of it."
+    fresh = find_fresh_rows(case)
+    if fresh.all():
+        return case
+    if not fresh.any():
+        return replace(case, labels=case.labels.mask(~fresh), learned=True)
+    part = lambda rows: rows[fresh].reset_index(drop=True)
+    return replace(
+        case,
+        rows=part(case.rows),
+        features=part(case.features),
+        times=None if case.times is None else part(case.times),
+        labels=part(case.labels),
+        scores=case.scores[fresh],
+    )
+
+
+def trained_note(
+    case: Case,
+    known: Case,  # see `without_trained`
+) -> list[str]:
+    "Say by which rows predictions and performance are judged."
+    rows, kept = len(case.rows), 0 if known.learned else len(known.rows)
+    if kept == rows:
+        return []
+    others = f"are judged by {kept:,} of {rows:,} rows" if kept else "are not judged"
+    return [f"the model was trained on rows of these: predictions and performance {others}"]
 
 
 # %% ../../nbs/monitoring/26_assessment.ipynb #f746e585
@@ -226,6 +274,8 @@ def judge_outcomes(
     params: dict[str, Any],  # section `monitor` of params.yaml
 ) -> list[Check]:
     "Compare predictions and labels of the newest window with their references."
+    if case.learned:
+        return []
     counted = tuple(params[k] for k in ("false_alarm_rate", "min_effect", "min_defect_share"))
     limits = read_limits(params.get("limits"))
     past, task, times = case.past, case.task, case.times

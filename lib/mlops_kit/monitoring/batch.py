@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .assessment import Span, parts_note, parts_of_window
+from .assessment import Span, parts_note, parts_of_window, trained_note
 from ..core.files import UserError, read_yaml
 from ..core.records import load_record
 from .checks import Check
@@ -278,6 +278,7 @@ def compare_delivery(
     tolerated = bool(checks) and not checks[0].alarm
     notes = [*delivery_notes(delivery, tolerated), *notes, *window_notes(monitored.windows[-1])]
     notes += parts_note(parts_of_window(monitored.case, spans))
+    notes += trained_note(monitored.case, monitored.known)
     notes.append(label_note(rows, listing["target"], result))
     return {"asof": None, "model": name} | result | {"notes": notes, "report": ""}
 

@@ -42,7 +42,8 @@ class Reference:
     bins: dict[str, Bins]
     counts: dict[str, np.ndarray]  # int64, shape (days, 1 + bins); (1, 1 + bins) without time
     # "importance" by feature, "units" by column where the contract has them, "copies": their share,
-    # "rows": see `deliveries.sketch_rows`; "missing_with": see `relations.missing_partners`
+    # "rows": see `deliveries.sketch_rows`; "missing_with": see `relations.missing_partners`;
+    # "trained": see `training_reference.sketch_trained`
     about: dict[str, Any] = field(default_factory=dict)
     # by column and statistic, see `describe_days` and `missing_alone`: float64 by day; {} without time
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)

@@ -5,10 +5,15 @@
 # %% auto #0
 __all__ = [
     "SKETCH_SIZE",
+    "TRAINED_SIZE",
+    "MIN_TRAINED",
+    "MAX_RECURRING",
     "row_hashes",
     "count_copies",
     "copy_shares",
     "sketch_rows",
+    "sketch_trained",
+    "find_fresh",
     "rows_of_days",
     "reference_of_training",
 ]
@@ -96,6 +101,49 @@ def sketch_rows(
     }
 
 
+# %% ../../nbs/monitoring/07_training_reference.ipynb #7b18a56c
+TRAINED_SIZE = 5000  # hashes that are kept
+MIN_TRAINED, MAX_RECURRING = 0.05, 0.5  # share of rows that must be found; that are alike anyway
+
+
+def sketch_trained(
+    features: pd.DataFrame,  # of the rows that a model was trained on
+) -> dict[str, Any]:
+    """Summarise which rows a model was trained on.
+
+    Returns "modulus": which hashes are kept; "hashes": these, in hex; "recurring": share of rows
+    that equal another.
+    """
+    hashes = row_hashes(features, "")
+    if not len(hashes):
+        return {}
+    modulus = max(1, round(len(hashes) / TRAINED_SIZE))
+    kept = np.unique(hashes[hashes % modulus == 0])
+    recurring = float(pd.Series(hashes).duplicated(keep=False).mean())
+    return {
+        "modulus": modulus,
+        "hashes": [f"{h:016x}" for h in kept],
+        "recurring": round(recurring, 6),
+    }
+
+
+def find_fresh(
+    features: pd.DataFrame,
+    sketch: dict[str, Any],  # see `sketch_trained`; {} for a bundle without one
+) -> np.ndarray:  # bool: rows that surely were not; all where hardly any row is found again
+    "Find the rows that a model was not trained on."
+    every = np.ones(len(features), dtype=bool)
+    if not sketch or not len(features):
+        return every
+    hashes = row_hashes(features, "")
+    sampled = hashes % np.uint64(sketch["modulus"]) == 0
+    known = np.array([int(h, 16) for h in sketch["hashes"]], dtype="uint64")
+    found = sampled & np.isin(hashes, known)
+    share = found.sum() / max(sampled.sum(), 1)
+    told = sketch["recurring"] <= MAX_RECURRING and share > sketch["recurring"] + MIN_TRAINED
+    return sampled & ~found if told else every
+
+
 # %% ../../nbs/monitoring/07_training_reference.ipynb #1e082cdc
 def rows_of_days(
     clean: pd.DataFrame,  # rows that keep the contract
@@ -129,6 +177,8 @@ def reference_of_training(
     about = {"importance": importance, "copies": copies, "units": units}
     if times is not None:
         about["rows"] = sketch_rows(seen, features.time, times)
+    else:
+        about["trained"] = sketch_trained(seen)
     reference = make_reference(columns, kinds, times, about)
     add_column(reference, LABEL, *label_column(labels, features.spec), times)
     return reference
