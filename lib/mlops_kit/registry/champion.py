@@ -4,7 +4,6 @@
 
 # %% auto #0
 __all__ = [
-    "CHAMPION_HEADER",
     "read_champion",
     "fetch_champion",
     "describe_task_change",
@@ -34,12 +33,6 @@ from ..storage.objects import copy_output, open_store
 
 
 # %% ../../nbs/registry/02_champion.ipynb #c26cf06e
-CHAMPION_HEADER = (
-    "# The model that candidates are compared with: what held `prod` when the pipeline was last "
-    "brought up to date. `mlops-nb repro` writes it.\n"
-)
-
-
 def read_champion(
     root: Path,  # the project's root
     # Returns: "version", "commit", "bundle": DVC's hash of the bundle; each None where there is no

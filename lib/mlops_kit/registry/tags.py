@@ -7,6 +7,7 @@ __all__ = [
     "TAG_PATTERN",
     "ENTRY_FORMAT",
     "CONFLICT_MESSAGES",
+    "CHAMPION_HEADER",
     "Entry",
     "write_message",
     "read_fields",
@@ -352,3 +353,10 @@ def check_stage(
     if stage not in known:
         raise UserError(f"there is no stage {stage!r}; stages are: {', '.join(known)} (in .gto)")
     return stage
+
+
+# %% ../../nbs/registry/01_tags.ipynb #7d675e89
+CHAMPION_HEADER = (
+    "# The model that candidates are compared with: what held `prod` when the pipeline was last "
+    "brought up to date. `mlops-nb repro` writes it.\n"
+)

@@ -32,7 +32,7 @@ from typing import Any
 import yaml
 
 from ..core.files import UserError
-from .champion import CHAMPION_HEADER, read_champion
+from .champion import read_champion
 from ..notebooks.source import save_text
 from .numbering import next_version
 from mlops_kit.registry.preconditions import (
@@ -43,6 +43,7 @@ from mlops_kit.registry.preconditions import (
     score_line,
 )
 from mlops_kit.registry.tags import (
+    CHAMPION_HEADER,
     Entry,
     RegistryConflict,
     add_entry,

@@ -32,7 +32,7 @@ from typing import Any
 import yaml
 
 from ..core.files import UserError
-from ..registry.champion import CHAMPION_HEADER
+from ..registry.tags import CHAMPION_HEADER
 from ..core.project import KIT
 from ..core.sandbox import unbound_environment
 from .filling import fill_file, fill_params, renamed
