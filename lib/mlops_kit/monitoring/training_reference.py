@@ -103,7 +103,8 @@ def sketch_rows(
 
 # %% ../../nbs/monitoring/07_training_reference.ipynb #7b18a56c
 TRAINED_SIZE = 5000  # hashes that are kept
-MIN_TRAINED, MAX_RECURRING = 0.05, 0.5  # share of rows that must be found; that are alike anyway
+MIN_TRAINED = 0.05  # share of rows that must be found
+MAX_RECURRING = 0.05  # of rows that are alike: with more, those unlike any are a choice of odd ones
 
 
 def sketch_trained(
@@ -130,7 +131,7 @@ def sketch_trained(
 def find_fresh(
     features: pd.DataFrame,
     sketch: dict[str, Any],  # see `sketch_trained`; {} for a bundle without one
-) -> np.ndarray:  # bool: rows that surely were not; all where hardly any row is found again
+) -> np.ndarray:  # bool: rows that surely were not; all where no more are found than by chance
     "Find the rows that a model was not trained on."
     every = np.ones(len(features), dtype=bool)
     if not sketch or not len(features):
@@ -140,8 +141,9 @@ def find_fresh(
     known = np.array([int(h, 16) for h in sketch["hashes"]], dtype="uint64")
     found = sampled & np.isin(hashes, known)
     share = found.sum() / max(sampled.sum(), 1)
-    told = sketch["recurring"] <= MAX_RECURRING and share > sketch["recurring"] + MIN_TRAINED
-    return sampled & ~found if told else every
+    if share <= sketch["recurring"] + MIN_TRAINED:
+        return every
+    return sampled & ~found if sketch["recurring"] <= MAX_RECURRING else ~every
 
 
 # %% ../../nbs/monitoring/07_training_reference.ipynb #1e082cdc
