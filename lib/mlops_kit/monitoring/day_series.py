@@ -8,6 +8,7 @@ __all__ = [
     "MIN_SIDED",
     "MUCH_NEARER",
     "MIN_MEDIAN_DAYS",
+    "MAX_MEDIAN_WINDOWS",
     "weekday_effects",
     "arcsine",
     "DaySeries",
@@ -290,6 +291,7 @@ def fit_series(
 
 # %% ../../nbs/monitoring/09_day_series.ipynb #b32cedf1
 MIN_MEDIAN_DAYS = 3  # days of a window from which on their median is not a day's own figure
+MAX_MEDIAN_WINDOWS = 400  # of a reference of many years: medians of all would take minutes
 
 
 def sided_medians(
@@ -314,6 +316,9 @@ def fit_median(
     enough = (windows & known).sum(1) >= MIN_MEDIAN_DAYS
     if not enough.any() or not windows.any(1).all():
         return None
+    places = np.flatnonzero(enough)
+    some = np.unique(np.linspace(0, len(places) - 1, MAX_MEDIAN_WINDOWS).astype("int64"))
+    enough[np.setdiff1d(places, places[some])] = False
     inside = np.nanmedian(np.where(windows[enough], values, np.nan), axis=1)
     center = np.array([np.nanmedian(values)])
     errors = (arcsine(inside) - arcsine(center))[:, None]
