@@ -38,7 +38,7 @@ from .day_statistics import BRIEF_DAYS
 from .limits import LIMITS, Limits
 from .null_distribution import sides_of_windows
 from .reference import Reference
-from .training_reference import row_hashes
+from .training_reference import read_hashes, row_hashes
 from .variability import binomial_limit, place_windows
 from .day_series import Placing, fit_series
 from .window_errors import error_limit, t_quantile
@@ -195,7 +195,7 @@ def check_repeated(
     rate: float,  # false alarms
 ) -> list[Check]:  # one, or none where too few rows can tell
     "Estimate the share of the rows that came before."
-    known = np.array([int(h, 16) for h in sketch.get("hashes", [])], dtype="uint64")
+    known = read_hashes(sketch.get("hashes", []))
     hashes = row_hashes(features, time)
     small = hashes[hashes <= known.max()] if len(known) and len(hashes) else known[:0]
     usual = sketch.get("recurring", 1.0)

@@ -5,6 +5,7 @@
 # %% auto #0
 __all__ = [
     "compare_missing_rows",
+    "share_check",
     "compare_missing_day",
     "compare_missing_alone",
     "compare_missing",
@@ -16,7 +17,7 @@ import numpy as np
 
 from .checks import Check, choose_limit, day_limit, share_limit
 from .counting import Window
-from .day_series import MIN_MEDIAN_DAYS
+from .day_series import MIN_MEDIAN_DAYS, DaySeries
 from .null_distribution import NullDistribution
 from .reference import Reference
 from .variability import binomial_limit, effective_rows, missing_share
@@ -53,6 +54,26 @@ def compare_missing_rows(
     return Check(name, "missing", jump, limit, "fail", basis, words, broken)
 
 
+def share_check(
+    name: str,  # the column
+    shares: tuple[float, float],  # the usual one, and that of the window
+    series: DaySeries,  # of that share
+    rows: tuple[float, float],  # that the window's share is worth; those that must be missing of
+    null: NullDistribution,
+    words: str,  # what is missing
+    smallest: float,  # change of the share that counts
+) -> Check:
+    "Compare one share of missing rows with what days and chance explain."
+    (usual, share), limits = shares, null.limits
+    error = day_limit(series, null, null.rate)[0]
+    by_days = share_limit(usual, error, share > usual) if series.errors.any() else 0.0
+    by_rows = float(binomial_limit(usual, rows[0], null.rate))
+    few = (limits.min_broken_rows - 0.5) / max(rows[1], 1)
+    limit, basis = choose_limit(max(smallest, few), by_rows, by_days, null)
+    words = f"{words}: {usual:.1%} → {share:.1%}"
+    return Check(name, "missing", abs(share - usual), limit, "fail", basis, words)
+
+
 def compare_missing_day(
     name: str,  # the column
     window: Window,
@@ -63,18 +84,14 @@ def compare_missing_day(
     column, share = null.columns.get(name), window.statistics.get(name, {}).get("missing")
     if column is None or column.missing_day is None or share is None:
         return []
-    if len(window.days) < MIN_MEDIAN_DAYS:
-        return []
-    series, rate = column.missing_day, null.rate
-    usual = float(series.center[0])
-    error = day_limit(series, null, rate)[0]
-    by_days = share_limit(usual, error, share > usual) if series.errors.any() else 0.0
-    rows = window.rows * 2 / np.pi  # the median of days is less certain than their mean
-    by_rows = float(binomial_limit(usual, rows, rate))
-    few = (null.limits.min_broken_rows - 0.5) / max(window.day_rows, 1)
-    limit, basis = choose_limit(max(smallest, few), by_rows, by_days, null)
-    words = f"missing on the median day: {usual:.1%} → {share:.1%}"
-    return [Check(name, "missing", abs(share - usual), limit, "fail", basis, words)]
+    if len(window.days) < MIN_MEDIAN_DAYS or null.known:  # of days that are the reference's own,
+        return []  # the median is no mixture of two medians
+    series = column.missing_day
+    shares = float(series.center[0]), share
+    # the median of days is less certain than their mean
+    rows = window.rows * 2 / np.pi, window.day_rows
+    words = "missing on the median day"
+    return [share_check(name, shares, series, rows, null, words, smallest)]
 
 
 def compare_missing_alone(
@@ -89,16 +106,10 @@ def compare_missing_alone(
     if column is None or column.missing_alone is None or share is None:
         return []
     series = column.missing_alone
-    usual = float(np.clip(series.expected(window.weekdays)[0], 0, 1))
-    error = day_limit(series, null, null.rate)[0]
-    by_days = share_limit(usual, error, share > usual) if series.errors.any() else 0.0
-    rows = effective_rows(window.rows, series.base)
-    by_rows = float(binomial_limit(usual, rows, null.rate))
-    few = (null.limits.min_broken_rows - 0.5) / max(window.rows, 1)
-    limit, basis = choose_limit(max(smallest, few), by_rows, by_days, null)
-    partner = reference.about["missing_with"][name]
-    words = f"missing where {partner} has a value: {usual:.1%} → {share:.1%} of the rows"
-    return [Check(name, "missing", abs(share - usual), limit, "fail", basis, words)]
+    shares = float(np.clip(series.expected(window.weekdays)[0], 0, 1)), share
+    rows = float(effective_rows(window.rows, series.base)), window.rows
+    words = f"missing where {reference.about['missing_with'][name]} has a value"
+    return [share_check(name, shares, series, rows, null, words, smallest)]
 
 
 def compare_missing(

@@ -10,6 +10,8 @@ __all__ = [
     "MAX_RECURRING",
     "row_hashes",
     "count_copies",
+    "write_hashes",
+    "read_hashes",
     "copy_shares",
     "sketch_rows",
     "sketch_trained",
@@ -60,6 +62,20 @@ def count_copies(
 SKETCH_SIZE = 1000  # hashes that a reference keeps
 
 
+def write_hashes(
+    hashes: np.ndarray,  # uint64
+) -> list[str]:  # in hex, since JSON's numbers end at 2**53
+    "Write hashes for a record."
+    return [f"{h:016x}" for h in hashes]
+
+
+def read_hashes(
+    written: list[str],  # see `write_hashes`
+) -> np.ndarray:  # uint64
+    "Read the hashes of a record."
+    return np.array([int(h, 16) for h in written], dtype="uint64")
+
+
 def copy_shares(
     hashes: np.ndarray,  # of the rows, see `row_hashes`
     times: pd.Series,  # of the rows
@@ -95,7 +111,7 @@ def sketch_rows(
     recurring = float(np.isin(hashes, days.index[days > 1].to_numpy()).mean())
     least = np.unique(hashes)[:SKETCH_SIZE]
     return {
-        "hashes": [f"{h:016x}" for h in least],
+        "hashes": write_hashes(least),
         "recurring": round(recurring, 6),
         "copies": copy_shares(hashes, times),
     }
@@ -123,7 +139,7 @@ def sketch_trained(
     recurring = float(pd.Series(hashes).duplicated(keep=False).mean())
     return {
         "modulus": modulus,
-        "hashes": [f"{h:016x}" for h in kept],
+        "hashes": write_hashes(kept),
         "recurring": round(recurring, 6),
     }
 
@@ -138,7 +154,7 @@ def find_fresh(
         return every
     hashes = row_hashes(features, "")
     sampled = hashes % np.uint64(sketch["modulus"]) == 0
-    known = np.array([int(h, 16) for h in sketch["hashes"]], dtype="uint64")
+    known = read_hashes(sketch["hashes"])
     found = sampled & np.isin(hashes, known)
     share = found.sum() / max(sampled.sum(), 1)
     if share <= sketch["recurring"] + MIN_TRAINED:
