@@ -115,6 +115,9 @@ def remove_dead_trees(
     for line in run_git(project, "worktree", "list", "--porcelain").splitlines():
         found = re.match(rf"worktree (.*/{SCRATCH}(\d+)-[^/]*)/tree$", line)
         if found and not psutil.pid_exists(int(found[2])):
+            # a tree stays locked where git was killed while it added it, and is not pruned then
+            command = ["git", "worktree", "unlock", found[1] + "/tree"]
+            subprocess.run(command, cwd=project, capture_output=True)
             remove(Path(found[1]), quiet=True)
     run_git(project, "worktree", "prune")
 
