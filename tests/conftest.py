@@ -31,9 +31,12 @@ if "TESTS_SHARED" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["TESTS_SHARED"], ignore_errors=True)
 
 # files whose tests work on one project in turn: one worker runs them
-TOGETHER = {"test_experiments", "test_pipeline", "test_reruns", "test_versions", "test_actions"}
-# files with the longest tests: they begin, so that the short ones fill both workers to the end
-LONGEST = "experiments pipeline actions versions init update bytes stages registry workflows"
+TOGETHER = {f"test_{n}" for n in "experiments pipeline reruns versions actions extend".split()}
+# files with the longest tests: they begin, so that the short ones fill both workers to the end;
+# the first makes the project that others copy, while the second worker runs `init`, which needs none
+LONGEST = (
+    "experiments init versions actions pipeline reruns extend update stages registry workflows"
+)
 
 
 class ByProject(LoadScopeScheduling):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import GIT, ROOT, copy_project, run
+from conftest import GIT, ROOT, copy_project, run, set_params
 
 from mlops_kit.core.files import UserError, only_one, read_yaml
 from mlops_kit.scaffold.init import init_project
@@ -55,8 +55,14 @@ def options(**changes) -> dict:
     } | changes
 
 
+SHORT = {"train.rounds": 30, "evaluate.resamples": 20, "evaluate.importance_rows": 100}
+
+
 def repro(project: Path) -> subprocess.CompletedProcess:
-    "Bring a made project up to date with this environment's command and library."
+    """Bring a made project up to date with this environment's command and library, with fewer
+    rounds and draws.
+    """
+    set_params(project, SHORT)
     return run(["mlops-nb", "repro"], project)
 
 
