@@ -16,7 +16,7 @@ extra: setup  ## install what few need: WITH=s3, WITH=mlflow or WITH="s3 mlflow"
 repro: setup  ## bring the pipeline up to date and say what happened
 	@$(BIN)/mlops-nb repro
 
-test: setup  ## run every test: notebooks, package, pipeline
+test: setup  ## run every test: notebooks, package, pipeline; COVERAGE=1 counts the lines they reach, as CI does
 	@sh scripts/test.sh
 
 push: setup  ## send what dvc.lock names to the DVC remote

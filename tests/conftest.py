@@ -31,7 +31,8 @@ if "TESTS_SHARED" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["TESTS_SHARED"], ignore_errors=True)
 
 # files whose tests work on one project in turn: one worker runs them
-TOGETHER = {f"test_{n}" for n in "experiments pipeline reruns versions actions extend".split()}
+IN_TURN = "actions docs experiments extend pipeline reports reruns update versions"
+TOGETHER = {f"test_{name}" for name in IN_TURN.split()}
 # files with the longest tests: they begin, so that the short ones fill both workers to the end;
 # the first makes the project that others copy, while the second worker runs `init`, which needs none
 LONGEST = (

@@ -30,7 +30,7 @@ from mlops_kit.core.files import UserError
 from mlops_kit.registry.tags import read_entries, stage_stack
 from mlops_kit.core.git import run_git
 
-EXAMPLES = int(os.environ.get("REGISTRY_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("REGISTRY_EXAMPLES", "6"))
 NAME = "toy-model"
 KINDS = {
     "first": {},
@@ -366,6 +366,6 @@ def test_random_hands(world: Path) -> None:
     Hands.happened.clear()
     run_state_machine_as_test(Hands, settings=profile)
     # the rules and invariants judge every step; this, that there was something to judge; none of
-    # the default's twelve examples reaches a rollback that succeeds or a refused registration
+    # the default's six examples reaches a rollback that succeeds or a refused registration
     wanted = {"register done", "promote done", "promote refused", "rollback refused"}
     assert wanted | {"killed", "interleaved"} <= (+Hands.happened).keys(), Hands.happened

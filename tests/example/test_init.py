@@ -373,13 +373,12 @@ def test_a_query_of_a_database_and_a_leak_that_shuts_the_gate(tmp_path: Path) ->
         tmp_path / "p", f'{address}::select * from orders where "price (€)" > 1', options()
     )
     assert any("LEAK" in line and "refund" in line for line in lines)
-    result = repro(tmp_path / "p")
-    assert "features: refund looks like a leak" in result.stderr
-    assert (
-        result.returncode == 0
-        and "gate: NOT passed" in result.stdout
-        and "look like leaks (refund)" in result.stdout
-    ), result.stdout + result.stderr
+    result = run(["dvc", "repro", "gate"], tmp_path / "p")
+    assert result.returncode == 0 and "features: refund looks like a leak" in result.stderr
+    verdict = run(["mlops-nb", "gate"], tmp_path / "p")
+    assert verdict.returncode == 1 and "look like leaks (refund)" in verdict.stdout, (
+        verdict.stdout + verdict.stderr
+    )
     assert (tmp_path / "shop.db").read_bytes() == before
     with pytest.raises(UserError, match="no such table: nowhere"):
         init_project(tmp_path / "q", f"{address}::select * from nowhere", options())
