@@ -199,6 +199,7 @@ def small_params() -> dict:
     small = sample_params(ROOT)
     small["train"]["rounds"] = 15
     small["evaluate"] |= {"resamples": 20, "importance_rows": 100}
+    small["gate"]["non_inferiority_margin"] = 9.0  # a few rounds fewer are good enough
     small["train"]["search"] = {
         "method": "tpe",
         "seconds": 0,

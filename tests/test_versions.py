@@ -48,19 +48,6 @@ def ann() -> Iterator[None]:
 def project(ann: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     "A project with a DVC remote, whose first model was registered."
     folder = make_project(tmp_path_factory.mktemp("versions") / "p")
-    set_params(
-        folder,
-        {
-            "gate.min_score": -9.0,
-            "gate.min_gain": -9.0,
-            "gate.min_over_chance": -9.0,
-            "gate.min_slice_score": -9.0,
-            "gate.min_test_rows": 0,
-            "gate.min_rare_rows": 0,
-            "gate.non_inferiority_margin": 9.0,
-        },
-    )
-    assert repro(folder).returncode == 0
     git(folder, "add", "-A"), git(folder, "commit", "-qm", "first")
     return folder
 

@@ -200,14 +200,14 @@ def test_a_feature_of_ones_own_reaches_training_and_serving(project: Path, tmp_p
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False))
     text = (copy / "params.yaml").read_text()
     (copy / "params.yaml").write_text(text.replace("derived: []", "derived: [root_of_price]"))
-    result = repro(copy)
+    result = run(["dvc", "repro", "package"], copy)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
     assert (
         "root_of_price"
         in json.loads((copy / "data/features/features.json").read_text())["features"]
     )
     assert "def root_of_price" in (copy / "my_shop/features.py").read_text()
-    print(f"a feature, from the edit to the new verdict: {time.perf_counter() - started:.1f} s")
+    print(f"a feature, from the edit to the new bundle: {time.perf_counter() - started:.1f} s")
 
 
 @pytest.mark.parametrize(
