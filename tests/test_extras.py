@@ -1,7 +1,10 @@
-"The extras' locks: hashes for everything, no addresses, nothing that the base lock has, and the names that settings.ini gives."
+"The extras' locks: hashes for everything, no addresses, nothing that the base lock has, and the names that settings.ini gives; and the uv that set-up kept."
 
+import hashlib
 import re
 import subprocess
+import sys
+import zipfile
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -63,3 +66,24 @@ def test_an_unknown_extra_is_one_line_naming_the_others(words: list[str]) -> Non
     )
     assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1 and done.stdout == ""
     assert all(name in done.stderr for name in asked())
+
+
+def unpack(folder: Path) -> subprocess.CompletedProcess:
+    "Ask set-up's script for the uv of the wheels that are kept in a folder."
+    command = [sys.executable, str(ROOT / "scripts/kept_uv.py"), str(folder), str(folder / "kept")]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_set_up_takes_a_kept_uv_only_with_the_hash_of_the_lock(tmp_path: Path) -> None:
+    wheel = tmp_path / "uv-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("uv-1.0.data/scripts/uv", "#!/bin/sh\necho uv 1.0\n")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    lock = tmp_path / "requirements.txt"
+    lock.write_text(f"uv==1.0 \\\n    --hash=sha256:{'0' * 64}\n")
+    assert unpack(tmp_path).returncode == 1 and not (tmp_path / "kept").exists()
+    lock.write_text(f"uv==1.0 \\\n    --hash=sha256:{digest}\n")
+    done = unpack(tmp_path)
+    assert done.returncode == 0 and Path(done.stdout.strip()).name.startswith("pip-"), done.stderr
+    said = subprocess.run([tmp_path / "kept/uv"], capture_output=True, text=True).stdout
+    assert said == "uv 1.0\n"
