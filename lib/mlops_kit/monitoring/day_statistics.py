@@ -5,6 +5,7 @@
 # %% auto #0
 __all__ = [
     "VARYING_DAYS",
+    "LOG_DIGITS",
     "BRIEF_DAYS",
     "top_shares",
     "log_spreads",
@@ -38,6 +39,7 @@ def top_shares(
 
 # %% ../../nbs/monitoring/04_day_statistics.ipynb #3b0b9139
 VARYING_DAYS = 0.8  # share of days that vary, from which on a column has a spread to speak of
+LOG_DIGITS = 9  # decimals of a logarithm that are kept: the last bits differ between processors
 
 
 def log_spreads(
@@ -52,7 +54,8 @@ def log_spreads(
     distance = (known - by_day.transform("median")).abs()
     mean = distance.groupby(day).mean()
     some = mean[mean > 0]
-    spreads[some.index.to_numpy("int64")] = np.log(some.to_numpy("float64"))
+    logs = np.round(np.log(some.to_numpy("float64")), LOG_DIGITS)
+    spreads[some.index.to_numpy("int64")] = logs
     return spreads
 
 
