@@ -36,7 +36,8 @@ TOGETHER = {f"test_{name}" for name in IN_TURN.split()}
 # files with the longest tests: they begin, so that the short ones fill both workers to the end;
 # the first makes the project that others copy, while the second worker runs `init`, which needs none
 LONGEST = (
-    "experiments init versions actions pipeline reruns extend update stages registry workflows"
+    "experiments init versions actions pipeline reruns extend update bytes stages registry "
+    "workflows"
 )
 
 

@@ -70,14 +70,12 @@ def test_dvc_runs_the_temporary_copys_own_code_and_a_failing_gate_is_a_result(
 def test_a_grid_runs_what_is_missing_and_agrees_with_dvc(project: Path) -> None:
     before = git(project, "status", "--porcelain")
     result = run(
-        ["mlops-nb", "grid", "-S", "gate.min_score=-9,1.01", "-S", "evaluate.resamples=5"], project
+        ["mlops-nb", "grid", "-S", "gate.min_score=-9,1.01", "-S", "train.rounds=5"], project
     )
     assert result.returncode == 0 and "2 of 2 experiments are there" in result.stdout, (
         result.stdout + result.stderr
     )
-    again = run(
-        ["mlops-nb", "grid", "-S", "evaluate.resamples=5", "-S", "gate.min_score=1.01"], project
-    )
+    again = run(["mlops-nb", "grid", "-S", "train.rounds=5", "-S", "gate.min_score=1.01"], project)
     assert "1 experiments, 1 there already, 0 to run" in again.stdout
     found = [r for r in rows(project).values() if r["name"].startswith("grid-")]
     assert (
@@ -94,7 +92,7 @@ def test_a_grid_runs_what_is_missing_and_agrees_with_dvc(project: Path) -> None:
             "--name",
             "native",
             "-S",
-            "evaluate.resamples=5",
+            "train.rounds=5",
             "-S",
             "gate.min_score=-9",
         ],
