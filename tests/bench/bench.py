@@ -22,7 +22,7 @@ import yaml
 
 from mlops_kit.core.files import read_yaml
 from mlops_kit.core.project import project_notebooks, read_notebook, stage_names
-from mlops_kit.notebooks.runner import limit_threads
+from mlops_kit.core.fork_server import limit_threads
 from mlops_kit.notebooks.source import without_magics
 from mlops_kit.core.params import all_declared, resolve_parameters, sample_params
 

@@ -144,7 +144,7 @@ def strike(kind: str, run: subprocess.Popen) -> int:
     if kind == "parent":
         run.kill()
     else:
-        spared = r"mlops-nb (code|stage)" if kind == "stage stays" else None
+        spared = r"mlops-nb (code|stage)|core.fork_server" if kind == "stage stays" else None
         for _ in range(5):  # a process may have been born while the others died
             if not end(run.pid, spared):
                 break

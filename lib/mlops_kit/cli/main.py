@@ -46,6 +46,7 @@ from .models import more_commands
 from .operations import warn_interrupted
 from .projects import project_commands
 from .run_summary import summary_lines
+from ..core.fork_server import ask_fork_server, fork_server, wake_fork_server
 from ..core.project import KIT, use_project
 from ..core.diskspace import disk_error_line, monitor_disk
 
@@ -107,6 +108,8 @@ def command_stage(
     ),
 ) -> None:
     "Run one notebook as a stage and write its report. Example: mlops-nb stage train"
+    if (code := ask_fork_server(sys.argv)) is not None:
+        os._exit(code)  # the copy has said what there is to say
     from mlops_kit.notebooks.runner import stage_command
 
     raise typer.Exit(stage_command(name))
@@ -121,6 +124,7 @@ def code() -> None:
     from mlops_kit.notebooks.export import export_packages
     from mlops_kit.notebooks.pipeline import list_modules, write_projections
 
+    wake_fork_server()
     root = project_root()
     with only_one(root / ".dvc/tmp/stage.lock", "code"):
         exported = export_packages(root)
@@ -178,14 +182,16 @@ def run_dvc_locked(
     words: list[str],  # of the command
     lock: int,  # the file descriptor of a lock that its processes hold too
 ) -> int:  # exit code
-    "Run DVC with this environment's programs."
+    "Run DVC with this environment's programs; its stages start as copies of one process."
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return subprocess.run(
-        [sys.executable, "-m", "dvc", *words],
-        cwd=root,
-        env=os.environ | {"PATH": path},
-        pass_fds=[lock],
-    ).returncode
+    env = os.environ | {"PATH": path}
+    with fork_server(env) as variables:
+        return subprocess.run(
+            [sys.executable, "-m", "dvc", *words],
+            cwd=root,
+            env=env | variables,
+            pass_fds=[lock],
+        ).returncode
 
 
 # %% ../../nbs/cli/07_main.ipynb #4bfd6884

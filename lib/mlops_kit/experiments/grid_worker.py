@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..core.fork_server import fork_server
 from mlops_kit.core.sandbox import (
     clone_environment,
     clone_workspace,
@@ -52,12 +53,14 @@ def run_experiment(
     set_parameters(folder / "params.yaml", task["values"])
     env = clone_environment(folder) | {GRID_VARIABLE: str(root)}
 
-    def dvc(*words: str) -> int:
-        command = [sys.executable, "-m", "dvc", *words]
-        return subprocess.run(command, cwd=folder, env=env, stdin=subprocess.DEVNULL).returncode
+    def dvc(*words: str, **variables: str) -> int:
+        command, settings = [sys.executable, "-m", "dvc", *words], env | variables
+        run = subprocess.run(command, cwd=folder, env=settings, stdin=subprocess.DEVNULL)
+        return run.returncode
 
     dvc("checkout", "-q", "--force", "--allow-missing")
-    return dvc("exp", "run", "--name", task["name"])
+    with fork_server(env) as variables:
+        return dvc("exp", "run", "--name", task["name"], **variables)
 
 
 # %% ../../nbs/experiments/05_grid_worker.ipynb #dae992ca

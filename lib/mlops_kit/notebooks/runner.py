@@ -17,14 +17,11 @@ __all__ = [
     "describe_failure",
     "runnable_notebooks",
     "run_stage",
-    "limit_threads",
-    "return_memory",
     "stage_command",
 ]
 
 
 # %% ../../nbs/notebooks/09_runner.ipynb #52af7020
-import ctypes
 import hashlib
 import json
 import os
@@ -32,8 +29,6 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import MutableMapping
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -47,6 +42,7 @@ from mlops_kit.core.files import (
     read_yaml,
     remove,
 )
+from ..core.fork_server import limit_threads, return_memory
 from ..core.params import all_declared, resolve_parameters, sample_params
 from mlops_kit.core.project import (
     KIT,
@@ -296,30 +292,6 @@ def run_stage(
     write_states(root)
     note_timing(root, name, {"seconds": time.perf_counter() - started, "ended": time.time()})
     return report
-
-
-# %% ../../nbs/notebooks/09_runner.ipynb #a2ce060f
-def limit_threads(
-    environment: MutableMapping[str, str],  # changed in place; what is set stays
-) -> None:
-    "Keep numerical libraries from waiting busily for long."
-    # its threads only wait here, and wait busily
-    environment.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # on a busy machine, threads that wait busily take half as long again; on a quiet one, threads
-    # that sleep at once take twice as long: boosting has some thousand short loops a second
-    environment.setdefault("GOMP_SPINCOUNT", "1000")  # turns of GNU's OpenMP; 0.3 million are usual
-    environment.setdefault("KMP_BLOCKTIME", "0")  # milliseconds of LLVM's
-
-
-# %% ../../nbs/notebooks/09_runner.ipynb #618f5392
-def return_memory(
-    environment: MutableMapping[str, str],  # changed in place; what is set stays
-) -> None:
-    "Let freed memory go back to the system at once; other C libraries than glibc decide themselves."
-    environment.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    threshold, size = -3, 2**20  # M_MMAP_THRESHOLD of malloc.h, bytes
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(threshold, size)
 
 
 # %% ../../nbs/notebooks/09_runner.ipynb #ea74240e
