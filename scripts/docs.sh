@@ -9,8 +9,9 @@ key=$( (pwd; cat docs/requirements.txt; .venv/bin/python --version) | cksum)
 if [ "$(cat .venv-docs/ready 2>/dev/null)" != "$key" ]; then
     rm -rf .venv-docs
     .venv/bin/python -m venv --without-pip .venv-docs
-    sync() { VIRTUAL_ENV=.venv-docs .venv/bin/uv pip sync --quiet --require-hashes --compile-bytecode --link-mode "${UV_LINK_MODE:-hardlink}" "$@" docs/requirements.txt; }
+    sync() { VIRTUAL_ENV=.venv-docs .venv/bin/uv pip sync --quiet --require-hashes --link-mode "${UV_LINK_MODE:-hardlink}" "$@" docs/requirements.txt; }
     sync --offline 2>/dev/null || sync || fail "could not install docs/requirements.txt; run again when the network is back"
+    sh scripts/compile.sh .venv-docs/lib
     echo "$key" > .venv-docs/ready
 fi
 .venv/bin/python docs/generate.py docs/_build/source

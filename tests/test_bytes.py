@@ -1,11 +1,11 @@
-"Rebuilt from nothing, with other threads, hash seed, time zone, locale and processor, a project has the same bytes; `make proofs` does this on the real data."
+"Rebuilt from nothing by `dvc repro` alone, each stage a process of its own, with other threads, hash seed, time zone, locale and processor, a project has the same bytes; `make proofs` does this on the real data."
 
 import shutil
 from pathlib import Path
 
 import yaml
 from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
-from conftest import make_project, ran, repro
+from conftest import make_project, ran, run
 
 # what numpy would use here; an older processor has none of it, and other last bits in logarithms
 SIMD = [name for name in __cpu_dispatch__ if __cpu_features__[name]]
@@ -26,8 +26,10 @@ def test_rebuilt_from_nothing_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (
         len(
             ran(
-                repro(
+                run(
+                    ["dvc", "repro"],
                     project,
+                    PYTHONPATH=str(project),
                     OMP_NUM_THREADS="1",
                     PYTHONHASHSEED="7",
                     TZ="Pacific/Auckland",

@@ -40,7 +40,7 @@ TIMER = """
 import json, os, sys, time
 started = time.perf_counter()
 _, status, used = os.wait4(os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ), 0)
-peak = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 fact = [sys.argv[1], time.perf_counter() - started, used.ru_utime + used.ru_stime, peak]
 with open("bench/costs.jsonl", "a") as log:
     log.write(json.dumps(fact) + "\\n")

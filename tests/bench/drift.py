@@ -71,8 +71,8 @@ def verdict_on(rows: pd.DataFrame, days: int, week: pd.DataFrame) -> dict[str, f
 
 
 def peak_memory() -> float:  # MB
-    scale = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def compare(rounds: int = 3) -> dict[str, dict[str, float]]:

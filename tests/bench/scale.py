@@ -70,7 +70,7 @@ def measure(folder: Path, stage: str) -> dict[str, float]:
     run([PYTHON, "-I", "-S", "-c", TIMER, stage, COMMAND, "stage", stage], folder, folder)
     line = (folder / "bench/costs.jsonl").read_text(encoding="utf-8").splitlines()[-1]
     _, seconds, _, peak = json.loads(line)
-    return {"seconds": seconds, "MB": peak * 2**20 / 1e6}
+    return {"seconds": seconds, "MB": peak}
 
 
 def measure_stages(

@@ -461,7 +461,7 @@ def readable(table: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[str]]
     return pd.DataFrame(columns), words
 
 
-def test_rows(table: pd.DataFrame, project: Path) -> tuple[np.ndarray, np.ndarray]:
+def placed_rows(table: pd.DataFrame, project: Path) -> tuple[np.ndarray, np.ndarray]:
     "Find the training and the test rows of a project in the table it was made from."
     from mlops_kit.core.contract import load_contract
     from mlops_kit.core.files import read_yaml
@@ -593,7 +593,7 @@ def prove(name: str, work: Path, given: tuple) -> str:
         json.loads((work / folder / f"metrics/{n}.json").read_text())
         for n in ("evaluate", "gate", "train")
     )
-    hand, linear = by_hand(table, target, found["task"], test_rows(table, work / folder))
+    hand, linear = by_hand(table, target, found["task"], placed_rows(table, work / folder))
     wrong = faults(found, gate, hand, linear)
     if name.startswith("noise") and gate["passed"]:
         wrong.append("the gate passes noise")

@@ -262,6 +262,7 @@ def serve() -> None:
 @contextmanager
 def fork_server(
     environment: Mapping[str, str],  # of the processes that may ask
+    python: str = sys.executable,  # their interpreter
 ) -> Iterator[dict[str, str]]:  # the variables to add to it
     "Run a fork server as long as the block does; where there can be none, give no variables."
     if sys.platform != "linux":  # elsewhere libraries do not bear being copied
@@ -274,7 +275,7 @@ def fork_server(
             listener.listen()
             process = subprocess.Popen(
                 [
-                    sys.executable,
+                    python,
                     "-P",
                     "-c",
                     f"from {__name__} import serve; serve()",
@@ -282,6 +283,7 @@ def fork_server(
                 ],
                 env=environment,
                 stdin=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # an older library has no server: its stages run alone
                 pass_fds=[listener.fileno()],
             )
     except OSError:  # an address that is too long, no memory for another process

@@ -44,6 +44,7 @@ from mlops_kit.core.files import (
 from ..models.evaluation import resample_units
 from ..core.git import run_git
 from ..core.project import project_path
+from ..core.fork_server import fork_server
 from ..core.sandbox import unbound_environment
 from ..core.records import FORMER_FILES, load_record
 from ..models.metrics import compare_with_baseline, resample_weights
@@ -258,16 +259,19 @@ def rerun_version(
     version: str,  # for messages
 ) -> None:
     "Run a version's whole pipeline. Raises UserError with its last line when it fails."
-    process = subprocess.Popen(
-        [str(bin_folder / "python"), "-m", "dvc", "repro", "--force", "--no-run-cache"],
-        cwd=folder,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    lines = [line.rstrip() for line in progress(process.stdout, f"rebuild {version}")]
-    if process.wait():
+    python = str(bin_folder / "python")
+    with fork_server(env, python) as variables:
+        process = subprocess.Popen(
+            [python, "-m", "dvc", "repro", "--force", "--no-run-cache"],
+            cwd=folder,
+            env=env | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        lines = [line.rstrip() for line in progress(process.stdout, f"rebuild {version}")]
+        process.wait()
+    if process.returncode:
         reason = ([line for line in lines if line] or ["no reason given"])[-1][:300]
         raise UserError(f"the pipeline of {version} does not run: {reason}")
 
