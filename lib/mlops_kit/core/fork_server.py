@@ -19,6 +19,7 @@ __all__ = [
     "follow",
     "run_command",
     "serve",
+    "start_server",
     "fork_server",
 ]
 
@@ -29,6 +30,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -54,11 +56,14 @@ OF_SHELLS = ("_", "COLUMNS", "LINES", "OLDPWD", "PS1", "PS2", "PS4", "PWD", "SHL
 
 def import_conditions(
     environment: Mapping[str, str],  # variables
-) -> dict[str, str]:  # what has to be the same; the interpreter and this library as well
-    "Keep of an environment what may decide how libraries are imported."
+) -> dict[str, str]:  # what has to be the same
+    "Keep what may decide how libraries are imported, and what this process may use."
     kept = {k: v for k, v in environment.items() if k not in (*OF_SHELLS, SERVER)}
+    limits = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
     return {k: v for k, v in kept.items() if not k.startswith("DVC_")} | {
-        "": f"{sys.executable} {__file__}"
+        "/program": f"{sys.executable} {__file__}",
+        "/limits": str([resource.getrlimit(limit) for limit in limits]),
+        "/share": f"{os.nice(0)} {sorted(os.sched_getaffinity(0))}",
     }
 
 
@@ -157,6 +162,7 @@ def wait_for_request(
     while True:
         ready, _, _ = select.select([listener, owner], [], [], 0 if awake and missing else None)
         if owner in ready:
+            shutil.rmtree(Path(listener.getsockname()).parent, ignore_errors=True)
             sys.exit()
         if listener in ready:
             awake, (connection, _) = True, listener.accept()
@@ -259,40 +265,41 @@ def serve() -> None:
 
 
 # %% ../../nbs/core/11_fork_server.ipynb #83393292
+def start_server(
+    place: Path,  # of the socket
+    environment: Mapping[str, str],  # of the processes that may ask
+    python: str,  # their interpreter
+) -> subprocess.Popen:
+    "Start a fork server. Raises OSError for an address that is too long, or no memory for it."
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place))
+        listener.listen()
+        code = f"from {__name__} import serve; serve()"
+        return subprocess.Popen(
+            [python, "-P", "-c", code, str(listener.fileno())],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # an older library has no server: its stages run alone
+            pass_fds=[listener.fileno()],
+        )
+
+
 @contextmanager
 def fork_server(
     environment: Mapping[str, str],  # of the processes that may ask
     python: str = sys.executable,  # their interpreter
 ) -> Iterator[dict[str, str]]:  # the variables to add to it
     "Run a fork server as long as the block does; where there can be none, give no variables."
-    if sys.platform != "linux":  # elsewhere libraries do not bear being copied
-        yield {}
-        return
-    folder = Path(tempfile.mkdtemp(prefix="mlops_nb-fork-"))  # only this user may enter
+    folder = process = None
+    if sys.platform == "linux":  # elsewhere libraries do not bear being copied
+        with suppress(OSError):
+            folder = Path(tempfile.mkdtemp(prefix="mlops_nb-fork-"))  # only this user may enter
+            process = start_server(folder / "socket", environment, python)
     try:
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(folder / "socket"))
-            listener.listen()
-            process = subprocess.Popen(
-                [
-                    python,
-                    "-P",
-                    "-c",
-                    f"from {__name__} import serve; serve()",
-                    str(listener.fileno()),
-                ],
-                env=environment,
-                stdin=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # an older library has no server: its stages run alone
-                pass_fds=[listener.fileno()],
-            )
-    except OSError:  # an address that is too long, no memory for another process
-        shutil.rmtree(folder, ignore_errors=True)
-        yield {}
-        return
-    try:
-        yield {SERVER: str(folder / "socket")}
+        yield {SERVER: str(folder / "socket")} if process else {}
     finally:
-        process.kill()
-        process.communicate()
-        shutil.rmtree(folder, ignore_errors=True)
+        if process:
+            process.kill()
+            process.communicate()
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
